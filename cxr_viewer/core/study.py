@@ -1,0 +1,83 @@
+"""Patient, study, series and image as the browser lists them: header only, no pixels."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from cxr_viewer.core.image import ImageKey, PatientInfo, View
+
+
+class ReadStatus(Enum):
+    """What the reader has done with a study."""
+
+    NEW = "new"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNode:
+    """One image file (or one frame of it) known to the library.
+
+    Attributes:
+        path: the file. It comes from the reader's own choice or a scan, never from a UID.
+        missing: the file was there once and is not there now.
+        problem: one sentence when the header could be read only in part, else empty.
+    """
+
+    key: ImageKey
+    path: Path = field(repr=False)
+    rows: int = 0
+    columns: int = 0
+    view: View = View.UNKNOWN
+    laterality: str = ""
+    modality: str = ""
+    body_part: str = ""
+    instance_number: int | None = None
+    acquired: str = ""
+    frames: int = 1
+    is_dicom: bool = True
+    missing: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesNode:
+    series_uid: str
+    modality: str
+    description: str = field(repr=False)
+    number: int | None
+    images: tuple[ImageNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyNode:
+    study_uid: str
+    patient: PatientInfo
+    date: dt.date | None
+    time: str
+    description: str = field(repr=False)
+    series: tuple[SeriesNode, ...]
+    status: ReadStatus = ReadStatus.NEW
+
+    @property
+    def images(self) -> tuple[ImageNode, ...]:
+        """All images of the study, in series order."""
+        return tuple(image for series in self.series for image in series.images)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """One file met by a scan, with what is needed to place it in the tree."""
+
+    image: ImageNode
+    patient: PatientInfo
+    study_date: dt.date | None
+    study_time: str
+    study_description: str = field(repr=False)
+    series_description: str = field(repr=False)
+    series_number: int | None
+    size_bytes: int
+    modified_ns: int

@@ -1,0 +1,53 @@
+"""How a film is shown: everything the reader may change without changing the film."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from cxr_viewer.core.geometry import Orientation, Point
+from cxr_viewer.core.image import Voi
+
+
+class OverlayMode(Enum):
+    """How a heat map is drawn."""
+
+    COLOUR = "colour"
+    CONTOUR = "contour"
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayState:
+    """The heat map over the film.
+
+    Attributes:
+        label: finding whose map is shown, or None for no map.
+        alpha: opacity of the strongest part, 0..1.
+        threshold: map values below it (0..1, common scale) are not drawn.
+    """
+
+    label: str | None = None
+    alpha: float = 0.45
+    threshold: float = 0.15
+    mode: OverlayMode = OverlayMode.COLOUR
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayState:
+    """Window, polarity, position and overlay of one pane.
+
+    Attributes:
+        voi: the grey transformation in use; None means lowest to highest value of the film.
+        voi_index: place of ``voi`` in ``Radiograph.voi`` while it is one of the file's own, else None.
+        inverted: the reader's own inversion, on top of what the file asks for.
+        zoom: screen pixels per image pixel (in device-independent pixels); None fits the film to the pane.
+        center: display coordinates shown in the middle of the pane; None is the middle of the film.
+    """
+
+    voi: Voi | None = None
+    voi_index: int | None = None
+    inverted: bool = False
+    orientation: Orientation = Orientation()
+    zoom: float | None = None
+    center: Point | None = None
+    overlay: OverlayState = OverlayState()

@@ -1,0 +1,109 @@
+"""What the program needs from its adapters, as Protocols; ``app`` and ``cli`` supply the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import FoundImage, ImageNode
+from cxr_viewer.services.report import Report
+
+
+class ImageReader(Protocol):
+    """Reads pixels outside the window's process. Called on loader threads."""
+
+    def read(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
+        """The whole frame with its grey chain.
+
+        Raises:
+            ReadError: with a sentence, whatever happened to the file or the worker.
+            CancelledError: ``cancel`` was set.
+        """
+        ...
+
+    def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
+        """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
+        ...
+
+    def close(self) -> None:
+        """Stop the worker processes. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScanBatch:
+    """A piece of what a scan has found so far.
+
+    Attributes:
+        found: new images.
+        looked_at: files opened so far.
+        total: files known so far, 0 while counting.
+        skipped: files that are not images, so far.
+        notes: sentences about things the reader should know (an unreadable folder, a DICOMDIR entry that climbs out).
+    """
+
+    found: tuple[FoundImage, ...]
+    looked_at: int
+    total: int
+    skipped: int
+    notes: tuple[str, ...] = ()
+
+
+class Scanner(Protocol):
+    """Finds images in files, folders, DICOMDIRs. Called on a loader thread."""
+
+    def scan(self, paths: Sequence[Path], cancel: CancelToken) -> Iterator[ScanBatch]:
+        """Yield batches as they are found (first within a moment, so that the browser fills while it runs).
+
+        Raises:
+            CancelledError: ``cancel`` was set; what was yielded before stays valid.
+        """
+        ...
+
+
+class ModelRunner(Protocol):
+    """Runs models. Built, used and closed on the inference thread only."""
+
+    def analyse(
+        self, request: AnalysisRequest, cancel: CancelToken, report: Callable[[str], None]
+    ) -> AnalysisResult:
+        """Score and explain one film.
+
+        Args:
+            report: told the stage in words ("Loading the model", "Scoring", ...).
+
+        Raises:
+            RefusalError: the model does not look at such an image.
+            ModelError: no such model, damaged weights, engine failed.
+            CancelledError: ``cancel`` was set.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class ModelCatalog(Protocol):
+    """Knows the installed models without loading them."""
+
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Every readable card, sorted by name."""
+        ...
+
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each bundle that cannot be used."""
+        ...
+
+
+class ReportWriter(Protocol):
+    def write_png(self, report: Report, path: Path) -> None:
+        """Write an annotated report, atomically.
+
+        Raises:
+            ExportError: the folder cannot be written, the disk is full, ...
+        """
+        ...

@@ -81,3 +81,22 @@ class FoundImage:
     series_number: int | None
     size_bytes: int
     modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanBatch:
+    """A piece of what a scan has found so far.
+
+    Attributes:
+        found: new images.
+        looked_at: files opened so far.
+        total: files known so far, 0 while counting.
+        skipped: files that are not images, so far.
+        notes: sentences about things the reader should know (an unreadable folder, a DICOMDIR entry that climbs out).
+    """
+
+    found: tuple[FoundImage, ...]
+    looked_at: int
+    total: int
+    skipped: int
+    notes: tuple[str, ...] = ()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.services.report import Report
+from cxr_viewer.core.report import Report
+from cxr_viewer.core.study import ImageNode, ScanBatch
 
 
 class ImageReader(Protocol):
@@ -35,25 +34,6 @@ class ImageReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ScanBatch:
-    """A piece of what a scan has found so far.
-
-    Attributes:
-        found: new images.
-        looked_at: files opened so far.
-        total: files known so far, 0 while counting.
-        skipped: files that are not images, so far.
-        notes: sentences about things the reader should know (an unreadable folder, a DICOMDIR entry that climbs out).
-    """
-
-    found: tuple[FoundImage, ...]
-    looked_at: int
-    total: int
-    skipped: int
-    notes: tuple[str, ...] = ()
-
-
 class Scanner(Protocol):
     """Finds images in files, folders, DICOMDIRs. Called on a loader thread."""
 
@@ -69,9 +49,7 @@ class Scanner(Protocol):
 class ModelRunner(Protocol):
     """Runs models. Built, used and closed on the inference thread only."""
 
-    def analyse(
-        self, request: AnalysisRequest, cancel: CancelToken, report: Callable[[str], None]
-    ) -> AnalysisResult:
+    def analyse(self, request: AnalysisRequest, cancel: CancelToken, report: Callable[[str], None]) -> AnalysisResult:
         """Score and explain one film.
 
         Args:

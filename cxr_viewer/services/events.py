@@ -1,0 +1,375 @@
+"""What can happen (events) and what has to be done about it (effects)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cxr_viewer.core.annotations import MarkKind
+from cxr_viewer.core.display import OverlayMode
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
+from cxr_viewer.core.geometry import Orientation, Point
+from cxr_viewer.core.image import Radiograph, Voi
+from cxr_viewer.core.jobs import Failure, Progress
+from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
+from cxr_viewer.services.state import CornerText, Layout, NoticeLevel, Tool
+
+# ---------------------------------------------------------------- opening and hanging
+
+
+@dataclass(frozen=True, slots=True)
+class OpenImage:
+    """Show one image in a pane (the active one when ``pane`` is None)."""
+
+    node: ImageNode
+    pane: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStudy:
+    """Hang a study: PA | lateral side by side when both are there, else its first image."""
+
+    study: StudyNode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageLoaded:
+    pane: int
+    generation: int
+    image: Radiograph
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePane:
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivatePane:
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetLayout:
+    layout: Layout
+
+
+# ---------------------------------------------------------------- display
+
+
+@dataclass(frozen=True, slots=True)
+class SetVoi:
+    """Use this grey transformation. Events of one drag share a ``gesture`` number and become one undo step."""
+
+    pane: int
+    voi: Voi | None
+    voi_index: int | None = None
+    gesture: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetInverted:
+    pane: int
+    inverted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetOrientation:
+    pane: int
+    orientation: Orientation
+
+
+@dataclass(frozen=True, slots=True)
+class SetView:
+    """Zoom (screen pixels per image pixel, None = fit) and the display point in the middle (None = middle)."""
+
+    pane: int
+    zoom: float | None
+    center: Point | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetDisplay:
+    """Back to the file's own window, upright, fitted, as when the film was opened."""
+
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTool:
+    tool: Tool
+
+
+@dataclass(frozen=True, slots=True)
+class SetCornerText:
+    corner_text: CornerText
+
+
+@dataclass(frozen=True, slots=True)
+class SetMarksVisible:
+    visible: bool
+
+
+# ---------------------------------------------------------------- marks
+
+
+@dataclass(frozen=True, slots=True)
+class AddMark:
+    pane: int
+    kind: MarkKind
+    points: tuple[Point, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMark:
+    """Move or re-word a mark; None keeps what it has."""
+
+    pane: int
+    mark_id: int
+    points: tuple[Point, ...] | None = None
+    text: str | None = None
+    gesture: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMark:
+    pane: int
+    mark_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SelectMark:
+    pane: int
+    mark_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redo:
+    pane: int
+
+
+# ---------------------------------------------------------------- model
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseModel:
+    """``model_id`` is empty when no model is installed."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAutomatic:
+    automatic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetDevice:
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMethod:
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetShowMaps:
+    show_maps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """The reader asks for an analysis of the film in a pane."""
+
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisProgressed:
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalysisArrived:
+    result: AnalysisResult
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRefused:
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisFailed:
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class SelectFinding:
+    """Light a finding; its map is shown when maps are on for the pane."""
+
+    pane: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinding:
+    """Next (+1) or previous (-1) finding in the order of the panel."""
+
+    pane: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetOverlay:
+    """Change the heat map; None keeps what is set. ``visible`` shows the selected (or most urgent) finding's map."""
+
+    pane: int
+    visible: bool | None = None
+    alpha: float | None = None
+    threshold: float | None = None
+    mode: OverlayMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetOpinion:
+    pane: int
+    text: str = field(repr=False)
+
+
+# ---------------------------------------------------------------- library, notices
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgressed:
+    looked_at: int
+    total: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanEnded:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class MarkStudy:
+    study_uid: str
+    status: ReadStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Show a sentence to the reader."""
+
+    level: NoticeLevel
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DismissNotice:
+    number: int
+
+
+Event = (
+    OpenImage
+    | OpenStudy
+    | ImageLoaded
+    | LoadFailed
+    | ClosePane
+    | ActivatePane
+    | SetLayout
+    | SetVoi
+    | SetInverted
+    | SetOrientation
+    | SetView
+    | ResetDisplay
+    | SetTool
+    | SetCornerText
+    | SetMarksVisible
+    | AddMark
+    | ChangeMark
+    | RemoveMark
+    | SelectMark
+    | Undo
+    | Redo
+    | ChooseModel
+    | SetAutomatic
+    | SetDevice
+    | SetMethod
+    | SetShowMaps
+    | AskModel
+    | AnalysisProgressed
+    | AnalysisArrived
+    | AnalysisRefused
+    | AnalysisFailed
+    | SelectFinding
+    | StepFinding
+    | SetOverlay
+    | SetOpinion
+    | ScanProgressed
+    | ScanEnded
+    | MarkStudy
+    | Tell
+    | DismissNotice
+)
+
+
+# ---------------------------------------------------------------- effects
+
+
+@dataclass(frozen=True, slots=True)
+class LoadImage:
+    """Read the image on a loader thread; the answer is ImageLoaded or LoadFailed. Replaces the pane's earlier load."""
+
+    pane: int
+    generation: int
+    node: ImageNode
+
+
+@dataclass(frozen=True, slots=True)
+class CancelLoad:
+    pane: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StartAnalysis:
+    """Hand the request to the inference thread. Replaces an earlier one of the same pane."""
+
+    request: AnalysisRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnalysis:
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaveStatus:
+    """Write the reader's status of a study into the library."""
+
+    study_uid: str
+    status: ReadStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SavePreference:
+    """Keep a choice for the next start."""
+
+    name: str
+    value: str | bool
+
+
+Effect = LoadImage | CancelLoad | StartAnalysis | CancelAnalysis | SaveStatus | SavePreference

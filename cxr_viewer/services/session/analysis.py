@@ -1,0 +1,136 @@
+"""Asking a model, and what becomes of its answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.session.moves import Step, ask, ask_again, put, shown
+from cxr_viewer.services.state import AnalysisStatus, Pane, ViewerState, sorted_findings
+
+
+def choose_model(state: ViewerState, event: ev.ChooseModel) -> Step:
+    if event.model_id == state.model_id:
+        return state, ()
+    state, effects = ask_again(replace(state, model_id=event.model_id), only_asked=True)
+    return state, (*effects, ev.SavePreference("model_id", event.model_id))
+
+
+def set_automatic(state: ViewerState, event: ev.SetAutomatic) -> Step:
+    state = replace(state, automatic=event.automatic)
+    effects: tuple[ev.Effect, ...] = (ev.SavePreference("automatic", event.automatic),)
+    if event.automatic:
+        for index, pane in enumerate(state.panes):
+            if pane.image is not None and pane.analysis is AnalysisStatus.NONE:
+                state, more = ask(state, index)
+                effects += more
+    return state, effects
+
+
+def set_device(state: ViewerState, event: ev.SetDevice) -> Step:
+    if event.device == state.device:
+        return state, ()
+    state, effects = ask_again(replace(state, device=event.device), only_asked=True)
+    return state, (*effects, ev.SavePreference("device", event.device))
+
+
+def set_method(state: ViewerState, event: ev.SetMethod) -> Step:
+    if event.method == state.method:
+        return state, ()
+    state, effects = ask_again(replace(state, method=event.method), only_asked=True)
+    return state, (*effects, ev.SavePreference("method", event.method))
+
+
+def set_show_maps(state: ViewerState, event: ev.SetShowMaps) -> Step:
+    return replace(state, show_maps=event.show_maps), (ev.SavePreference("show_maps", event.show_maps),)
+
+
+def ask_model(state: ViewerState, event: ev.AskModel) -> Step:
+    return ask(state, event.pane) if shown(state, event.pane) else (state, ())
+
+
+def awaited(state: ViewerState, index: int, question: int) -> Pane | None:
+    """The pane that still waits for the answer to ``question``, else None."""
+    if not 0 <= index < len(state.panes):
+        return None
+    pane = state.panes[index]
+    waiting = pane.question == question and pane.analysis is AnalysisStatus.RUNNING
+    return pane if waiting else None
+
+
+def analysis_progressed(state: ViewerState, event: ev.AnalysisProgressed) -> Step:
+    progress = event.progress
+    pane = awaited(state, progress.pane, progress.generation)
+    return (put(state, progress.pane, replace(pane, stage=progress.stage)), ()) if pane else (state, ())
+
+
+def analysis_arrived(state: ViewerState, event: ev.AnalysisArrived) -> Step:
+    result = event.result
+    pane = awaited(state, result.pane, result.generation)
+    if pane is None or pane.key != result.key or result.model_id != state.model_id:
+        return state, ()
+    ranked = sorted_findings(result)
+    first = ranked[0] if ranked else None
+    # A map appears unasked only for a finding that is called, on a film the model is meant for.
+    show = first is not None and first.positive and state.show_maps and not result.limits
+    overlay = replace(pane.display.overlay, label=first.label if show and first else None)
+    pane = replace(
+        pane,
+        analysis=AnalysisStatus.READY,
+        stage="",
+        result=result,
+        selected=first.label if first else None,
+        display=replace(pane.display, overlay=overlay),
+    )
+    return put(state, result.pane, pane), ()
+
+
+def analysis_refused(state: ViewerState, event: ev.AnalysisRefused) -> Step:
+    refusal = event.refusal
+    pane = awaited(state, refusal.pane, refusal.generation)
+    if pane is None or pane.key != refusal.key:
+        return state, ()
+    return put(state, refusal.pane, replace(pane, analysis=AnalysisStatus.REFUSED, stage="", refusal=refusal)), ()
+
+
+def analysis_failed(state: ViewerState, event: ev.AnalysisFailed) -> Step:
+    failure = event.failure
+    pane = awaited(state, failure.pane, failure.generation)
+    if pane is None:
+        return state, ()
+    failed = replace(pane, analysis=AnalysisStatus.FAILED, stage="", analysis_failure=failure)
+    return put(state, failure.pane, failed), ()
+
+
+def select_finding(state: ViewerState, event: ev.SelectFinding) -> Step:
+    pane = state.panes[event.pane]
+    if pane.result is None or all(finding.label != event.label for finding in pane.result.findings):
+        return state, ()
+    overlay = pane.display.overlay
+    if overlay.label is not None:
+        overlay = replace(overlay, label=event.label)
+    pane = replace(pane, selected=event.label, display=replace(pane.display, overlay=overlay))
+    return put(state, event.pane, pane), ()
+
+
+def step_finding(state: ViewerState, event: ev.StepFinding) -> Step:
+    pane = state.panes[event.pane]
+    if pane.result is None or not pane.result.findings:
+        return state, ()
+    labels = [finding.label for finding in sorted_findings(pane.result)]
+    place = labels.index(pane.selected) if pane.selected in labels else -1
+    return select_finding(state, ev.SelectFinding(event.pane, labels[(place + event.step) % len(labels)]))
+
+
+def set_overlay(state: ViewerState, event: ev.SetOverlay) -> Step:
+    pane = state.panes[event.pane]
+    overlay = pane.display.overlay
+    if event.visible is not None:
+        overlay = replace(overlay, label=pane.selected if event.visible and pane.result else None)
+    if event.alpha is not None:
+        overlay = replace(overlay, alpha=min(1.0, max(0.0, event.alpha)))
+    if event.threshold is not None:
+        overlay = replace(overlay, threshold=min(1.0, max(0.0, event.threshold)))
+    if event.mode is not None:
+        overlay = replace(overlay, mode=event.mode)
+    return put(state, event.pane, replace(pane, display=replace(pane.display, overlay=overlay))), ()

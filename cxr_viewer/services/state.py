@@ -1,0 +1,199 @@
+"""What is on screen, as one value. Widgets draw it; only ``services.session.reduce`` makes the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from cxr_viewer.core.annotations import Mark, MarkKind
+from cxr_viewer.core.display import DisplayState
+from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, Refusal
+from cxr_viewer.core.image import ImageKey, Radiograph
+from cxr_viewer.core.jobs import Failure
+from cxr_viewer.core.study import ImageNode
+
+PANE_COUNT = 4
+
+
+class Layout(Enum):
+    """How many panes are visible, as (rows, columns). ``ONE`` shows the active pane alone."""
+
+    ONE = (1, 1)
+    ONE_BY_TWO = (1, 2)
+    TWO_BY_TWO = (2, 2)
+
+
+class PaneStatus(Enum):
+    EMPTY = "empty"
+    LOADING = "loading"
+    SHOWN = "shown"
+    FAILED = "failed"
+
+
+class AnalysisStatus(Enum):
+    NONE = "none"  # nobody asked
+    RUNNING = "running"
+    READY = "ready"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Tool(Enum):
+    """What the left button does on a film."""
+
+    WINDOW = "window"
+    PAN = "pan"
+    ZOOM = "zoom"
+    LENGTH = "length"
+    ANGLE = "angle"
+    ARROW = "arrow"
+    TEXT = "text"
+
+    @property
+    def mark_kind(self) -> MarkKind | None:
+        """The mark this tool draws, None for tools that only change the display."""
+        return MarkKind(self.value) if self.value in {kind.value for kind in MarkKind} else None
+
+
+class CornerText(Enum):
+    """How much is written in the corners of a film."""
+
+    FULL = "full"
+    NO_IDENTITY = "without identity"
+    HIDDEN = "hidden"
+
+
+class NoticeLevel(Enum):
+    INFO = "info"
+    CAUTION = "caution"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One sentence (and a way out) that does not steal focus. ``number`` grows, so that equal texts are distinct."""
+
+    number: int
+    level: NoticeLevel
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStatus:
+    """A running scan; None in the state when nothing is scanned. ``total`` is 0 while counting."""
+
+    looked_at: int
+    total: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UndoStep:
+    """What one undo brings back. ``gesture`` joins the many events of one drag into one step (0 joins nothing)."""
+
+    display: DisplayState
+    marks: tuple[Mark, ...]
+    gesture: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pane:
+    """One place for a film, with all that belongs to that film.
+
+    Attributes:
+        node: what the reader opened, None for an empty pane.
+        generation: number of the opening; answers of a loader that carry another one are dropped.
+        question: number of the newest analysis; answers of a model that carry another one are dropped.
+        selected: finding the reader looks at, the row lit in the panel.
+        opinion: the reader's comment for the report.
+    """
+
+    node: ImageNode | None = None
+    generation: int = 0
+    status: PaneStatus = PaneStatus.EMPTY
+    image: Radiograph | None = None
+    failure: Failure | None = None
+    display: DisplayState = field(default_factory=DisplayState)
+    marks: tuple[Mark, ...] = ()
+    selected_mark: int | None = None
+    next_mark_id: int = 1
+    undo: tuple[UndoStep, ...] = ()
+    redo: tuple[UndoStep, ...] = ()
+    question: int = 0
+    analysis: AnalysisStatus = AnalysisStatus.NONE
+    stage: str = ""
+    result: AnalysisResult | None = None
+    refusal: Refusal | None = None
+    analysis_failure: Failure | None = None
+    selected: str | None = None
+    opinion: str = field(default="", repr=False)
+
+    @property
+    def key(self) -> ImageKey | None:
+        return self.node.key if self.node else None
+
+    @property
+    def heatmap(self) -> Heatmap | None:
+        """The map to draw now, None when it is switched off or there is none."""
+        label = self.display.overlay.label
+        if self.result is None or label is None:
+            return None
+        return next((heatmap for heatmap in self.result.heatmaps if heatmap.label == label), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewerState:
+    """The whole window.
+
+    Attributes:
+        panes: always ``PANE_COUNT``; ``visible`` says which are shown.
+        counter: last number given to an opening, a question or a notice.
+        model_id: chosen model, empty when none is installed.
+        automatic: run the model on every film that opens.
+        device: "auto", "cpu" or "cuda".
+        method: CAM method, "Grad-CAM" unless the reader chose another.
+        show_maps: switch the heat map on by itself for findings at or above their operating point.
+    """
+
+    panes: tuple[Pane, ...] = (Pane(),) * PANE_COUNT
+    active: int = 0
+    layout: Layout = Layout.ONE
+    tool: Tool = Tool.WINDOW
+    corner_text: CornerText = CornerText.FULL
+    marks_visible: bool = True
+    counter: int = 0
+    model_id: str = ""
+    automatic: bool = True
+    device: str = "auto"
+    method: str = "Grad-CAM"
+    show_maps: bool = True
+    scan: ScanStatus | None = None
+    notice: Notice | None = None
+
+    @property
+    def pane(self) -> Pane:
+        """The active pane."""
+        return self.panes[self.active]
+
+    @property
+    def visible(self) -> tuple[int, ...]:
+        """Indices of the panes on screen, left to right, top to bottom."""
+        if self.layout is Layout.ONE:
+            return (self.active,)
+        rows, columns = self.layout.value
+        return tuple(range(rows * columns))
+
+
+def sorted_findings(result: AnalysisResult) -> tuple[Finding, ...]:
+    """Findings by how far above their operating point, most urgent first.
+
+    Distance is measured in shares of the room above or below the threshold, so that findings with very different
+    thresholds can be compared (as TorchXRayVision's operating-point normalisation does).
+    """
+
+    def distance(finding: Finding) -> float:
+        room = 1.0 - finding.threshold if finding.positive else finding.threshold
+        return (finding.score - finding.threshold) / room if room > 0 else 0.0
+
+    return tuple(sorted(result.findings, key=distance, reverse=True))

@@ -71,7 +71,8 @@ def model_grey(image: Radiograph) -> Grey:
         return np.take(table, stored.astype(np.int32) - lowest)
     full = np.zeros(highest + 1, dtype=np.float32)
     full[lowest:] = table
-    return np.take(full, stored)
+    index: NDArray[np.integer] = stored  # type: ignore[assignment]  # stored pixels are whole numbers
+    return np.take(full, index)
 
 
 def exposed_area(grey: Grey) -> ImageRect:

@@ -1,0 +1,131 @@
+"""Making one film into many, so that what a network learns is in the lungs and not in the frame.
+
+Films of this kind can be told apart by their edges alone (field size, arms, side letters, collimation). Besides the
+usual small rotation, shift, zoom, contrast and noise, three measures take that way out:
+
+- the crop's four edges move by chance, each for itself;
+- the frame is blanked, or filled with noise or one grey;
+- the frame is taken from another film drawn without regard to its label, so that, on average, it says nothing.
+
+Everything is numpy and OpenCV on one film at a time; all chance comes from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_viewer.training.data import FilmSet
+
+Grey = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """How far films are changed; lengths are shares of the cropped side.
+
+    Attributes:
+        rotation_deg: largest rotation to either side.
+        edge_in, edge_out: how far each edge of the crop may move inwards and outwards.
+        shift: largest shift of the whole crop.
+        swap_share: share of films that get another film's frame.
+        blank_share: share of films whose frame is blanked.
+        frame: (least, most) width of the frame that is swapped or blanked.
+        log_gamma, contrast, brightness: half-widths of the changes of grey values.
+        noise: largest standard deviation of added noise.
+        blur_share: share of films that are blurred a little, as by another detector or resampling.
+        mirror_share: share of films mirrored left to right.
+    """
+
+    rotation_deg: float = 8.0
+    edge_in: float = 0.12
+    edge_out: float = 0.04
+    shift: float = 0.04
+    swap_share: float = 0.5
+    blank_share: float = 0.25
+    frame: tuple[float, float] = (0.03, 0.17)
+    log_gamma: float = 0.4
+    contrast: float = 0.25
+    brightness: float = 0.1
+    noise: float = 0.04
+    blur_share: float = 0.3
+    mirror_share: float = 0.5
+
+
+def augmented(films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator) -> Grey:
+    """Film ``index`` changed by chance, float32 (size, size), 0..1."""
+    out = _warped(films, index, size_px, config, chance)
+    draw = chance.random()
+    if draw < config.swap_share:
+        other = _warped(films, int(chance.integers(len(films))), size_px, config, chance)
+        mask = _centre_mask(size_px, config, chance, soft=True)
+        out = mask * out + (1 - mask) * other
+    elif draw < config.swap_share + config.blank_share:
+        mask = _centre_mask(size_px, config, chance, soft=False)
+        out = mask * out + (1 - mask) * _filling(size_px, chance)
+    return _regraded(out, config, chance)
+
+
+def _warped(films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator) -> Grey:
+    """The exposed area with moved edges, turned and mirrored, as a square; 0 (air) outside the film."""
+    x0, y0, x1, y1 = (float(edge) for edge in films.areas[index])
+    width, height = x1 - x0, y1 - y0
+    left, top, right, bottom = chance.uniform(-config.edge_out, config.edge_in, 4)
+    move_x, move_y = chance.uniform(-config.shift, config.shift, 2)
+    x0, x1 = x0 + (left + move_x) * width, x1 - (right - move_x) * width
+    y0, y1 = y0 + (top + move_y) * height, y1 - (bottom - move_y) * height
+    angle = np.deg2rad(chance.uniform(-config.rotation_deg, config.rotation_deg))
+    mirror = -1.0 if chance.random() < config.mirror_share else 1.0
+    # From output pixel centres to source pixel centres, about the middle of the crop.
+    scale = np.array([[mirror * (x1 - x0) / size_px, 0.0], [0.0, (y1 - y0) / size_px]])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = turn @ scale
+    middle = np.array([(x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5])
+    offset = middle - matrix @ np.array([(size_px - 1) / 2, (size_px - 1) / 2])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(films.grey[index], np.column_stack([matrix, offset]), (size_px, size_px), flags=flags)
+    return np.asarray(warped, dtype=np.float32) / np.float32(255)
+
+
+def _centre_mask(size_px: int, config: AugmentConfig, chance: np.random.Generator, *, soft: bool) -> Grey:
+    """1 in the middle, 0 in a frame whose four sides have their own widths; a rectangle or an ellipse."""
+    margins = np.rint(chance.uniform(*config.frame, 4) * size_px).astype(int)
+    left, top, right, bottom = margins[0], margins[1], size_px - margins[2], size_px - margins[3]
+    mask = np.zeros((size_px, size_px), dtype=np.float32)
+    if chance.random() < 0.25:
+        centre = ((left + right) // 2, (top + bottom) // 2)
+        axes = (int(0.55 * (right - left)), int(0.55 * (bottom - top)))
+        cv2.ellipse(mask, centre, axes, 0.0, 0.0, 360.0, 1.0, -1)
+    else:
+        mask[top:bottom, left:right] = 1
+    if soft:
+        sigma = chance.uniform(0.5, 0.02 * size_px + 0.5)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), dtype=np.float32)
+    return mask
+
+
+def _filling(size_px: int, chance: np.random.Generator) -> Grey:
+    """Black, one grey, or noise."""
+    kind = chance.random()
+    level = 0.0 if kind < 0.5 else chance.uniform(0, 1)
+    out = np.full((size_px, size_px), level, dtype=np.float32)
+    if kind > 0.8:
+        out += chance.standard_normal((size_px, size_px), dtype=np.float32) * np.float32(0.2)
+    return np.clip(out, 0, 1)
+
+
+def _regraded(grey: Grey, config: AugmentConfig, chance: np.random.Generator) -> Grey:
+    """Other contrast, brightness, gamma, sharpness and noise."""
+    gamma = np.exp(chance.uniform(-config.log_gamma, config.log_gamma))
+    contrast = 1 + chance.uniform(-config.contrast, config.contrast)
+    brightness = chance.uniform(-config.brightness, config.brightness)
+    out = np.power(np.clip(grey, 0, 1), np.float32(gamma))
+    out = (out - np.float32(0.5)) * np.float32(contrast) + np.float32(0.5 + brightness)
+    if chance.random() < config.blur_share:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), chance.uniform(0.4, 1.2)), dtype=np.float32)
+    noise = np.float32(chance.uniform(0, config.noise))
+    out = out + noise * chance.standard_normal(out.shape, dtype=np.float32)
+    return np.asarray(np.clip(out, 0, 1), dtype=np.float32)

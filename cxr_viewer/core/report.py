@@ -19,7 +19,7 @@ class Report:
 
     Attributes:
         result: None where no model has looked at the film, or the model declined; ``no_result_reason`` then says why.
-        with_identity: patient name, id and birth date are written only when True.
+        with_identity: who the patient is and when and where the film was taken is written only when True.
         opinion: the reader's comment, may be empty.
     """
 
@@ -36,12 +36,15 @@ class Report:
 
 
 def suggested_name(report: Report, *, with_patient_name: bool = False) -> str:
-    """A file name for the report: date, view and a piece of the film's digest; a patient's name only when asked."""
+    """A file name for the report: date, view and a piece of the film's digest; a patient's name only when asked.
+
+    Without identity the date is the year alone, as in the report itself.
+    """
     date = report.image.study.date
     parts = ["cxr-report"]
     if with_patient_name and report.image.patient.name:
         parts.append(report.image.patient.name)
-    parts.append(date.strftime("%Y%m%d") if date else "undated")
+    parts.append(date.strftime("%Y%m%d" if report.with_identity else "%Y") if date else "undated")
     if report.image.view.value:
         parts.append(report.image.view.value.lower())
     parts.append(report.image.source_sha256[:8] or "film")

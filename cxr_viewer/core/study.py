@@ -25,6 +25,7 @@ class ImageNode:
         path: the file. It comes from the reader's own choice or a scan, never from a UID.
         missing: the file was there once and is not there now.
         problem: one sentence when the header could be read only in part, else empty.
+        copies: further files with the same identity, size and header; they take over when ``path`` vanishes.
     """
 
     key: ImageKey
@@ -41,6 +42,7 @@ class ImageNode:
     is_dicom: bool = True
     missing: bool = False
     problem: str = ""
+    copies: tuple[Path, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

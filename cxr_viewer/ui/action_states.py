@@ -1,0 +1,59 @@
+"""Which actions are available and which are ticked, drawn from the state."""
+
+from __future__ import annotations
+
+from cxr_viewer.core.display import OverlayMode
+from cxr_viewer.services.state import Layout, Tool, ViewerState
+from cxr_viewer.ui.actions import Actions
+
+_NEEDS_FILM = (
+    "export_report",
+    "save_view",
+    "copy_view",
+    "close_film",
+    "window_auto",
+    "window_file",
+    "invert",
+    "fit",
+    "actual_size",
+    "zoom_in",
+    "zoom_out",
+    "turn_right",
+    "turn_left",
+    "flip_horizontal",
+    "flip_vertical",
+    "reset",
+    "tool_length",
+    "tool_angle",
+    "tool_arrow",
+    "tool_text",
+)
+_LAYOUTS = {"layout_one": Layout.ONE, "layout_two": Layout.ONE_BY_TWO, "layout_four": Layout.TWO_BY_TWO}
+
+
+def show_on_actions(actions: Actions, state: ViewerState) -> None:
+    """Draw ``state`` on the actions."""
+    pane = state.pane
+    film = pane.image is not None
+    for name in _NEEDS_FILM:
+        actions[name].setEnabled(film)
+    actions["close_film"].setEnabled(pane.node is not None)
+    actions["window_next"].setEnabled(pane.image is not None and len(pane.image.voi) > 1)
+    actions["run_model"].setEnabled(film and bool(state.model_id))
+    maps = pane.result is not None and bool(pane.result.heatmaps)
+    for name in ("heat_map", "contour", "next_finding", "previous_finding", "less_opaque", "more_opaque"):
+        actions[name].setEnabled(maps)
+    actions["undo"].setEnabled(bool(pane.undo))
+    actions["redo"].setEnabled(bool(pane.redo))
+    actions["delete_mark"].setEnabled(pane.selected_mark is not None)
+    ticked = {
+        "invert": pane.display.inverted,
+        "heat_map": pane.display.overlay.label is not None,
+        "contour": pane.display.overlay.mode is OverlayMode.CONTOUR,
+        "show_maps": state.show_maps,
+        "hide_marks": state.marks_visible,
+    }
+    ticked |= {name: state.layout is layout for name, layout in _LAYOUTS.items()}
+    ticked |= {f"tool_{tool.value}": state.tool is tool for tool in Tool}
+    for name, on in ticked.items():
+        actions[name].setChecked(on)

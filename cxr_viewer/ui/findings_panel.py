@@ -1,0 +1,259 @@
+"""The right dock: what the model says of the film in the active pane, and how far that may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.report import DISCLAIMER
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.state import AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
+from cxr_viewer.ui import theme
+from cxr_viewer.ui.finding_bars import FindingBars
+from cxr_viewer.ui.overlay_controls import OverlayControls
+
+_BUSY_AFTER_MS = 300  # fast answers do not flicker
+
+
+def _label(role: str = "") -> QLabel:
+    label = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
+    label.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    if role:
+        label.setProperty("role", role)
+    return label
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFixedHeight(1)
+    line.setStyleSheet(f"background: {theme.LINE};")
+    return line
+
+
+class FindingsPanel(QWidget):
+    """Draws the analysis of the active pane; emits choices of model, finding, map and comment."""
+
+    event = Signal(object)
+
+    def __init__(
+        self,
+        cards: Sequence[ModelCard],
+        problems: Sequence[str],
+        devices: Sequence[str],
+        methods: Sequence[str],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._cards = {card.model_id: card for card in cards}
+        self._problems = tuple(problems)
+        self._pane_index = 0
+        self._pane: Pane | None = None
+        self._state: ViewerState | None = None
+        self._make_controls(devices)
+        self._overlay = OverlayControls(methods)
+        self._overlay.event.connect(self.event)
+        self._busy_timer = QTimer(self, singleShot=True, interval=_BUSY_AFTER_MS)
+        self._busy_timer.timeout.connect(self._show_busy)
+        self._lay_out()
+        self._connect()
+
+    # ------------------------------------------------------------ building
+
+    def _make_controls(self, devices: Sequence[str]) -> None:
+        self._model = QComboBox(toolTip="The model that looks at the films", accessibleName="Model")
+        for card in self._cards.values():
+            self._model.addItem(card.name, card.model_id)
+        self._device = QComboBox(toolTip="Where the model runs", accessibleName="Device")
+        for device in devices:
+            self._device.addItem({"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(device, device), device)
+        self._automatic = QCheckBox(
+            "Run on every film", toolTip="Run the model as soon as a film opens", accessibleName="Run automatically"
+        )
+        self._run = QPushButton("Run", toolTip="Run the model on this film (Ctrl+R)", accessibleName="Run the model")
+        self._status, self._hint = _label("title"), _label("muted")
+        self._busy = QProgressBar(minimum=0, maximum=0, textVisible=False, accessibleName="The model is working")
+        self._busy.setFixedHeight(4)
+        self._bars = FindingBars()
+        self._limits, self._cautions = _label("caution"), _label("muted")
+        self._intended, self._about = _label("muted"), _label("muted")
+        self._opinion = QPlainTextEdit(
+            placeholderText="Comment for the report",
+            toolTip="Your comment; it goes into the report of this film",
+            accessibleName="Comment for the report",
+            tabChangesFocus=True,
+        )
+        self._opinion.setFixedHeight(64)
+        self._disclaimer = _label("caution")
+        self._disclaimer.setText(DISCLAIMER)
+
+    def _lay_out(self) -> None:
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, theme.SPACE_PX, 0, theme.SPACE_PX)
+        column.setSpacing(theme.SPACE_PX)
+        row = QHBoxLayout()
+        row.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
+        row.addWidget(self._automatic, 1)
+        row.addWidget(self._run)
+        choice = QHBoxLayout()
+        choice.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
+        choice.addWidget(self._model, 1)
+        choice.addWidget(self._device)
+        column.addLayout(choice)
+        column.addLayout(row)
+        column.addWidget(_line())
+        for widget in (self._busy, self._status, self._hint, self._limits, self._bars, self._cautions):
+            column.addWidget(widget)
+        column.addWidget(self._overlay)
+        comment = QHBoxLayout()
+        comment.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
+        comment.addWidget(self._opinion)
+        column.addLayout(comment)
+        column.addStretch(1)
+        scroll = QScrollArea(widgetResizable=True, frameShape=QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(body)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, theme.SPACE_PX)
+        outer.setSpacing(theme.SPACE_PX - 2)
+        outer.addWidget(scroll, 1)
+        outer.addWidget(_line())
+        for widget in (self._about, self._intended, self._disclaimer):  # always in view, whatever is scrolled
+            outer.addWidget(widget)
+
+    def _connect(self) -> None:
+        self._model.activated.connect(lambda _: self.event.emit(ev.ChooseModel(self._model.currentData())))
+        self._device.activated.connect(lambda _: self.event.emit(ev.SetDevice(self._device.currentData())))
+        self._automatic.toggled.connect(lambda on: self.event.emit(ev.SetAutomatic(on)))
+        self._run.clicked.connect(lambda: self.event.emit(ev.AskModel(self._pane_index)))
+        self._bars.chosen.connect(lambda label: self.event.emit(ev.SelectFinding(self._pane_index, label)))
+        self._bars.map_wanted.connect(self._switch_map)
+        self._opinion.textChanged.connect(
+            lambda: self.event.emit(ev.SetOpinion(self._pane_index, self._opinion.toPlainText()))
+        )
+
+    def _switch_map(self, label: str) -> None:
+        pane = self._pane
+        shown = pane is not None and pane.display.overlay.label == label
+        self.event.emit(ev.SelectFinding(self._pane_index, label))
+        self.event.emit(ev.SetOverlay(self._pane_index, visible=not shown))
+
+    # ------------------------------------------------------------ drawing
+
+    def show_state(self, state: ViewerState) -> None:
+        self._overlay.show_state(state)
+        pane = state.pane
+        same_pane = pane is self._pane and state.active == self._pane_index
+        before = self._state
+        self._state, self._pane, self._pane_index = state, pane, state.active
+        if before is None or (before.model_id, before.device, before.automatic) != (
+            state.model_id,
+            state.device,
+            state.automatic,
+        ):
+            self._show_choices(state)
+        elif same_pane:
+            return
+        self._show_status(pane)
+        self._show_result(pane)
+        if self._opinion.toPlainText() != pane.opinion:
+            with QSignalBlocker(self._opinion):
+                self._opinion.setPlainText(pane.opinion)
+        self._opinion.setEnabled(pane.image is not None)
+        self._run.setEnabled(pane.image is not None and bool(state.model_id))
+
+    def _show_choices(self, state: ViewerState) -> None:
+        with QSignalBlocker(self._model), QSignalBlocker(self._device), QSignalBlocker(self._automatic):
+            self._model.setCurrentIndex(self._model.findData(state.model_id))
+            self._device.setCurrentIndex(max(0, self._device.findData(state.device)))
+            self._automatic.setChecked(state.automatic)
+        self._model.setEnabled(bool(self._cards))
+        card = self._cards.get(state.model_id)
+        if card is None:
+            self._about.setText("No model is installed.")
+            self._intended.setText("")
+        else:
+            self._about.setText(f"{card.name} {card.version}, weights {card.sha256[:8]}")
+            self._about.setToolTip(f"Trained on: {card.trained_on}\nWeights sha256: {card.sha256}")
+            self._intended.setText(card.intended_use)
+
+    def _show_status(self, pane: Pane) -> None:
+        status, hint, role = self._status_words(pane)
+        if pane.analysis is AnalysisStatus.RUNNING:
+            if not self._busy.isVisible() and not self._busy_timer.isActive():
+                self._busy_timer.start()
+        else:
+            self._busy_timer.stop()
+            self._busy.hide()
+        self._status.setText(status)
+        self._hint.setText(hint)
+        if self._status.property("role") != role:
+            self._status.setProperty("role", role)
+            self._status.style().polish(self._status)
+        self._status.setVisible(bool(status))
+        self._hint.setVisible(bool(hint))
+
+    def _status_words(self, pane: Pane) -> tuple[str, str, str]:
+        """(sentence, hint, style role) for the state the analysis is in."""
+        if not self._cards:
+            hint = self._problems[0] if self._problems else "Films can be read without one."
+            return "No model is installed.", hint, "caution"
+        if pane.status is PaneStatus.EMPTY:
+            return "No film is open.", "", "muted"
+        if pane.image is None:
+            return "", "", "muted"
+        match pane.analysis:
+            case AnalysisStatus.NONE:
+                return "The model has not looked at this film.", "Press Run to ask it.", "muted"
+            case AnalysisStatus.RUNNING:
+                return (f"{pane.stage}\N{HORIZONTAL ELLIPSIS}" if self._busy.isVisible() else ""), "", "muted"
+            case AnalysisStatus.REFUSED if pane.refusal is not None:
+                return pane.refusal.summary, pane.refusal.hint, "caution"
+            case AnalysisStatus.FAILED if pane.analysis_failure is not None:
+                return pane.analysis_failure.summary, pane.analysis_failure.hint, "error"
+        return "", "", "muted"
+
+    def _show_busy(self) -> None:
+        if self._pane is not None and self._pane.analysis is AnalysisStatus.RUNNING:
+            self._busy.show()
+            self._show_status(self._pane)
+
+    def _show_result(self, pane: Pane) -> None:
+        result = pane.result
+        if result is None:
+            self._bars.show_findings((), None, greyed=False, map_shown=None)
+            for label in (self._limits, self._cautions):
+                label.hide()
+            return
+        self._bars.show_findings(
+            sorted_findings(result),
+            pane.selected,
+            greyed=bool(result.limits),
+            map_shown=pane.display.overlay.label,
+        )
+        limits = [caution.text for caution in result.limits]
+        if limits:
+            limits.insert(0, "The score does not hold for this film.")
+        self._limits.setText("\n".join(limits))
+        self._limits.setVisible(bool(limits))
+        facts = [caution.text for caution in result.cautions]
+        facts.append(f"{result.device}, {result.elapsed_s:.2f} s")
+        self._cautions.setText("\n".join(facts))
+        self._cautions.show()

@@ -1,0 +1,283 @@
+"""The only threads of the program: one for models, a few that wait for reading processes.
+
+Signals carry frozen values to slots of objects that live on the window's thread, over queued connections.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QThread, Signal
+
+from cxr_viewer.core.errors import CancelledError, CxrError, ReadError, RefusalError
+from cxr_viewer.core.findings import AnalysisRequest, Refusal
+from cxr_viewer.core.image import ImageKey
+from cxr_viewer.core.jobs import CancelToken, Failure, LatestSlot, Progress, failure_from
+from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus, StudyNode
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.library import Library
+from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
+from cxr_viewer.services.state import NoticeLevel
+
+_log = logging.getLogger(__name__)
+
+THUMBNAIL_PX = 96
+
+
+class InferenceThread(QThread):
+    """Builds, uses and closes the model runner on itself; the newest question of each pane is answered.
+
+    Signals:
+        event(object): AnalysisProgressed, AnalysisArrived, AnalysisRefused or AnalysisFailed.
+    """
+
+    event = Signal(object)
+
+    def __init__(self, make_runner: Callable[[], ModelRunner], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("inference")
+        self._make_runner = make_runner
+        self._slot: LatestSlot[AnalysisRequest] = LatestSlot()
+
+    def ask(self, request: AnalysisRequest) -> None:
+        """Answer this request; an earlier one of the same pane is dropped."""
+        self._slot.put(request.pane, request)
+
+    def cancel(self, pane: int) -> None:
+        self._slot.discard(pane)
+
+    def stop(self, timeout_ms: int = 10_000) -> bool:
+        """Cancel everything and wait for the thread to end. False when it did not end in time."""
+        self._slot.close()
+        return self.wait(timeout_ms) if self.isRunning() else True
+
+    def run(self) -> None:
+        """The thread's own loop."""
+        runner: ModelRunner | None = None
+        while (taken := self._slot.take()) is not None:
+            name, request, token = taken
+            try:
+                runner = runner or self._make_runner()
+                self.event.emit(ev.AnalysisArrived(self._analyse(runner, request, token)))
+            except CancelledError:
+                pass
+            except RefusalError as error:
+                self.event.emit(ev.AnalysisRefused(_refusal(request, error)))
+            except Exception as error:
+                failure = failure_from(error, job="analysis", pane=request.pane, generation=request.generation)
+                self.event.emit(ev.AnalysisFailed(failure))
+            finally:
+                self._slot.done(name, token)
+            del taken, request  # a waiting thread must not keep the last film alive
+        if runner is not None:
+            runner.close()
+
+    def _analyse(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> object:
+        def report(stage: str) -> None:
+            self.event.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
+
+        return runner.analyse(request, token, report)
+
+
+def _refusal(request: AnalysisRequest, error: RefusalError) -> Refusal:
+    return Refusal(
+        request.pane,
+        request.generation,
+        request.image.key,
+        request.model_id,
+        error.code,
+        error.summary,
+        error.hint,
+    )
+
+
+class Loaders(QObject):
+    """Reads films, scans folders and makes thumbnails on a few threads that wait for the reading processes.
+
+    Signals:
+        event(object): ImageLoaded, LoadFailed, ScanProgressed, ScanEnded or Tell.
+        studies_changed(object): tuple of StudyNode that a scan has added to or changed.
+        scan_found(object): tuple of FoundImage of one batch, after the library has taken them in.
+        scan_done(object): tuple of ImageKey of everything found, in the order of finding.
+        library_read(object): tuple of StudyNode, the whole library.
+        thumbnail_ready(object, object): ImageKey and PNG bytes.
+    """
+
+    event = Signal(object)
+    studies_changed = Signal(object)
+    scan_found = Signal(object)
+    scan_done = Signal(object)
+    library_read = Signal(object)
+    thumbnail_ready = Signal(object, object)
+
+    def __init__(self, reader: ImageReader, scanner: Scanner, library: Library, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._reader, self._scanner, self._library = reader, scanner, library
+        # Films, scans and thumbnails wait on pools of their own, so that none of them holds up another.
+        self._films = ThreadPoolExecutor(2, "loader-film")
+        self._scans = ThreadPoolExecutor(1, "loader-scan")
+        self._thumbnails = ThreadPoolExecutor(1, "loader-thumbnail")
+        self._loads: dict[int, CancelToken] = {}
+        self._scan_token = CancelToken()
+        self._wanted: dict[ImageKey, None] = {}
+        self._closing = CancelToken()
+
+    # -------------------------------------------------------- films
+
+    def load(self, effect: ev.LoadImage) -> None:
+        """Read a film for a pane; an earlier load of that pane is cancelled."""
+        self.cancel(effect.pane)
+        token = self._loads[effect.pane] = CancelToken()
+        self._films.submit(self._load, effect, token)
+
+    def cancel(self, pane: int) -> None:
+        token = self._loads.pop(pane, None)
+        if token is not None:
+            token.cancel()
+
+    def _load(self, effect: ev.LoadImage, token: CancelToken) -> None:
+        try:
+            token.raise_if_cancelled()
+            image = self._reader.read(effect.node, token)
+            self.event.emit(ev.ImageLoaded(effect.pane, effect.generation, image))
+        except CancelledError:
+            pass
+        except Exception as error:
+            failure = failure_from(error, job="read", pane=effect.pane, generation=effect.generation)
+            self.event.emit(ev.LoadFailed(failure))
+            if not effect.node.path.exists():
+                self._submit_quietly(self._check_missing, effect.node)
+
+    def _check_missing(self, node: ImageNode) -> None:
+        changed = self._library.refresh_missing([node.path])
+        if changed:
+            self.studies_changed.emit(changed)
+
+    # -------------------------------------------------------- library and scans
+
+    def read_library(self) -> None:
+        """Send the whole library, then look which files have vanished since."""
+        self._scans.submit(self._read_library)
+
+    def _read_library(self) -> None:
+        try:
+            self.library_read.emit(self._library.studies())
+            changed = self._library.refresh_missing()
+            if changed:
+                self.studies_changed.emit(changed)
+        except Exception as error:
+            self._tell(failure_from(error, job="library"))
+
+    def scan(self, paths: Sequence[Path]) -> None:
+        """Find images and put them into the library. A scan that runs already goes on first."""
+        if self._scan_token.cancelled:
+            self._scan_token = CancelToken()
+        self._scans.submit(self._scan, tuple(paths), self._scan_token)
+
+    def cancel_scan(self) -> None:
+        self._scan_token.cancel()
+        self._scan_token = CancelToken()
+
+    def _scan(self, paths: tuple[Path, ...], token: CancelToken) -> None:
+        keys: list[ImageKey] = []
+        notes: list[str] = []
+        shown_at = 0.0
+        try:
+            for batch in self._scanner.scan(paths, token):
+                self._take_in(batch.found)
+                keys.extend(found.image.key for found in batch.found)
+                notes.extend(batch.notes)
+                if time.monotonic() - shown_at > 0.1:
+                    shown_at = time.monotonic()
+                    self.event.emit(ev.ScanProgressed(batch.looked_at, batch.total, len(keys)))
+        except CancelledError:
+            notes.append(f"The scan was cancelled; {len(keys)} images found so far are in the list.")
+        except Exception as error:
+            self._tell(failure_from(error, job="scan"))
+        finally:
+            self.event.emit(ev.ScanEnded())
+        self._report_scan(keys, notes)
+        self.scan_done.emit(tuple(keys))
+
+    def _take_in(self, found: tuple[FoundImage, ...]) -> None:
+        if found:
+            self.studies_changed.emit(self._library.add(found))
+            self.scan_found.emit(found)
+
+    def _report_scan(self, keys: list[ImageKey], notes: list[str]) -> None:
+        if notes:
+            more = f" (and {len(notes) - 1} more, see the log)" if len(notes) > 1 else ""
+            for note in notes:
+                _log.info("scan: %s", note)
+            self.event.emit(ev.Tell(NoticeLevel.CAUTION, notes[0] + more))
+        elif not keys:
+            text = "No images were found there."
+            self.event.emit(ev.Tell(NoticeLevel.INFO, text, "Choose a DICOM file, a picture, or a folder of them."))
+
+    def set_status(self, study_uid: str, status: ReadStatus) -> None:
+        self._submit_quietly(self._set_status, study_uid, status)
+
+    def _set_status(self, study_uid: str, status: ReadStatus) -> None:
+        self._library.set_status(study_uid, status)
+        study: StudyNode | None = self._library.study(study_uid)
+        if study is not None:
+            self.studies_changed.emit((study,))
+
+    # -------------------------------------------------------- thumbnails
+
+    def want_thumbnail(self, node: ImageNode) -> None:
+        """Make (or take from the library) a thumbnail; the newest wishes are served first."""
+        self._wanted.pop(node.key, None)
+        self._wanted[node.key] = None
+        self._submit_thumbnail(node)
+
+    def _submit_thumbnail(self, node: ImageNode) -> None:
+        self._thumbnails.submit(self._thumbnail, node)
+
+    def _thumbnail(self, node: ImageNode) -> None:
+        # A fast scroll asks for hundreds; those scrolled away long ago are not worth the reading.
+        if self._closing.cancelled or node.key not in list(self._wanted)[-200:]:
+            return
+        self._wanted.pop(node.key, None)
+        try:
+            png = self._library.thumbnail(node.key)
+            if png is None:
+                png = self._reader.thumbnail(node, THUMBNAIL_PX, self._closing)
+                self._library.save_thumbnail(node.key, png)
+            self.thumbnail_ready.emit(node.key, png)
+        except (ReadError, CancelledError) as error:
+            _log.info("no thumbnail: %s", error.summary)
+        except Exception as error:
+            failure_from(error, job="thumbnail")
+
+    # -------------------------------------------------------- ends
+
+    def _submit_quietly(self, work: Callable[..., None], *args: object) -> None:
+        def run() -> None:
+            try:
+                work(*args)
+            except Exception as error:
+                self._tell(failure_from(error, job="library"))
+
+        if not self._closing.cancelled:
+            self._scans.submit(run)
+
+    def _tell(self, failure: Failure) -> None:
+        self.event.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
+
+    def close(self) -> None:
+        """Cancel everything, stop the reading processes and wait for the threads."""
+        self._closing.cancel()
+        self.cancel_scan()
+        for pane in list(self._loads):
+            self.cancel(pane)
+        try:
+            self._reader.close()
+        except CxrError as error:
+            _log.warning("closing the reader: %s", error.summary)
+        for pool in (self._films, self._scans, self._thumbnails):
+            pool.shutdown(wait=True, cancel_futures=True)

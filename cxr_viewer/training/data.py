@@ -1,9 +1,11 @@
 """Films with labels: reading an index or a folder, splitting by patient, loading into memory.
 
-Two layouts are understood:
+Three layouts are understood:
 
 - an index: a CSV with the columns ``path, label, group_id, official_split`` (paths relative to the CSV), either
   ``DIR/index.csv`` or ``DIR_index.csv`` beside the folder;
+- the same with NIH ChestX-ray14's columns (``file, patient_id, split, no_finding, Pneumonia``), for testing on adults:
+  films labelled with pneumonia against films without any finding, all others are passed over;
 - the folders of the public data set (Kermany, Zhang, Goldbaum 2018, doi:10.17632/rscbjbr9sj):
   ``DIR/train/NORMAL/*.jpeg``, ``DIR/test/PNEUMONIA/*.jpeg`` and so on; the patient is taken from the file name.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from cxr_viewer.inference.preprocess import exposed_area, model_grey, resize_are
 NEGATIVE, POSITIVE = "NORMAL", "PNEUMONIA"
 FILM_PX = 192
 _COLUMNS = ("path", "label", "group_id", "official_split")
+_NIH_COLUMNS = ("file", "patient_id", "split", "no_finding", "Pneumonia")
 _SPLITS = ("train", "test")
 _MOST_UNREADABLE = 0.05
 
@@ -105,7 +108,7 @@ class Split:
 
 
 def read_records(folder: Path) -> list[FilmRecord]:
-    """All films under ``folder``, in either layout.
+    """All films under ``folder``, in any of the layouts.
 
     Raises:
         CxrError: nothing found, or an index with missing columns or unknown values.
@@ -154,7 +157,7 @@ def split_records(
     return Split(train, validation, tuple(test), tuple(left_out))
 
 
-def check_leakage(parts: dict[str, Iterable[str]]) -> None:
+def check_leakage(parts: Mapping[str, Iterable[str]]) -> None:
     """Stop where a patient is on two sides.
 
     Args:
@@ -240,6 +243,8 @@ def load_films(records: Sequence[FilmRecord], what: str, *, quiet: bool = False)
 def _from_index(index: Path) -> list[FilmRecord]:
     with index.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
+        if all(name in (reader.fieldnames or ()) for name in _NIH_COLUMNS):
+            return [_nih_record(index, row) for row in reader if row["Pneumonia"] == "1" or row["no_finding"] == "1"]
         missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise CxrError(
@@ -260,6 +265,10 @@ def _from_index(index: Path) -> list[FilmRecord]:
             path = index.parent / row["path"]
             records.append(FilmRecord(path, int(label == POSITIVE), row["group_id"], split, row.get("subtype") or ""))
     return records
+
+
+def _nih_record(index: Path, row: dict[str, str]) -> FilmRecord:
+    return FilmRecord(index.parent / row["file"], int(row["Pneumonia"] == "1"), row["patient_id"], row["split"])
 
 
 def _from_folders(folder: Path) -> Iterable[FilmRecord]:

@@ -1,0 +1,144 @@
+"""From logits to probabilities, and whether those may be believed.
+
+``p = sigmoid(logit / temperature + bias)`` (temperature scaling, Guo et al., ICML 2017; the bias moves the score to the
+prevalence of the films it was fitted on).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+_FOLDS = 5
+_STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """``p = sigmoid(logit / temperature + bias)``; temperature > 0."""
+
+    temperature: float = 1.0
+    bias: float = 0.0
+
+    def probability(self, logits: Values) -> Values:
+        """Probabilities 0..1 of logits of any shape."""
+        return sigmoid(np.asarray(logits, dtype=np.float64) / self.temperature + self.bias)
+
+
+def sigmoid(x: Values) -> Values:
+    """1 / (1 + exp(-x)) without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, dtype=np.float64))))
+
+
+def negative_log_likelihood(probabilities: Values, labels: NDArray[np.int64]) -> float:
+    """Mean over films, natural logarithm."""
+    p = np.clip(probabilities, 1e-12, 1 - 1e-12)
+    return float(-np.mean(np.where(labels == 1, np.log(p), np.log1p(-p))))
+
+
+def fit_calibration(logits: Values, labels: NDArray[np.int64], *, with_bias: bool = True) -> Calibration:
+    """The calibration with the least log loss (Newton's method; the problem is convex).
+
+    Labels are drawn in as Platt (1999) did, so that perfectly separated films still give a finite slope.
+
+    Args:
+        logits: (n,).
+        labels: (n,), 0 or 1, both present.
+        with_bias: also fit the bias; otherwise it is 0.
+
+    Raises:
+        ValueError: only one kind of label, or logits that fall with the label.
+    """
+    positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
+    if positives == 0 or negatives == 0:
+        raise ValueError("calibration needs films of both kinds")
+    target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    design = np.column_stack([logits, np.ones_like(logits)]) if with_bias else logits[:, None]
+    weights = np.zeros(design.shape[1])
+    for _ in range(_STEPS):
+        p = sigmoid(design @ weights)
+        gradient = design.T @ (p - target)
+        curvature = (design.T * (p * (1 - p))) @ design + 1e-9 * np.eye(weights.size)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step * min(1.0, 2.0 / max(1e-12, float(np.abs(step).max())))
+        if float(np.abs(step).max()) < 1e-10:
+            break
+    if weights[0] <= 0:
+        raise ValueError("the scores do not rise with the label")
+    return Calibration(1.0 / float(weights[0]), float(weights[1]) if with_bias else 0.0)
+
+
+def choose_calibration(
+    logits: Values, labels: NDArray[np.int64], groups: tuple[str, ...], *, seed: int = 0
+) -> tuple[Calibration, dict[str, float]]:
+    """None, temperature, or temperature and bias: whichever has the least log loss on patients it was not fitted on.
+
+    Five folds by patient; the winner is then fitted on all films.
+
+    Returns:
+        The calibration, and the mean held-out log loss of each candidate.
+    """
+    names = sorted(set(groups))
+    fold_of = dict(zip(names, np.random.default_rng(seed).permutation(len(names)) % _FOLDS, strict=True))
+    folds = np.array([fold_of[group] for group in groups])
+    losses: dict[str, list[float]] = {"none": [], "temperature": [], "temperature and bias": []}
+    for fold in range(_FOLDS):
+        held, rest = folds == fold, folds != fold
+        if len(np.unique(labels[rest])) < 2 or not held.any():
+            continue
+        candidates = {
+            "none": Calibration(),
+            "temperature": fit_calibration(logits[rest], labels[rest], with_bias=False),
+            "temperature and bias": fit_calibration(logits[rest], labels[rest]),
+        }
+        for name, candidate in candidates.items():
+            losses[name].append(negative_log_likelihood(candidate.probability(logits[held]), labels[held]))
+    means = {name: float(np.mean(values)) if values else float("inf") for name, values in losses.items()}
+    best = min(means, key=lambda name: means[name])
+    if best == "none":
+        return Calibration(), means
+    return fit_calibration(logits, labels, with_bias=best == "temperature and bias"), means
+
+
+def expected_calibration_error(probabilities: Values, labels: NDArray[np.int64], *, bins: int = 10) -> float:
+    """Mean distance of said and found probability over ``bins`` equal parts of 0..1, weighted by films."""
+    which = np.minimum((probabilities * bins).astype(int), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    said = np.bincount(which, weights=probabilities, minlength=bins)
+    found = np.bincount(which, weights=labels.astype(np.float64), minlength=bins)
+    return float(np.abs(said - found).sum() / max(1, int(count.sum())))
+
+
+def youden_threshold(probabilities: Values, labels: NDArray[np.int64]) -> float:
+    """The operating point with the largest sensitivity + specificity, in the middle of the gap between films.
+
+    Where several gaps are equally good, the middle of them all on the logit scale.
+    """
+    order = np.argsort(probabilities)
+    sorted_p, sorted_y = probabilities[order], labels[order]
+    below = np.concatenate([[0], np.cumsum(sorted_y == 1)]) / max(1, int((labels == 1).sum()))
+    rejected = np.concatenate([[0], np.cumsum(sorted_y == 0)]) / max(1, int((labels == 0).sum()))
+    merit = rejected - below
+    edges = np.concatenate([[0.0], sorted_p, [1.0]])
+    usable = edges[1:] > edges[:-1]
+    merit = np.where(usable, merit, -np.inf)
+    best = np.flatnonzero(merit >= merit.max() - 1e-12)
+    low, high = float(edges[best[0]]), float(edges[best[-1] + 1])
+    squeeze = 1e-6
+
+    def logit(p: float) -> float:
+        p = min(max(p, squeeze), 1 - squeeze)
+        return float(np.log(p / (1 - p)))
+
+    return float(sigmoid(np.array((logit(low) + logit(high)) / 2)))
+
+
+def sensitivity_threshold(probabilities: Values, labels: NDArray[np.int64], sensitivity: float) -> float:
+    """The highest operating point that still finds at least ``sensitivity`` of the positive films."""
+    positives = np.sort(probabilities[labels == 1])
+    missed = int(np.floor((1 - sensitivity) * positives.size + 1e-9))
+    return float(positives[min(missed, positives.size - 1)])

@@ -108,7 +108,7 @@ def clipped_shares(image: Radiograph, voi: Voi | None) -> tuple[float, float]:
 # ---------------------------------------------------------------- automatic window
 
 
-def automatic_window(image: Radiograph) -> VoiWindow:
+def auto_window(image: Radiograph) -> VoiWindow:
     """A window over the anatomy: 1st to 99th percentile of the exposed area.
 
     Padding, flat borders (collimation, unexposed frame) and saturated ends (direct exposure, burnt-in letters) are left

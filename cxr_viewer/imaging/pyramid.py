@@ -1,50 +1,35 @@
-"""Grey pixels at the resolution of the screen, averaged over area so that a film seen small has no false lines.
+"""A film at the resolution of the screen, averaged over area so that seen small it has no false lines.
 
-The table is laid over every stored pixel first and grey values are averaged afterwards. Averaging stored values once
-and laying the table over the small film would save a millisecond, but where the table is not straight it shows greys
-no pixel has. Measured on five real chest films at half and quarter size: up to 13 of 255 grey levels with the file's
-own window, up to 49 with the automatic one, up to 192 with a tenth of its width (where 1 to 7 % of the pixels are off
-by more than 4), at letters, wires and edges most. ``tests/benchmarks/grey_values.py`` prints what either way costs.
+*Stored* values are averaged, and the table is laid over the small film: what a coarser detector would have recorded.
+It makes a window drag cost what is on screen, not what is on file, and lines and noise are averaged before a narrow
+window sharpens them. The other order (table first, greys averaged) is not the same where the table is not straight.
+Measured on five real chest films at half and quarter size, the two differ by up to 13 of 255 grey levels with the
+file's own window, up to 49 with the automatic one, and up to 192 with a tenth of its width (where 1 to 7 % of the
+pixels are off by more than 4), at letters, wires and edges most. ``tests/benchmarks/grey_values.py`` prints what either
+way costs. Seen at 1:1 or larger, and in :func:`cxr_viewer.imaging.render.render_grey`, every stored pixel has its own
+grey value.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.imaging import luts
-
 COARSEST = 16
 """Largest shrinking; a film of 5000 pixels is then 313."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GreyLevel:
-    """A film in grey at one resolution.
-
-    Attributes:
-        pixels: uint8 (rows / factor, columns / factor), rounded up, C-ordered. It belongs to the :class:`Pyramid` and
-            is written over by the next call.
-        factor: 1, 2, 4, ... image pixels along each side of a pixel.
-        extent: the part of the image, in image pixels, that ``pixels`` covers exactly. Where a side of the film is no
-            multiple of ``factor`` it reaches less than one of its pixels over the edge, filled with the edge's grey.
-    """
-
-    pixels: NDArray[np.uint8]
-    factor: int
-    extent: ImageRect
-
-
 def factor_for(zoom: float) -> int:
-    """The coarsest power of two that still has a pixel for each pixel of the screen.
+    """Image pixels along a side of the coarsest level that still has a pixel for each pixel of the screen.
 
     Args:
         zoom: *device* pixels of the screen per image pixel.
+
+    Returns:
+        A power of two, 1 to ``COARSEST``.
     """
     if not zoom > 0:
         return COARSEST
@@ -52,42 +37,32 @@ def factor_for(zoom: float) -> int:
 
 
 class Pyramid:
-    """Turns the stored pixels of one film to grey at the resolution needed. One thread at a time.
-
-    It keeps its buffers, since fresh pages for each frame of a drag cost as much as the work itself.
-    """
+    """One film at half, quarter, ... size, each made when it is first asked for. One thread at a time."""
 
     def __init__(self, stored: NDArray[np.generic]) -> None:
         """``stored``: uint8, uint16 or int16 (rows, columns)."""
-        self._stored = stored
-        self._buffers: dict[int, NDArray[np.uint8]] = {}
+        self._levels = {1: stored}
 
-    def grey(self, table: NDArray[np.uint8], factor: int = 1) -> GreyLevel:
-        """The film through a table of :func:`luts.compose`, averaged over squares of ``factor`` image pixels.
+    def level_for(self, zoom: float) -> NDArray[np.generic]:
+        """Stored values for a place on screen: :meth:`level` of :func:`factor_for`."""
+        return self.level(factor_for(zoom))
+
+    def level(self, factor: int) -> NDArray[np.generic]:
+        """Stored values averaged over squares of ``factor`` image pixels, rounded to the nearest.
+
+        Returns:
+            The film's dtype, (rows / factor, columns / factor) rounded up, read-only. It covers the film exactly, edge
+            to edge: where a side is no multiple of ``factor`` its pixels stand for a little less than ``factor``.
 
         Raises:
             ValueError: ``factor`` is no power of two up to ``COARSEST``.
         """
         if factor not in (1, 2, 4, 8, COARSEST):
             raise ValueError(f"factor is a power of two up to {COARSEST}, not {factor}")
-        rows, columns = self._stored.shape
-        full = self._buffer(1, -(-rows // factor) * factor, -(-columns // factor) * factor)
-        luts.apply(self._stored, table, full[:rows, :columns])
-        full[:rows, columns:] = full[:rows, columns - 1 : columns]
-        full[rows:] = full[rows - 1]
-        level = full
-        for step in (2, 4, 8, COARSEST):
-            if step > factor:
-                break
-            half = self._buffer(step, level.shape[0] // 2, level.shape[1] // 2)
-            cv2.resize(level, (half.shape[1], half.shape[0]), dst=half, interpolation=cv2.INTER_AREA)
-            level = half
-        extent = ImageRect(0.0, 0.0, float(level.shape[1] * factor), float(level.shape[0] * factor))
-        return GreyLevel(level, factor, extent)
-
-    def _buffer(self, factor: int, rows: int, columns: int) -> NDArray[np.uint8]:
-        buffer = self._buffers.get(factor)
-        if buffer is None or buffer.shape != (rows, columns):
-            buffer = np.empty((rows, columns), dtype=np.uint8)
-            self._buffers[factor] = buffer
-        return buffer
+        if factor not in self._levels:
+            rows, columns = (-(-side // factor) for side in self._levels[1].shape)
+            finer = self.level(factor // 2)
+            coarse: NDArray[np.generic] = cv2.resize(finer, (columns, rows), interpolation=cv2.INTER_AREA)
+            coarse.flags.writeable = False
+            self._levels[factor] = coarse
+        return self._levels[factor]

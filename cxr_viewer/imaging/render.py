@@ -36,7 +36,7 @@ def parse_window(text: str, image: Radiograph) -> Voi | None:
     """
     word = text.strip().lower()
     if word == "auto":
-        return levels.automatic_window(image)
+        return levels.auto_window(image)
     if word.startswith("file:"):
         return _file_voi(word.removeprefix("file:"), image)
     try:

@@ -13,6 +13,7 @@ grey value.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,13 +42,14 @@ class Pyramid:
 
     def __init__(self, stored: NDArray[np.generic]) -> None:
         """``stored``: uint8, uint16 or int16 (rows, columns)."""
-        self._levels = {1: stored}
+        whole: NDArray[np.integer[Any]] = stored  # type: ignore[assignment]  # stored pixels are whole numbers
+        self._levels = {1: whole}
 
-    def level_for(self, zoom: float) -> NDArray[np.generic]:
+    def level_for(self, zoom: float) -> NDArray[np.integer[Any]]:
         """Stored values for a place on screen: :meth:`level` of :func:`factor_for`."""
         return self.level(factor_for(zoom))
 
-    def level(self, factor: int) -> NDArray[np.generic]:
+    def level(self, factor: int) -> NDArray[np.integer[Any]]:
         """Stored values averaged over squares of ``factor`` image pixels, rounded to the nearest.
 
         Returns:
@@ -62,7 +64,7 @@ class Pyramid:
         if factor not in self._levels:
             rows, columns = (-(-side // factor) for side in self._levels[1].shape)
             finer = self.level(factor // 2)
-            coarse: NDArray[np.generic] = cv2.resize(finer, (columns, rows), interpolation=cv2.INTER_AREA)
+            coarse = cv2.resize(finer, (columns, rows), interpolation=cv2.INTER_AREA)
             coarse.flags.writeable = False
-            self._levels[factor] = coarse
+            self._levels[factor] = coarse.astype(finer.dtype, copy=False)
         return self._levels[factor]

@@ -1,0 +1,64 @@
+"""Things that run a network. What they share is here; nothing heavy is imported.
+
+* ``openvino``: the CPU engine of the window. Needs no torch in its process.
+* ``torch``: the reference, and CUDA.
+* ``child``: torch in a process of its own, so that neither its import (1.4 s, most of it without giving way to other
+  threads) nor a fault in a driver reaches the window.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A network with its weights, ready to run. Used on one thread."""
+
+    @property
+    def device_name(self) -> str:
+        """For the reader, e.g. ``"CPU (OpenVINO)"``."""
+        ...
+
+    @property
+    def head_weights(self) -> Floats:
+        """Weights of the linear head, float32 (k, c): k labels, c feature maps."""
+        ...
+
+    @property
+    def head_bias(self) -> Floats:
+        """Bias of the linear head, float32 (k,)."""
+        ...
+
+    def run(self, batch: Floats) -> tuple[Floats, Floats]:
+        """One forward pass.
+
+        Args:
+            batch: float32 (n, 1, size, size) from ``preprocess.prepare``.
+
+        Returns:
+            Logits (n, k) before calibration, and the post-ReLU feature maps (n, c, h, w); both float32 and the
+            caller's own.
+
+        Raises:
+            ModelError: the engine failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give memory and processes back. Safe to call twice."""
+        ...
+
+
+def thread_count() -> int:
+    """Threads for one forward pass on the CPU: half of the cores, at least 1 and at most 4.
+
+    The window, the reading processes and the table look-up want the others. A second thread on a machine of two cores
+    made the small network no faster (2.3 against 2.4 ms) and the window's longest gaps longer.
+    """
+    return max(1, min(4, (os.cpu_count() or 2) // 2))

@@ -1,0 +1,127 @@
+"""Which models are installed. Reads cards only: no weights are opened and torch is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card
+
+
+def bundle_dirs() -> tuple[Path, ...]:
+    """The folders that hold models: those that travel with the program, then the user's own."""
+    return (resources_dir() / "models", platformdirs.user_data_path("cxr-viewer", appauthor=False) / "models")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    card: ModelCard
+    folder: Path
+
+
+class BundleCatalog:
+    """The model bundles in some folders; a bundle is a sub-folder with ``card.toml`` and ``weights.safetensors``.
+
+    Args:
+        dirs: folders of bundles, :func:`bundle_dirs` by default; missing ones are empty. Where two bundles carry one
+            id, the first is used and :meth:`problems` says so.
+    """
+
+    def __init__(self, dirs: Sequence[Path] | None = None) -> None:
+        self._dirs = tuple(dirs) if dirs is not None else bundle_dirs()
+        self._bundles: dict[str, _Bundle] | None = None
+        self._problems: tuple[str, ...] = ()
+
+    def refresh(self) -> None:
+        """Look again at the next question, after a model was added or removed."""
+        self._bundles = None
+
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Every readable card, sorted by name."""
+        cards = (bundle.card for bundle in self._found().values())
+        return tuple(sorted(cards, key=lambda card: (card.name.casefold(), card.model_id)))
+
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each bundle that cannot be used."""
+        self._found()
+        return self._problems
+
+    def card(self, model_id: str) -> ModelCard:
+        """The card of one model.
+
+        Raises:
+            ModelError: ``no-model`` when nothing is installed, ``unknown-model`` when this one is not.
+        """
+        return self._bundle(model_id).card
+
+    def folder(self, model_id: str) -> Path:
+        """The bundle's folder. Raises like :meth:`card`."""
+        return self._bundle(model_id).folder
+
+    def _bundle(self, model_id: str) -> _Bundle:
+        found = self._found()
+        if model_id in found:
+            return found[model_id]
+        if not found:
+            raise ModelError(
+                "No model is installed.",
+                hint="Install the program again, or put a model's folder into the models folder of the program's data.",
+                detail="\n".join((*map(str, self._dirs), *self._problems)),
+                code="no-model",
+            )
+        raise ModelError(
+            f"There is no model “{model_id}”." if model_id else "No model was chosen.",
+            hint=f"Choose one of: {', '.join(sorted(found))}.",
+            detail="\n".join(self._problems),
+            code="unknown-model",
+        )
+
+    def _found(self) -> dict[str, _Bundle]:
+        if self._bundles is None:
+            self._bundles, self._problems = _look(self._dirs)
+        return self._bundles
+
+
+def _look(dirs: tuple[Path, ...]) -> tuple[dict[str, _Bundle], tuple[str, ...]]:
+    found: dict[str, _Bundle] = {}
+    problems: list[str] = []
+    for folder in (bundle for parent in dirs for bundle in _bundle_folders(parent, problems)):
+        try:
+            card = read_card(folder)
+        except ModelError as error:
+            problems.append(f"{error.summary} {error.hint}".strip())
+            continue
+        if not (folder / WEIGHTS_NAME).is_file():
+            problems.append(f"The model “{card.name}” has no weights ({WEIGHTS_NAME} is missing). Install it again.")
+        elif card.model_id in found:
+            other = found[card.model_id].card.version
+            problems.append(
+                f"The model “{card.model_id}” is installed twice; version {other} is used, not {card.version}."
+            )
+        else:
+            found[card.model_id] = _Bundle(card, folder)
+    return found, tuple(problems)
+
+
+def _bundle_folders(parent: Path, problems: list[str]) -> list[Path]:
+    try:
+        candidates = sorted(parent.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(f"The models folder “{parent.name}” cannot be read ({error.strerror}).")
+        return []
+    folders = []
+    for path in candidates:
+        try:
+            if (path / CARD_NAME).is_file():
+                folders.append(path)
+        except OSError as error:
+            problems.append(f"The model folder “{path.name}” cannot be read ({error.strerror}).")
+    return folders

@@ -1,0 +1,177 @@
+"""The CPU engine of the window: OpenVINO, in float32.
+
+Importing this module imports nothing heavy. OpenVINO itself comes with the first engine: its files are first read
+through once, which lets other threads run, so that loading them holds the interpreter only for the moment of linking.
+*Measured* with a thread that wants to run every 5 ms: import, graph, compiling and the first pass take 0.25 s and the
+longest gap is 15 to 26 ms with files in memory, 46 to 65 ms with files on disk and not read through.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.inference.engines import Floats, thread_count
+from cxr_viewer.inference.engines.graph import GRAPH_NAME, GraphArrays, read_graph
+
+_TELEMETRY = "openvino_telemetry"  # sends usage to a server on the internet from the converter
+_CONVERTER = "openvino.tools.ovc"
+_TOLERANCE = 1e-3  # of the probe's logits; engines differ by about 1e-6, a wrong graph by far more
+
+
+class OpenVinoEngine:
+    """A graph kept by :mod:`cxr_viewer.inference.engines.graph`, compiled for this CPU.
+
+    Raises:
+        ModelError: ``no-graph`` when the folder does not hold a whole graph of these weights, ``no-openvino``,
+            ``engine-differs`` when the probe's answer is not torch's, ``engine-failed``.
+    """
+
+    def __init__(self, folder: Path, card: ModelCard) -> None:
+        arrays = read_graph(folder, card)
+        if arrays is None:
+            raise ModelError("The model is not prepared for this computer yet.", code="no-graph")
+        try:
+            self._request: Any = _compiled(folder / GRAPH_NAME).create_infer_request()
+        except RuntimeError as error:
+            raise _failed(error) from error
+        self._weights, self._bias = arrays.head_weights, arrays.head_bias
+        self._check(arrays)
+
+    @property
+    def device_name(self) -> str:
+        return "CPU (OpenVINO)"
+
+    @property
+    def head_weights(self) -> Floats:
+        return self._weights
+
+    @property
+    def head_bias(self) -> Floats:
+        return self._bias
+
+    def run(self, batch: Floats) -> tuple[Floats, Floats]:
+        passes = [self._pass(batch[index : index + 1]) for index in range(len(batch))]
+        if len(passes) == 1:
+            return passes[0]
+        return np.concatenate([logits for logits, _ in passes]), np.concatenate([maps for _, maps in passes])
+
+    def close(self) -> None:
+        self._request = None
+
+    def _pass(self, film: Floats) -> tuple[Floats, Floats]:
+        if self._request is None:
+            raise ModelError("The engine is closed.", code="engine-closed")
+        try:
+            self._request.infer({0: np.ascontiguousarray(film, dtype=np.float32)})
+            # The engine writes its next answer into the same memory, so these are copies.
+            logits = np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+            maps = np.array(self._request.get_output_tensor(1).data, dtype=np.float32)
+        except RuntimeError as error:
+            raise _failed(error) from error
+        return logits, maps
+
+    def _check(self, arrays: GraphArrays) -> None:
+        logits, features = self._pass(arrays.probe)
+        same_shapes = logits.shape == arrays.logits.shape and features.shape == arrays.features.shape
+        limit = _TOLERANCE * max(1.0, float(np.abs(arrays.logits).max()))
+        if not same_shapes or not float(np.abs(logits - arrays.logits).max()) <= limit:
+            raise ModelError(
+                "The fast engine does not give the reference engine's answer on this computer.",
+                hint="The reference engine (torch) is used instead, which is slower.",
+                detail=f"reference {arrays.logits.tolist()}, here {logits.tolist()}",
+                code="engine-differs",
+            )
+
+
+def openvino_with_converter() -> Any:
+    """OpenVINO with its converter and without its telemetry; for the process that converts."""
+    with _without(_TELEMETRY):
+        import openvino
+
+        return openvino
+
+
+def _openvino() -> Any:
+    """OpenVINO without converter and telemetry.
+
+    Raises:
+        ModelError: ``no-openvino``.
+    """
+    if "openvino" not in sys.modules:
+        _read_through()
+    try:
+        with _without(_TELEMETRY, _CONVERTER):
+            import openvino
+    except ImportError as error:
+        raise ModelError(
+            "OpenVINO cannot be loaded.", hint="Install the program again.", detail=str(error), code="no-openvino"
+        ) from error
+    return openvino
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Modules of these names cannot be imported meanwhile (``None`` in ``sys.modules`` is Python's own way to say so).
+
+    OpenVINO imports both behind ``except ImportError``.
+    """
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is allowed here, see the import system
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)
+
+
+def _read_through() -> None:
+    """Read OpenVINO's libraries once, so that linking them waits for no disk; reading lets other threads run."""
+    spec = find_spec("openvino")
+    if spec is None or spec.origin is None:
+        return
+    package = Path(spec.origin).parent
+    wanted = ("tbb.", "tbb12", "openvino.", "ir_frontend", "intel_cpu")
+    libraries = [path for path in (package / "libs").glob("*") if any(part in path.name for part in wanted)]
+    buffer = bytearray(1 << 20)
+    for path in (*package.glob("_pyopenvino*"), *libraries):
+        if path.is_file():
+            with path.open("rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
+
+
+def _compiled(graph: Path) -> Any:
+    core = _openvino().Core()
+    # Read, not mapped: a mapped file that somebody shortens would take the whole process down.
+    core.set_property({"ENABLE_MMAP": False})
+    model = core.read_model(graph)
+    return core.compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": thread_count(),
+            "INFERENCE_PRECISION_HINT": "f32",  # the default is bfloat16 where the CPU has it: scores move by 0.01
+            "EXECUTION_MODE_HINT": "ACCURACY",
+            "ENABLE_CPU_PINNING": False,  # pinned threads and the window would fight for the same core
+        },
+    )
+
+
+def _failed(error: Exception) -> ModelError:
+    return ModelError(
+        "The model failed to run on the CPU.",
+        hint="Try again; if it fails again, install the model again.",
+        detail=str(error),
+        code="engine-failed",
+    )

@@ -1,0 +1,205 @@
+"""The reference engine: torch on the CPU or on CUDA, in float32 throughout.
+
+Importing this module imports torch; only ``child`` (in its process), the command line and tests do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.inference.cards import verify_weights
+from cxr_viewer.inference.engines import Floats, thread_count
+from cxr_viewer.inference.networks import CamNetwork, load_network
+
+
+def load_bundle(card: ModelCard, folder: Path) -> CamNetwork:
+    """The network of a bundle on the CPU, in evaluation mode, its weights verified before they are opened.
+
+    Raises:
+        ModelError: weights missing, damaged or of another network; network unknown.
+    """
+    path = verify_weights(folder, card)
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"The weights of the model “{card.name}” cannot be read.",
+            hint="Install the model again.",
+            detail=str(error),
+            code="weights-unreadable",
+        ) from error
+    return load_network(card.network, len(card.labels), state)
+
+
+class TorchEngine:
+    """A :class:`~cxr_viewer.inference.networks.CamNetwork` on one torch device.
+
+    Args:
+        network: in evaluation mode; it is moved to the device.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ModelError: ``no-cuda`` when CUDA was asked for and does not work.
+    """
+
+    def __init__(self, network: CamNetwork, device: str = "cpu") -> None:
+        if device == "cuda":
+            _check_cuda()
+            # TF32 keeps 10 bits of mantissa: scores would differ from the CPU's in the third decimal.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
+        else:
+            torch.set_num_threads(thread_count())
+        self._device = torch.device(device)
+        moved = network.to(device=self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: CamNetwork = moved
+        self._weights = _array(network.classifier.weight)
+        self._bias = _array(network.classifier.bias)
+
+    @property
+    def device_name(self) -> str:
+        return "CUDA (torch)" if self._device.type == "cuda" else "CPU (torch)"
+
+    @property
+    def head_weights(self) -> Floats:
+        return self._weights
+
+    @property
+    def head_bias(self) -> Floats:
+        return self._bias
+
+    def run(self, batch: Floats) -> tuple[Floats, Floats]:
+        try:
+            with torch.inference_mode():
+                logits, maps = self._network.logits_and_features(self._tensor(batch))
+            return _array(logits), _array(maps)
+        except RuntimeError as error:  # torch's word for everything, memory included
+            raise _failed(error, self.device_name) from error
+
+    def library_maps(self, film: Floats, method: str) -> Floats:
+        """Raw maps of one film by a method of the ``grad-cam`` library, before the library's own per-map scaling.
+
+        Args:
+            film: float32 (1, 1, size, size).
+            method: key of :data:`LIBRARY_METHODS`.
+
+        Returns:
+            float32 (k, h, w), one map per label, clipped at 0, in the method's own unit.
+
+        Raises:
+            ModelError: the library is missing or failed, or the method is unknown.
+        """
+        method_class = _method_class(method)
+        labels = self._weights.shape[0]
+        try:
+            found = [_raw_map(method_class, self._network, self._tensor(film), label) for label in range(labels)]
+        except RuntimeError as error:
+            raise _failed(error, method) from error
+        return np.stack(found)
+
+    def close(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _tensor(self, batch: Floats) -> torch.Tensor:
+        return torch.from_numpy(batch).to(device=self._device).contiguous(memory_format=torch.channels_last)
+
+
+LIBRARY_METHODS = {
+    "Grad-CAM": "GradCAM",
+    "Grad-CAM++": "GradCAMPlusPlus",
+    "LayerCAM": "LayerCAM",
+    "EigenCAM": "EigenCAM",
+    "ScoreCAM": "ScoreCAM",
+}
+"""Our names of methods, and the ``grad-cam`` library's."""
+
+
+def _method_class(method: str) -> Callable[..., Any]:
+    if method not in LIBRARY_METHODS:
+        raise ModelError(
+            f"There is no heat map method “{method}”.",
+            hint=f"Choose one of: {', '.join(LIBRARY_METHODS)}.",
+            code="unknown-method",
+        )
+    try:
+        import pytorch_grad_cam  # 4.6 s, so only when somebody asks for it
+    except ImportError as error:
+        raise ModelError(
+            f"The heat map method “{method}” needs the package grad-cam, which is not installed.",
+            hint="Choose Grad-CAM, which needs no further package.",
+            detail=str(error),
+            code="no-grad-cam",
+        ) from error
+    found: Callable[..., Any] = getattr(pytorch_grad_cam, LIBRARY_METHODS[method])
+    return found
+
+
+def _raw_map(method_class: Callable[..., Any], network: CamNetwork, film: torch.Tensor, label: int) -> Floats:
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    kept: list[Any] = []
+    with method_class(model=network, target_layers=[network.relu]) as cam:
+        make_map = cam.get_cam_image
+
+        def keep(*args: Any, **options: Any) -> Any:  # the library returns only what it has stretched to 0..1
+            kept.append(make_map(*args, **options))
+            return kept[-1]
+
+        cam.get_cam_image = keep
+        cam(input_tensor=film, targets=[ClassifierOutputTarget(label)])
+    if not kept:  # the library's context manager swallows IndexError
+        raise ModelError("The heat map could not be made.", hint="Choose Grad-CAM.", code="no-map")
+    raw = np.asarray(kept[0][0], dtype=np.float32)
+    if method_class.__name__ == "EigenCAM":
+        raw = _towards_activation(raw, network, film)
+    return np.maximum(raw, 0)
+
+
+def _towards_activation(projection: Floats, network: CamNetwork, film: torch.Tensor) -> Floats:
+    """The sign of a principal component is arbitrary; bright shall be where the network is active."""
+    with torch.inference_mode():
+        activity = _array(network.features(film)).sum(axis=(0, 1))
+    agrees = float(np.sum((activity - activity.mean()) * (projection - projection.mean()))) >= 0
+    return projection if agrees else -projection
+
+
+def _array(values: torch.Tensor) -> Floats:
+    array: Floats = np.ascontiguousarray(values.detach().float().cpu().numpy())
+    return array
+
+
+def _check_cuda() -> None:
+    try:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count:
+            torch.zeros(1, device="cuda")
+    except RuntimeError as error:
+        raise _no_cuda(str(error)) from error
+    if not count:
+        raise _no_cuda(f"torch {torch.__version__}, built for CUDA {torch.version.cuda}")
+
+
+def _no_cuda(detail: str) -> ModelError:
+    return ModelError(
+        "The graphics processor (CUDA) cannot be used.", hint="Choose the CPU.", detail=detail, code="no-cuda"
+    )
+
+
+def _failed(error: Exception, where: str) -> ModelError:
+    memory = isinstance(error, torch.cuda.OutOfMemoryError)
+    return ModelError(
+        f"There is not enough graphics memory for {where}." if memory else f"The model failed to run on {where}.",
+        hint="Choose the CPU." if memory else "Try again, or choose another device.",
+        detail=str(error),
+        code="out-of-memory" if memory else "engine-failed",
+    )

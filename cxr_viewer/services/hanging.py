@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cxr_viewer.core.image import View
+from pathlib import Path
+
+from cxr_viewer.core.image import ImageKey, View
 from cxr_viewer.core.study import ImageNode, StudyNode
 from cxr_viewer.services.state import Layout
 
@@ -22,3 +24,38 @@ def hang(study: StudyNode) -> tuple[Layout, tuple[ImageNode, ...]]:
     if frontal is not None and lateral is not None:
         return Layout.ONE_BY_TWO, (frontal, lateral)
     return Layout.ONE, (frontal or images[0],)
+
+
+def neighbour(study: StudyNode, key: ImageKey, step: int, path: Path | None = None) -> ImageNode | None:
+    """The image ``step`` places after (or, below zero, before) the one with ``key``; None beyond the ends.
+
+    Vanished files are passed over. ``path`` tells files apart that claim the same identity. None as well when the
+    image is not in the study.
+    """
+    images = study.images
+    at = _position(images, key, path)
+    if at is None or step == 0:
+        return None
+    beyond = images[at + 1 :] if step > 0 else images[:at][::-1]
+    there = [image for image in beyond if not image.missing]
+    return there[abs(step) - 1] if len(there) >= abs(step) else None
+
+
+def neighbour_series(study: StudyNode, key: ImageKey, step: int) -> ImageNode | None:
+    """The first image of the series ``step`` places after (or before) the one ``key`` is in; None beyond the ends.
+
+    Series without a file that is there are passed over.
+    """
+    at = next((number for number, series in enumerate(study.series) if series.series_uid == key.series_uid), None)
+    if at is None or step == 0:
+        return None
+    beyond = study.series[at + 1 :] if step > 0 else study.series[:at][::-1]
+    firsts = (next((image for image in series.images if not image.missing), None) for series in beyond)
+    there = [image for image in firsts if image is not None]
+    return there[abs(step) - 1] if len(there) >= abs(step) else None
+
+
+def _position(images: tuple[ImageNode, ...], key: ImageKey, path: Path | None) -> int | None:
+    same = [number for number, image in enumerate(images) if image.key == key]
+    exact = (number for number in same if images[number].path == path or path in images[number].copies)
+    return next(exact, same[0] if same else None)

@@ -1,0 +1,236 @@
+"""Tables of the study list, and the way between its rows and the tree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from cxr_viewer.core.image import ImageKey, PatientInfo, View
+from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus, SeriesNode, StudyNode
+from cxr_viewer.services.search import patient_identity
+
+APPLICATION_ID: Final = 0x63787276  # "cxrv"
+
+# Migration n leads from schema n to n + 1. Never edit one that was released; append.
+MIGRATIONS: Final = (
+    (
+        """CREATE TABLE study (
+            study_ref INTEGER PRIMARY KEY, study_uid TEXT NOT NULL, identity TEXT NOT NULL,
+            patient_id TEXT NOT NULL, patient_name TEXT NOT NULL, birth_date TEXT, sex TEXT NOT NULL, age_years REAL,
+            date TEXT, time TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL,
+            UNIQUE (study_uid, identity))""",
+        """CREATE TABLE series (
+            study_ref INTEGER NOT NULL REFERENCES study ON DELETE CASCADE, series_uid TEXT NOT NULL,
+            modality TEXT NOT NULL, description TEXT NOT NULL, number INTEGER, PRIMARY KEY (study_ref, series_uid))
+            WITHOUT ROWID""",
+        """CREATE TABLE image (
+            image_ref INTEGER PRIMARY KEY, path BLOB NOT NULL, frame INTEGER NOT NULL,
+            study_ref INTEGER NOT NULL REFERENCES study ON DELETE CASCADE, series_uid TEXT NOT NULL,
+            sop_uid TEXT NOT NULL, rows INTEGER NOT NULL, columns INTEGER NOT NULL, view TEXT NOT NULL,
+            laterality TEXT NOT NULL, modality TEXT NOT NULL, body_part TEXT NOT NULL, instance_number INTEGER,
+            acquired TEXT NOT NULL, frames INTEGER NOT NULL, is_dicom INTEGER NOT NULL, problem TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, missing INTEGER NOT NULL DEFAULT 0,
+            checked_at REAL NOT NULL DEFAULT 0, UNIQUE (path, frame))""",
+        "CREATE INDEX image_by_study ON image (study_ref)",
+        "CREATE INDEX image_by_check ON image (checked_at)",
+        """CREATE TABLE thumbnail (
+            thumbnail_ref INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL, frame INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, png BLOB NOT NULL, UNIQUE (path, frame))""",
+        "CREATE TABLE recent (recent_ref INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE)",
+    ),
+)
+
+STUDY_COLUMNS: Final = (
+    "study_ref, study_uid, patient_id, patient_name, birth_date, sex, age_years, date, time, description, status"
+)
+IMAGE_COLUMNS: Final = (
+    "path, frame, sop_uid, rows, columns, view, laterality, modality, body_part, instance_number, acquired, frames,"
+    " is_dicom, problem, size_bytes, modified_ns"
+)
+SAME_IDENTITY: Final = "Another file carries the same identity (SOP Instance UID) but differs."
+
+_LONGEST_TEXT = 1024  # a value of a megabyte is a broken file, and the list has to be read in one go
+_LARGEST_INTEGER = 2**63 - 1
+_VIEWS = {view.value: view for view in View}
+_STATUS = {status.value: status for status in ReadStatus}
+
+
+class UnstorableError(Exception):
+    """A value that SQLite cannot hold and that must not be altered."""
+
+
+def encode_path(path: Path) -> bytes:
+    """The path as the operating system writes it: file names need not be valid text."""
+    return os.fsencode(path.absolute())
+
+
+def decode_path(stored: bytes) -> Path:
+    return Path(os.fsdecode(stored))
+
+
+def study_values(found: FoundImage) -> tuple[object, ...]:
+    """Values for ``study_uid, identity`` and the columns after them, without the status."""
+    patient = found.patient
+    return (
+        _uid(found.image.key.study_uid),
+        _text(patient_identity(patient)),
+        _text(patient.patient_id),
+        _text(patient.name),
+        patient.birth_date.isoformat() if patient.birth_date else None,
+        _text(patient.sex),
+        patient.age_years,
+        found.study_date.isoformat() if found.study_date else None,
+        _text(found.study_time),
+        _text(found.study_description),
+    )
+
+
+def series_values(found: FoundImage) -> tuple[object, ...]:
+    """Values for ``series_uid, modality, description, number``."""
+    return (
+        _uid(found.image.key.series_uid),
+        _text(found.image.modality),
+        _text(found.series_description),
+        _integer(found.series_number),
+    )
+
+
+def image_values(found: FoundImage) -> tuple[object, ...]:
+    """Values for ``IMAGE_COLUMNS``."""
+    image = found.image
+    return (
+        encode_path(image.path),
+        image.key.frame,
+        _uid(image.key.sop_uid),
+        _integer(image.rows) or 0,
+        _integer(image.columns) or 0,
+        image.view.value,
+        _text(image.laterality),
+        _text(image.modality),
+        _text(image.body_part),
+        _integer(image.instance_number),
+        _text(image.acquired),
+        _integer(image.frames) or 1,
+        int(image.is_dicom),
+        _text(image.problem),
+        found.size_bytes,
+        found.modified_ns,
+    )
+
+
+def _uid(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UnstorableError from error
+    return value
+
+
+def _text(value: str) -> str:
+    return value[:_LONGEST_TEXT].encode(errors="replace").decode()
+
+
+def _integer(value: int | None) -> int | None:
+    return value if value is not None and abs(value) <= _LARGEST_INTEGER else None
+
+
+# ---------------------------------------------------------------- rows to tree
+
+
+def build_studies(
+    studies: Iterable[tuple[Any, ...]], series: Iterable[tuple[Any, ...]], images: Iterable[tuple[Any, ...]]
+) -> tuple[StudyNode, ...]:
+    """The tree from rows; a study without images has no series.
+
+    Args:
+        studies: ``STUDY_COLUMNS``, in the order wanted.
+        series: ``study_ref, series_uid, modality, description, number``.
+        images: ``study_ref, series_uid, missing`` and ``IMAGE_COLUMNS``, oldest first.
+    """
+    studies = tuple(studies)
+    study_uids = {row[0]: row[1] for row in studies}
+    grouped: dict[tuple[int, str], list[tuple[tuple[Any, ...], ImageNode]]] = {}
+    for row in images:
+        uid = study_uids.get(row[0])
+        if uid is not None:
+            grouped.setdefault((row[0], row[1]), []).append((row[4:], _image(uid, row)))
+    nodes: dict[int, list[SeriesNode]] = {}
+    for study_ref, series_uid, modality, description, number in series:
+        members = grouped.get((study_ref, series_uid))
+        if members:
+            node = SeriesNode(series_uid, modality, description, number, _merged(members))
+            nodes.setdefault(study_ref, []).append(node)
+    return tuple(_study(row, nodes.get(row[0], [])) for row in studies)
+
+
+def _study(row: tuple[Any, ...], series: list[SeriesNode]) -> StudyNode:
+    _, study_uid, patient_id, name, birth_date, sex, age, date, time, description, status = row
+    patient = PatientInfo(patient_id, name, _date(birth_date), sex, age)
+    ordered = tuple(sorted(series, key=_series_order)) if len(series) > 1 else tuple(series)
+    return StudyNode(study_uid, patient, _date(date), time, description, ordered, _STATUS.get(status, ReadStatus.NEW))
+
+
+def _date(text: str | None) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
+
+
+def _image(study_uid: str, row: tuple[Any, ...]) -> ImageNode:
+    (_, series_uid, missing, path, frame, sop_uid, rows, columns, view, laterality, modality) = row[:11]
+    (body_part, instance_number, acquired, frames, is_dicom, problem) = row[11:17]
+    return ImageNode(
+        ImageKey(study_uid, series_uid, sop_uid, frame),
+        decode_path(path),
+        rows,
+        columns,
+        _VIEWS.get(view, View.UNKNOWN),
+        laterality,
+        modality,
+        body_part,
+        instance_number,
+        acquired,
+        frames,
+        bool(is_dicom),
+        bool(missing),
+        problem,
+    )
+
+
+def _merged(members: list[tuple[tuple[Any, ...], ImageNode]]) -> tuple[ImageNode, ...]:
+    """Images in reading order; files that are copies of each other as one, the first that is there in front.
+
+    Copies share identity, size and header. Files that share only the identity (a broken anonymiser, a film stored
+    twice with other tags) are different films until proven otherwise: each keeps its place, with a word of warning.
+    """
+    if len(members) == 1:
+        return (members[0][1],)
+    copies: dict[tuple[Any, ...], list[ImageNode]] = {}
+    for values, node in members:
+        copies.setdefault(values[:-1], []).append(node)  # all but the path in front and the time of change
+    images = [_with_copies(same) for same in copies.values()]
+    seen: dict[ImageKey, int] = {}
+    for image in images:
+        seen[image.key] = seen.get(image.key, 0) + 1
+    marked = (
+        replace(image, problem=image.problem or SAME_IDENTITY) if seen[image.key] > 1 else image for image in images
+    )
+    return tuple(sorted(marked, key=_image_order))
+
+
+def _with_copies(same: list[ImageNode]) -> ImageNode:
+    if len(same) == 1:
+        return same[0]
+    first = next((node for node in same if not node.missing), same[0])
+    return replace(first, copies=tuple(node.path for node in same if node is not first))
+
+
+def _image_order(image: ImageNode) -> tuple[object, ...]:
+    number = image.instance_number
+    return (number is None, number or 0, image.acquired, image.path.name, str(image.path), image.key.frame)
+
+
+def _series_order(series: SeriesNode) -> tuple[object, ...]:
+    return (series.number is None, series.number or 0, series.images[0].acquired, series.series_uid)

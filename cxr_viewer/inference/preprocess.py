@@ -21,6 +21,7 @@ from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ModalityTable, Radiograph, Rescale, Voi, VoiTable, VoiWindow, WindowFunction
+from cxr_viewer.imaging import luts
 
 Grey = NDArray[np.float32]
 
@@ -57,8 +58,7 @@ def model_grey(image: Radiograph) -> Grey:
         windowed = voi_values(modality, image.voi[0])
         if _keeps_contrast(windowed, everywhere):
             values = windowed
-    inverted = (image.photometric == "MONOCHROME1") != (image.presentation_lut_shape == "INVERSE")
-    values = -values if inverted else values
+    values = -values if luts.inverts(image) else values
 
     step = max(1, min(stored.shape) // _WORK_PX)
     sketch = _stretched(values, everywhere, padding)[stored[::step, ::step].astype(np.int64) - lowest]

@@ -42,11 +42,12 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a text looks. ``size_px`` is the height of the font's em."""
+    """How a text looks. ``size_px`` is the height of the font's em; ``outline`` makes it readable on any grey."""
 
     size_px: int
     colour: Colour
     bold: bool = False
+    outline: Colour | None = None
 
     @property
     def line_px(self) -> int:
@@ -59,7 +60,8 @@ def draw_text(draw: ImageDraw.ImageDraw, position: tuple[float, float], text: st
     x, y = position
     baseline = y + _main(style).getmetrics()[0]
     for part, font in _runs(text, style):
-        draw.text((x, baseline), part, font=font, fill=style.colour, anchor="ls")
+        stroke = max(2, style.size_px // 10) if style.outline else 0
+        draw.text((x, baseline), part, style.colour, font, anchor="ls", stroke_width=stroke, stroke_fill=style.outline)
         x += font.getlength(part)
 
 
@@ -181,3 +183,8 @@ def _main_name(bold: bool) -> str:
 @lru_cache(maxsize=128)
 def _font(name: str, size_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(name, size_px)
+
+
+def lacks_font(text: str) -> bool:
+    """Whether a character of ``text`` will be drawn as a box because no font of this computer has it."""
+    return any(not c.isspace() and not _has(_font_name(c, False), c) for c in text)

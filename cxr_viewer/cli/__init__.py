@@ -1,0 +1,92 @@
+"""The work of the program without a window: render, analyse, report, models, train, evaluate.
+
+Exit status: 0 good, 1 something failed, 2 wrong use, 130 stopped by the user. A fault is one sentence and a way out on
+standard error; ``--verbose`` adds the technical detail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from cxr_viewer import __version__
+from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.jobs import failure_from
+from cxr_viewer.core.report import DISCLAIMER
+
+_WRONG_USE = {"wrong-use", "bad-window", "no-such-window", "unknown-model", "unknown-finding"}
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; ``argv`` begins with its name. Returns the exit status."""
+    parser, commands = build_parser(argv[0] if argv else "")
+    arguments = parser.parse_args(_joined(argv))
+    try:
+        return commands[arguments.command](arguments)
+    except CxrError as error:
+        return _tell(error, verbose=arguments.verbose)
+    except KeyboardInterrupt:
+        print("cxr-viewer: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it closes standard output.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        failure = failure_from(error, job=arguments.command)
+        return _tell(CxrError(failure.summary, detail=failure.detail, code=failure.code), verbose=arguments.verbose)
+
+
+def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, Command]]:
+    """The parser and what runs each command; training is described in full only when ``command`` asks for it."""
+    from cxr_viewer.cli import analyse, models, render, report
+
+    parser = argparse.ArgumentParser(
+        prog="cxr-viewer",
+        description=f"Chest films with a model beside them. {DISCLAIMER}",
+        epilog="Without a command, cxr-viewer [PATHS] opens the window.",
+    )
+    parser.add_argument("--version", action="version", version=f"cxr-viewer {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands: dict[str, Command] = {
+        "render": render.add_parser(subparsers),
+        "analyse": analyse.add_parser(subparsers),
+        "report": report.add_parser(subparsers),
+        "models": models.add_parser(subparsers),
+    }
+    if command in ("train", "evaluate"):
+        from cxr_viewer.training import commands as training
+
+        training.add_train_parser(subparsers)
+        training.add_evaluate_parser(subparsers)
+        commands |= {"train": training.run_train, "evaluate": training.run_evaluate}
+    else:
+        subparsers.add_parser("train", help="train the bundled model again", add_help=False)
+        subparsers.add_parser("evaluate", help="measure a model on labelled films", add_help=False)
+    for subparser in set(subparsers.choices.values()):
+        subparser.add_argument("-v", "--verbose", action="store_true", help="say the technical detail of a fault too")
+    return parser, commands
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """``--window -600,1600`` as one word: argparse takes a value that begins with a minus for an option."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] == "--window":
+            words[-1] = f"--window={word}"
+        else:
+            words.append(word)
+    return words
+
+
+def _tell(error: CxrError, *, verbose: bool) -> int:
+    print(f"cxr-viewer: {error.summary} {error.hint}".rstrip(), file=sys.stderr)
+    if verbose and error.detail:
+        print(error.detail.rstrip(), file=sys.stderr)
+    return 2 if error.code in _WRONG_USE else 1

@@ -1,0 +1,177 @@
+"""``cxr-viewer analyse``: scores and heat maps for files and folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cxr_viewer.cli import parts
+from cxr_viewer.cli.answers import Answer, JsonWriter, LineWriter, answer_of, failed
+from cxr_viewer.core.errors import CancelledError, CxrError, ExportError
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.jobs import CancelToken, failure_from
+from cxr_viewer.core.study import ImageNode
+from cxr_viewer.services.ports import ImageReader, ModelRunner
+from cxr_viewer.services.state import Pane
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EPILOG = """\
+One object per file, in a JSON array (one object per line when OUT ends in .jsonl):
+  file, status (ok, refused, failed), reason, hint, image, model, findings, limits, cautions, heatmaps, seconds.
+"limits" not empty means that the scores do not hold for this film.
+Exit status: 0 every file was ok or refused, 1 any failed, 2 wrong use.
+Research use only. Not for primary diagnosis."""
+
+
+def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
+    parser = subparsers.add_parser(
+        "analyse",
+        help="ask the model about films and folders",
+        description="Ask the model about each film. Folders are searched through.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, folders or a DICOMDIR")
+    parts.add_model(parser)
+    parser.add_argument(
+        "--heatmaps",
+        type=Path,
+        metavar="DIR",
+        help="write every heat map over its film as PNG, named after the film file's digest",
+    )
+    parser.add_argument("--json", metavar="OUT", help="write the answers as JSON to this file, or - for the terminal")
+    return run
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run ``analyse``. Raises CxrError when nothing could be asked at all."""
+    models = parts.catalog()
+    card = parts.choose_card(models, arguments.model)
+    if arguments.heatmaps is not None:
+        _make_folder(arguments.heatmaps)
+    writer = JsonWriter(arguments.json) if arguments.json else LineWriter()
+    any_failed = False
+    with parts.reader() as films, parts.runner(models) as runner:
+        job = _Job(card, arguments.device, arguments.heatmaps, films, runner)
+        found = list(_find(arguments.paths))
+        if not found:
+            print("cxr-viewer: No images were found there.", file=sys.stderr)
+        for item in _with_progress(found):
+            answer = job.answer(item)
+            any_failed |= answer["status"] == "failed"
+            writer.put(answer)
+    writer.close()
+    return 1 if any_failed else 0
+
+
+# ---------------------------------------------------------------- what to look at
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A file to be asked about, or the fault that kept it from being found."""
+
+    path: Path
+    node: ImageNode | None = None
+    fault: CxrError | None = field(default=None, repr=False)
+
+
+def _find(paths: Sequence[Path]) -> Iterator[_Item]:
+    """Files the user named as they are; what folders and DICOMDIRs hold as the scanner finds it."""
+    for path in parts.distinct(paths):
+        if path.is_dir() or path.name.upper() == "DICOMDIR":
+            yield from _scan(path)
+        elif not path.exists():
+            fault = CxrError("There is no such file.", hint="Check the name.", code="no-such-file")
+            yield _Item(path, fault=fault)
+        else:
+            yield _Item(path, parts.node_of(path))
+
+
+def _scan(path: Path) -> Iterator[_Item]:
+    from cxr_viewer.sources.scan import FolderScanner
+
+    told: set[str] = set()
+    try:
+        for batch in FolderScanner().scan([path], CancelToken()):
+            for note in batch.notes:
+                if note not in told:
+                    told.add(note)
+                    print(f"cxr-viewer: {note}", file=sys.stderr)
+            for found in batch.found:
+                yield _Item(found.image.path, found.image)
+    except CancelledError:
+        raise
+    except CxrError as error:
+        yield _Item(path, fault=error)
+
+
+def _with_progress(found: Sequence[_Item]) -> Iterable[_Item]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if len(found) < 2 or not sys.stderr.isatty():
+        return found
+    from tqdm import tqdm
+
+    bar: Iterable[_Item] = tqdm(found, unit="film", file=sys.stderr, dynamic_ncols=True)
+    return bar
+
+
+# ---------------------------------------------------------------- asking
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    card: ModelCard
+    device: str
+    heatmaps: Path | None
+    films: ImageReader
+    runner: ModelRunner
+
+    def answer(self, item: _Item) -> Answer:
+        """The answer for one file, whatever happens to it."""
+        begun = time.perf_counter()
+        image: Radiograph | None = None
+        try:
+            if item.fault is not None:
+                raise item.fault
+            image = self.films.read(item.node or parts.node_of(item.path), CancelToken())
+            pane = parts.ask(parts.opened(image, self.card.model_id, self.device), self.runner).panes[0]
+            answer = answer_of(item.path, pane, self.card)
+            if self.heatmaps is not None:
+                answer["heatmaps"] = self._write_maps(pane, self.heatmaps)
+        except ExportError:
+            raise  # a full disk concerns every film that follows
+        except Exception as error:
+            answer = failed(item.path, failure_from(error, job="read"), self.card, image)
+        answer["seconds"] = round(time.perf_counter() - begun, 4)
+        return answer
+
+    def _write_maps(self, pane: Pane, folder: Path) -> list[dict[str, Any]]:
+        from cxr_viewer.outputs.heatmaps import compose_heatmap, heatmap_name
+        from cxr_viewer.outputs.png import write_picture
+
+        if pane.image is None or pane.result is None:
+            return []
+        written = []
+        for heatmap in pane.result.heatmaps:
+            name = heatmap_name(pane.image, heatmap)
+            write_picture(compose_heatmap(pane.image, pane.display, pane.result, heatmap), folder / name)
+            written.append({"label": heatmap.label, "method": heatmap.method, "file": name})
+        return written
+
+
+def _make_folder(folder: Path) -> None:
+    from cxr_viewer.outputs.files import export_error
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise export_error(folder, error) from error

@@ -1,0 +1,159 @@
+"""What ``analyse`` answers about a file, and how it is written. Nothing here names a patient."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.image import Caution, Radiograph
+from cxr_viewer.core.jobs import Failure
+from cxr_viewer.core.wording import finding_sentence
+from cxr_viewer.services.state import AnalysisStatus, Pane, sorted_findings
+
+Answer = dict[str, Any]
+
+
+def answer_of(path: Path, pane: Pane, card: ModelCard) -> Answer:
+    """The answer for a film that was read and put before the model; ``seconds`` is filled in by the caller."""
+    if pane.analysis is AnalysisStatus.FAILED and pane.analysis_failure is not None:
+        return failed(path, pane.analysis_failure, card, pane.image)
+    answer = _empty(path, card, pane.image)
+    if pane.analysis is AnalysisStatus.REFUSED and pane.refusal is not None:
+        return answer | {
+            "status": "refused",
+            "code": pane.refusal.code,
+            "reason": pane.refusal.summary,
+            "hint": pane.refusal.hint,
+        }
+    result = pane.result
+    if result is None:
+        raise ValueError("the model has not answered")
+    findings = [
+        {
+            "label": finding.label,
+            "score": finding.score,
+            "kind": finding.kind.value,
+            "threshold": finding.threshold,
+            "positive": finding.positive,
+            "sentence": finding_sentence(finding),
+        }
+        for finding in sorted_findings(result)
+    ]
+    return answer | {
+        "status": "ok",
+        "findings": findings,
+        "limits": _cautions(result.limits),
+        "cautions": _cautions(result.cautions),
+        "device": result.device,
+    }
+
+
+def failed(path: Path, failure: Failure, card: ModelCard, image: Radiograph | None) -> Answer:
+    """The answer for a file that could not be read or analysed."""
+    return _empty(path, card, image) | {
+        "status": "failed",
+        "code": failure.code,
+        "reason": failure.summary,
+        "hint": failure.hint,
+    }
+
+
+def _empty(path: Path, card: ModelCard, image: Radiograph | None) -> Answer:
+    return {
+        "file": str(path),
+        "status": "",
+        "code": "",
+        "reason": "",
+        "hint": "",
+        "image": None if image is None else image_facts(image),
+        "model": {"id": card.model_id, "version": card.version, "sha256": card.sha256},
+        "findings": [],
+        "limits": [],
+        "cautions": [],
+        "device": "",
+        "heatmaps": [],
+        "seconds": 0.0,
+    }
+
+
+def image_facts(image: Radiograph) -> dict[str, Any]:
+    """What is known of the film itself."""
+    spacing = image.spacing
+    return {
+        "rows": image.rows,
+        "columns": image.columns,
+        "view": image.view.value,
+        "photometric": image.photometric,
+        "modality": image.modality,
+        "spacing": None
+        if spacing is None
+        else {"row_mm": spacing.row_mm, "column_mm": spacing.column_mm, "source": spacing.source.value},
+        "sha256": image.source_sha256,
+        "cautions": _cautions(image.cautions),
+    }
+
+
+def _cautions(cautions: Sequence[Caution]) -> list[dict[str, str]]:
+    return [{"code": caution.code, "text": caution.text, "tag": caution.tag} for caution in cautions]
+
+
+# ---------------------------------------------------------------- writing
+
+
+class Writer(Protocol):
+    """Takes answers one by one."""
+
+    def put(self, answer: Answer) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class JsonWriter:
+    """JSON on standard output as it comes (``target`` is ``-``), or into a file at the end, whole or not at all.
+
+    An array; one object per line where the file's name ends in ``.jsonl``.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._path = None if target == "-" else Path(target)
+        self._lines = self._path is not None and self._path.suffix.lower() == ".jsonl"
+        self._texts: list[str] = []
+
+    def put(self, answer: Answer) -> None:
+        text = json.dumps(answer, ensure_ascii=False, allow_nan=False, indent=None if self._lines else 2)
+        if self._path is None:
+            print("[" if not self._texts else ",", text, sep="\n", flush=True)
+            self._texts.append("")
+        else:
+            self._texts.append(text)
+
+    def close(self) -> None:
+        """Raises ExportError when the file cannot be written."""
+        if self._path is None:
+            print("]" if self._texts else "[]", flush=True)
+            return
+        from cxr_viewer.outputs.files import write_atomic
+
+        joined = "\n".join(self._texts) if self._lines else "[\n" + ",\n".join(self._texts) + "\n]"
+        data = (joined + "\n").encode("utf-8", "surrogateescape")
+        write_atomic(self._path, lambda file: file.write(data))
+
+
+class LineWriter:
+    """One line or two per film for a person at a terminal."""
+
+    def put(self, answer: Answer) -> None:
+        name = answer["file"].encode("utf-8", "replace").decode()
+        words = [finding["sentence"] for finding in answer["findings"]]
+        if answer["status"] != "ok":
+            words = [f"{answer['reason']} {answer['hint']}".rstrip()]
+        if answer["limits"]:
+            words.append("The score does not hold for this film:")
+            words += [limit["text"] for limit in answer["limits"]]
+        print(f"{name}: {answer['status']}. {' '.join(words)}", flush=True)
+
+    def close(self) -> None:
+        """Nothing is left to write."""

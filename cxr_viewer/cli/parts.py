@@ -1,0 +1,161 @@
+"""What the commands are built from: the real reader, scanner, models, and one analysis of one film."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cxr_viewer.core.errors import CxrError, RefusalError
+from cxr_viewer.core.findings import ModelCard, Refusal
+from cxr_viewer.core.image import ImageKey, Radiograph
+from cxr_viewer.core.jobs import CancelToken, failure_from
+from cxr_viewer.core.study import ImageNode
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.ports import ImageReader, ModelCatalog, ModelRunner
+from cxr_viewer.services.session import reduce
+from cxr_viewer.services.state import Pane, ViewerState
+
+
+def add_film(parser: argparse.ArgumentParser) -> None:
+    """The arguments of commands that take one film."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="one film: DICOM, PNG, JPEG, TIFF, ...")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="picture to write")
+    add_window(parser)
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--window",
+        metavar="WINDOW",
+        help="file:N for the N-th of the film's own (from 1), auto, or CENTER,WIDTH; default: the film's first",
+    )
+    parser.add_argument("--invert", action="store_true", help="exchange dark and bright")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="ID", help="model to ask (see: cxr-viewer models list)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
+
+
+@contextmanager
+def reader() -> Iterator[ImageReader]:
+    """Reads films in processes of their own; they end with the block."""
+    from cxr_viewer.sources.reader import SandboxReader
+
+    opened = SandboxReader()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def runner(catalog: ModelCatalog) -> Iterator[ModelRunner]:
+    """Runs models; its engine ends with the block."""
+    from cxr_viewer.inference.runner import LocalRunner
+
+    built = LocalRunner(catalog)
+    try:
+        yield built
+    finally:
+        built.close()
+
+
+def catalog() -> ModelCatalog:
+    from cxr_viewer.inference.catalog import BundleCatalog
+
+    return BundleCatalog()
+
+
+def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:
+    """The card asked for, the first when none was.
+
+    Raises:
+        CxrError: ``no-model`` or ``unknown-model``.
+    """
+    cards = models.cards()
+    if not cards:
+        problems = " ".join(models.problems())
+        raise CxrError("No model is installed.", hint=problems or "Install the program again.", code="no-model")
+    if model_id is None:
+        return cards[0]
+    found = next((card for card in cards if card.model_id == model_id), None)
+    if found is None:
+        known = ", ".join(card.model_id for card in cards)
+        raise CxrError(f"There is no model “{model_id}”.", hint=f"Installed: {known}.", code="unknown-model")
+    return found
+
+
+def node_of(path: Path) -> ImageNode:
+    """A file the user named, before anything is known of it."""
+    return ImageNode(ImageKey("", "", ""), path)
+
+
+def read_film(films: ImageReader, path: Path) -> Radiograph:
+    """Read one film. Raises ReadError."""
+    return films.read(node_of(path), CancelToken())
+
+
+def opened(image: Radiograph, model_id: str, device: str) -> ViewerState:
+    """The session after ``image`` was opened in the first pane, as in the window; no model was asked yet."""
+    node = ImageNode(image.key, image.path, image.rows, image.columns, image.view)
+    state, _ = reduce(ViewerState(model_id=model_id, device=device, automatic=False), ev.OpenImage(node, 0))
+    state, _ = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, image))
+    return state
+
+
+def ask(state: ViewerState, models: ModelRunner) -> ViewerState:
+    """The session after the model has answered, refused or failed."""
+    state, effects = reduce(state, ev.AskModel(0))
+    for effect in effects:
+        if isinstance(effect, ev.StartAnalysis):
+            state, _ = reduce(state, _answer(effect, models))
+    return state
+
+
+def _answer(effect: ev.StartAnalysis, models: ModelRunner) -> ev.Event:
+    request = effect.request
+    try:
+        return ev.AnalysisArrived(models.analyse(request, CancelToken(), _unheard))
+    except RefusalError as error:
+        key, model_id = request.image.key, request.model_id
+        return ev.AnalysisRefused(
+            Refusal(request.pane, request.generation, key, model_id, error.code, error.summary, error.hint)
+        )
+    except Exception as error:
+        failure = failure_from(error, job="analysis", pane=request.pane, generation=request.generation)
+        return ev.AnalysisFailed(failure)
+
+
+def _unheard(stage: str) -> None:
+    """Stages of a tenth of a second are not worth a line on a terminal."""
+
+
+def label_of(card: ModelCard, wanted: str) -> str:
+    """The label of the card that the user means, whatever its case.
+
+    Raises:
+        CxrError: ``unknown-finding``.
+    """
+    for label in card.labels:
+        if label.name.casefold() == wanted.casefold():
+            return label.name
+    known = ", ".join(label.name for label in card.labels)
+    raise CxrError(
+        f"The model “{card.name}” has no finding “{wanted}”.", hint=f"It has: {known}.", code="unknown-finding"
+    )
+
+
+def shown_pane(state: ViewerState, finding: str | None) -> Pane:
+    """The first pane, with the map of ``finding`` shown when one is given."""
+    if finding is not None and state.panes[0].result is not None:
+        state, _ = reduce(state, ev.SelectFinding(0, finding))
+        state, _ = reduce(state, ev.SetOverlay(0, visible=True))
+    return state.panes[0]
+
+
+def distinct(paths: Sequence[Path]) -> list[Path]:
+    """Each path once, in the order given."""
+    return list(dict.fromkeys(paths))

@@ -1,0 +1,39 @@
+"""``cxr-viewer render``: the film as eight-bit grey, at full resolution, nothing drawn on it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from cxr_viewer.cli import parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
+    parser = subparsers.add_parser(
+        "render",
+        help="write a film as a grey PNG",
+        description="Write the film as an 8-bit grey PNG at full resolution through its grey chain (DICOM PS3.3 C.11); "
+        "nothing is drawn on it.",
+    )
+    parts.add_film(parser)
+    return run
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run ``render``. Raises CxrError."""
+    from cxr_viewer.imaging.render import default_voi, parse_window, render_grey
+    from cxr_viewer.outputs.png import write_picture
+
+    with parts.reader() as films:
+        image = parts.read_film(films, arguments.file)
+    voi = parse_window(arguments.window, image) if arguments.window else default_voi(image)
+    write_picture(render_grey(image, voi, arguments.invert), arguments.output)
+    for caution in image.cautions:
+        print(f"cxr-viewer: {caution.text}", file=sys.stderr)
+    return 0

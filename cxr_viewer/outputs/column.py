@@ -1,0 +1,242 @@
+"""The words of a report, in the order a reader asks for them."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from cxr_viewer.core.annotations import MarkKind, mark_label
+from cxr_viewer.core.display import OverlayMode
+from cxr_viewer.core.findings import Finding, Heatmap, ScoreKind
+from cxr_viewer.core.geometry import Orientation
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.report import DISCLAIMER, Report
+from cxr_viewer.core.wording import age_text, name_text, plain, score_text, sex_text, spacing_text, view_text, voi_text
+from cxr_viewer.outputs import sheet as paper
+from cxr_viewer.outputs.film import shown_heatmap
+from cxr_viewer.outputs.overlay import colour_bar
+from cxr_viewer.outputs.sheet import SMALL, STRONG, TITLE, Sheet
+from cxr_viewer.outputs.text import Style, lacks_font
+
+COLUMN_PX = 1240
+_MARGIN_PX = 56
+_MOST_MARKS = 60
+_MOST_COMMENT_LINES = 160
+_NOT_RADIOGRAPHS = {"CT", "MR", "US", "NM", "PT", "OPT", "OP", "ES", "GM", "SM", "XC"}
+_CHEST = ("CHEST", "THORAX", "RIB", "LUNG")
+_MARK_NAMES = {
+    MarkKind.LENGTH: "Length",
+    MarkKind.ANGLE: "Angle",
+    MarkKind.ARROW: "Arrow",
+    MarkKind.TEXT: "Note",
+}
+_KINDS = {
+    ScoreKind.CALIBRATED: "Scores are calibrated probabilities.",
+    ScoreKind.UNCALIBRATED: "Scores are uncalibrated; they are not probabilities.",
+    ScoreKind.OPERATING_POINT: "Scores are scaled so that 0.50 is the operating point; they are not probabilities.",
+    ScoreKind.LOGIT: "Scores are logits; they are not probabilities.",
+}
+
+
+def draw_column(report: Report) -> Sheet:
+    """Everything a report says in words, on paper of ``COLUMN_PX`` and as long as it has to be."""
+    sheet = Sheet(COLUMN_PX, _MARGIN_PX)
+    sheet.paragraph(title(report.image), TITLE)
+    sheet.boxed(DISCLAIMER, Style(32, paper.WARNING, bold=True))
+    _patient(sheet, report)
+    _findings(sheet, report)
+    _heatmap(sheet, report)
+    _marks(sheet, report)
+    _comment(sheet, report)
+    _film(sheet, report)
+    _model(sheet, report)
+    _origin(sheet, report)
+    return sheet
+
+
+def title(image: Radiograph) -> str:
+    """A film that its file calls a hand is not called a chest radiograph."""
+    body_part = image.body_part.upper()
+    if image.modality.upper() in _NOT_RADIOGRAPHS:
+        return "Image: annotated report"
+    if body_part and not any(word in body_part for word in _CHEST):
+        return "Radiograph: annotated report"
+    return "Chest radiograph: annotated report"
+
+
+def _patient(sheet: Sheet, report: Report) -> None:
+    image, patient, study = report.image, report.image.patient, report.image.study
+    sheet.heading("PATIENT AND STUDY")
+    if not report.with_identity:
+        sheet.row("Patient", f"{age_text(patient)}, {sex_text(patient)}")
+        sheet.row("Identity", "left out; words inside the picture itself stay")
+        sheet.row("Study", ", ".join(_view_and_modality(image) + ([str(study.date.year)] if study.date else [])))
+        return
+    born = patient.birth_date.isoformat() if patient.birth_date else ""
+    when = f"{study.date.isoformat() if study.date else ''} {time_text(study.time)}".strip()
+    name = name_text(patient.name)
+    sheet.row("Patient", name or "no name in the file", STRONG)
+    if lacks_font(name):
+        sheet.row("", "Boxes stand for characters that no font of this computer has.", SMALL)
+    sheet.row("Patient ID", plain(patient.patient_id) or "none in the file")
+    sheet.row("Born", f"{born}, {sex_text(patient)}" if born else f"not in the file, {sex_text(patient)}")
+    sheet.row("Age", age_text(patient))
+    sheet.row("Study", when or "no date in the file")
+    sheet.row("View", ", ".join(_view_and_modality(image)))
+    facts = {
+        "Description": study.description,
+        "Series": study.series_description,
+        "Accession": study.accession_number,
+        "Institution": study.institution,
+    }
+    for label, value in facts.items():
+        if plain(value):
+            sheet.row(label, plain(value))
+
+
+def _view_and_modality(image: Radiograph) -> list[str]:
+    kind = plain(image.modality) if image.is_dicom else "picture file, not DICOM"
+    return [part for part in (view_text(image), kind) if part]
+
+
+def time_text(time: str) -> str:
+    """``"14:05"`` of a DICOM TM value such as ``"140512.345"``, or nothing where it is none."""
+    digits = time.replace(":", "")[:4]
+    return f"{digits[:2]}:{digits[2:]}" if len(digits) == 4 and digits.isdecimal() else ""
+
+
+# ---------------------------------------------------------------- model
+
+
+def _findings(sheet: Sheet, report: Report) -> None:
+    sheet.heading("FINDINGS OF THE MODEL")
+    result = report.result
+    if result is None:
+        sheet.paragraph(report.no_result_reason or "No model has looked at this film.")
+        return
+    if result.limits:
+        sheet.paragraph("These scores do not hold for this film:", Style(28, paper.CAUTION, bold=True))
+        for limit in result.limits:
+            sheet.item(limit.text, Style(28, paper.CAUTION))
+        sheet.space()
+    for finding in result.findings:
+        _finding(sheet, finding, greyed=bool(result.limits))
+    for kind in sorted({finding.kind for finding in result.findings}, key=lambda kind: kind.value):
+        sheet.paragraph(f"{_KINDS[kind]} The line across a bar is the operating point.", SMALL)
+    for caution in result.cautions:
+        sheet.item(caution.text, Style(26, paper.CAUTION))
+
+
+def _finding(sheet: Sheet, finding: Finding, *, greyed: bool) -> None:
+    called = finding.positive and not greyed
+    ink = paper.FAINT if greyed else paper.INK
+    sheet.both_ends(finding.label, score_text(finding.score, finding.kind), Style(32, ink, bold=called))
+    if finding.kind is not ScoreKind.LOGIT:  # a logit has no ends a bar could have
+        fill = paper.FAINT if greyed else paper.ACCENT if called else paper.MUTED
+        sheet.bar(finding.score, finding.threshold, fill, ink)
+    side = "at or above" if finding.positive else "below"
+    words = f"{side} the operating point of {score_text(finding.threshold, finding.kind)}"
+    sheet.paragraph(words, Style(24, paper.FAINT if greyed else paper.MUTED))
+
+
+def _heatmap(sheet: Sheet, report: Report) -> None:
+    heatmap = shown_heatmap(report)
+    if heatmap is None:
+        return
+    overlay = report.display.overlay
+    sheet.heading("HEAT MAP")
+    sheet.paragraph(f"{heatmap.label}, {heatmap.method}: {_heatmap_words(heatmap, report)}")
+    picture = colour_bar(sheet.width, 28, overlay)
+    sheet.paste(picture)
+    sheet.both_ends("0 %, no share in the score", "100 %, largest share", SMALL)
+    sheet.space()
+    drawn = f"opacity {overlay.alpha:.0%}" if overlay.mode is OverlayMode.COLOUR else "drawn as a contour"
+    sheet.paragraph(f"Below {overlay.threshold:.0%} nothing is drawn; {drawn}.", SMALL)
+
+
+def _heatmap_words(heatmap: Heatmap, report: Report) -> str:
+    """A map over a film says where a score comes from, never where a disease is."""
+    words = "where the score comes from, not the outline of a disease."
+    result = report.result
+    finding = next((f for f in result.findings if f.label == heatmap.label), None) if result else None
+    if finding is not None and not finding.positive:
+        words += " The score is below the operating point."
+    return words
+
+
+def _model(sheet: Sheet, report: Report) -> None:
+    result, card = report.result, report.card
+    if result is None and card is None:
+        return
+    sheet.heading("MODEL")
+    if result is not None:
+        sheet.row("Name", f"{result.model_name}, version {result.model_version}")
+        sheet.row("Weights", f"sha256 {result.model_sha256[:16]}")
+        sheet.row("Ran on", f"{result.device}, {result.elapsed_s:.2f} s")
+    elif card is not None:
+        sheet.row("Name", f"{card.name}, version {card.version}")
+        sheet.row("Weights", f"sha256 {card.sha256[:16]}")
+    if card is not None:
+        sheet.row("Intended use", card.intended_use)
+
+
+# ---------------------------------------------------------------- reader and film
+
+
+def _marks(sheet: Sheet, report: Report) -> None:
+    if not report.marks:
+        return
+    sheet.heading("MARKS OF THE READER")
+    for number, mark in enumerate(report.marks[:_MOST_MARKS], 1):
+        words = plain(mark_label(mark, report.image.spacing))
+        sheet.row(f"{number}  {_MARK_NAMES[mark.kind]}", words or "without words", label_px=200)
+    left = len(report.marks) - _MOST_MARKS
+    if left > 0:
+        sheet.paragraph(f"{left} more on the film.", SMALL)
+
+
+def _comment(sheet: Sheet, report: Report) -> None:
+    sheet.heading("COMMENT OF THE READER")
+    lines = [plain(line) for line in report.opinion.strip().splitlines()]
+    if not any(lines):
+        sheet.paragraph("None.", Style(28, paper.MUTED))
+        return
+    sheet.paragraph("\n".join(lines), max_lines=_MOST_COMMENT_LINES)
+
+
+def _film(sheet: Sheet, report: Report) -> None:
+    image, display = report.image, report.display
+    sheet.heading("FILM")
+    sheet.row("Pixels", f"{image.columns} x {image.rows}, {image.bits_stored} bit, {image.photometric}")
+    sheet.row("Spacing", spacing_text(image.spacing))
+    window = voi_text(display.voi, display.voi_index, len(image.voi))
+    sheet.row("Window", f"{window}, inverted by the reader" if display.inverted else window)
+    turned = turn_text(display.orientation)
+    if turned:
+        sheet.row("Turned", turned)
+    for caution in image.cautions:
+        sheet.item(caution.text, Style(26, paper.CAUTION))
+
+
+def turn_text(orientation: Orientation) -> str:
+    """How the film was turned from the way it was stored; empty when it was not."""
+    parts = ["mirrored left to right"] if orientation.flipped else []
+    if orientation.quarter_turns:
+        parts.append(f"turned {90 * orientation.quarter_turns}\N{DEGREE SIGN} clockwise")
+    return ", then ".join(parts)
+
+
+def _origin(sheet: Sheet, report: Report) -> None:
+    sheet.heading("REPORT")
+    made = report.created.strftime("%Y-%m-%d %H:%M %Z").strip()
+    sheet.row("Made", f"{made} with cxr-viewer {report.program_version}")
+    if report.image.source_sha256:
+        sheet.row("Film file", f"sha256 {report.image.source_sha256[:16]}")
+
+
+def beside(film: Image.Image, sheet: Sheet) -> Image.Image:
+    """Film on the left, words on the right; the page is as long as the longer of the two."""
+    height = max(film.height, round(sheet.y) + _MARGIN_PX)
+    page = Image.new("RGB", (film.width + COLUMN_PX, height), (0, 0, 0))
+    page.paste(film, (0, 0))
+    page.paste(sheet.picture(height), (film.width, 0))
+    return page

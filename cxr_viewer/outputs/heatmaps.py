@@ -1,0 +1,62 @@
+"""One heat map over its film as a picture of its own, with a caption that goes wherever the picture goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from cxr_viewer.core.display import DisplayState
+from cxr_viewer.core.findings import AnalysisResult, Heatmap
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.report import DISCLAIMER
+from cxr_viewer.core.wording import finding_sentence
+from cxr_viewer.imaging.render import oriented, render_grey
+from cxr_viewer.outputs.overlay import draw_heatmap, hatch_unseen
+from cxr_viewer.outputs.placement import PagePlacement
+from cxr_viewer.outputs.text import Style, draw_text, wrap
+
+_INK = (215, 221, 227)
+
+
+def compose_heatmap(
+    image: Radiograph, display: DisplayState, result: AnalysisResult, heatmap: Heatmap
+) -> NDArray[np.uint8]:
+    """The film at full resolution with one map over it and a caption below.
+
+    Returns:
+        uint8 (rows + caption, columns, 3); the upper ``rows`` lie pixel on pixel on the film as turned on screen.
+    """
+    grey = np.ascontiguousarray(oriented(render_grey(image, display.voi, display.inverted), display.orientation))
+    height, width = grey.shape
+    placement = PagePlacement(image.rows, image.columns, display.orientation, 0, 0, width, height, None)
+    film = np.repeat(grey[:, :, None], 3, axis=2)
+    film = hatch_unseen(film, result.seen, placement)
+    film = draw_heatmap(film, heatmap, replace(display.overlay, label=heatmap.label), placement)
+    return np.vstack((film, _caption(width, result, heatmap)))
+
+
+def _caption(width: int, result: AnalysisResult, heatmap: Heatmap) -> NDArray[np.uint8]:
+    style = Style(max(12, width // 50), _INK)
+    margin = style.size_px
+    finding = next((finding for finding in result.findings if finding.label == heatmap.label), None)
+    words = [finding_sentence(finding) if finding else heatmap.label]
+    words += [limit.text for limit in result.limits]
+    words.append(f"{heatmap.method}, {result.model_name} {result.model_version}, weights {result.model_sha256[:8]}.")
+    words.append(DISCLAIMER)
+    lines = wrap(" ".join(words), style, width - 2 * margin)
+    strip = Image.new("RGB", (width, len(lines) * style.line_px + 2 * margin), (0, 0, 0))
+    draw = ImageDraw.Draw(strip)
+    for row, line in enumerate(lines):
+        draw_text(draw, (margin, margin + row * style.line_px), line, style)
+    return np.asarray(strip, dtype=np.uint8)
+
+
+def heatmap_name(image: Radiograph, heatmap: Heatmap) -> str:
+    """A file name from the digest of the film's file and the finding, never from the patient or the film's name."""
+    label = "".join(c if c.isalnum() else "-" for c in heatmap.label.lower()).strip("-")
+    film = image.source_sha256[:16] or "film"
+    frame = f"-frame{image.key.frame + 1}" if image.frames > 1 else ""
+    return f"{film}{frame}-{label[:60]}.png"

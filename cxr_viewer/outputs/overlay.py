@@ -1,0 +1,122 @@
+"""The heat map on a page: colour or contour over the film, and the scale that belongs to it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxr_viewer.core.display import OverlayMode, OverlayState
+from cxr_viewer.core.findings import Heatmap
+from cxr_viewer.core.geometry import ImageRect, Point
+from cxr_viewer.imaging.colormap import colour_of, colourise
+from cxr_viewer.imaging.heatmap import contours_on_image, heatmap_on_image
+from cxr_viewer.imaging.render import oriented
+from cxr_viewer.outputs.placement import PagePlacement
+
+_SHIFT = 4  # cv2 takes positions in sixteenths of a pixel
+_FILM_GREY = (110, 110, 110)
+_HATCH = (163, 171, 181)
+_HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
+
+
+def contour_levels(threshold: float) -> tuple[float, ...]:
+    """Levels of the lines in contour mode: the threshold itself, then two at even steps towards 1."""
+    lowest = max(threshold, 0.02)
+    return tuple(lowest + (1.0 - lowest) * step / 3 for step in range(3))
+
+
+def draw_heatmap(
+    film: NDArray[np.uint8], heatmap: Heatmap, overlay: OverlayState, placement: PagePlacement
+) -> NDArray[np.uint8]:
+    """The film with the map over it.
+
+    Args:
+        film: uint8 (height, width, 3), the whole film at page size.
+        placement: where it lies; only its size and orientation matter here.
+
+    Returns:
+        uint8 of the same shape; ``film`` is not changed.
+    """
+    if overlay.mode is OverlayMode.CONTOUR:
+        return _with_contours(film, heatmap, overlay, placement)
+    side = max(placement.width, placement.height)
+    values = heatmap_on_image(heatmap, placement.rows, placement.columns, side)
+    values = np.ascontiguousarray(oriented(values, placement.orientation), dtype=np.float32)
+    colours = colourise(values, overlay.threshold, overlay.alpha)
+    size = (placement.width, placement.height)
+    if colours.shape[1::-1] != size:
+        colours = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    share = colours[:, :, 3:].astype(np.float32) / 255
+    mixed = film + (colours[:, :, :3].astype(np.float32) - film) * share
+    return np.rint(mixed).astype(np.uint8)
+
+
+def _with_contours(
+    film: NDArray[np.uint8], heatmap: Heatmap, overlay: OverlayState, placement: PagePlacement
+) -> NDArray[np.uint8]:
+    drawn = film.copy()
+    wide = max(2, round(max(placement.width, placement.height) / 500))
+    for level in contour_levels(overlay.threshold):
+        lines = [_on_film(line, placement) for line in contours_on_image(heatmap, level)]
+        for colour, width in (((0, 0, 0), 2 * wide + 2), (line_colour(level), wide)):
+            cv2.polylines(drawn, lines, True, colour, width, cv2.LINE_AA, _SHIFT)
+    return drawn
+
+
+def line_colour(level: float) -> tuple[int, int, int]:
+    """Colour of a contour: the bright half of the scale, so that the outermost line is not lost on a dark film."""
+    return colour_of(0.5 + level / 2)
+
+
+def _on_film(line: NDArray[np.float64], placement: PagePlacement) -> NDArray[np.int32]:
+    points = (placement.at(Point(float(x), float(y))) for x, y in line)
+    return np.array(
+        [[round((x - placement.left) * 16 - 8), round((y - placement.top) * 16 - 8)] for x, y in points], np.int32
+    ).reshape(-1, 1, 2)
+
+
+def hatch_unseen(film: NDArray[np.uint8], seen: ImageRect, placement: PagePlacement) -> NDArray[np.uint8]:
+    """The film with thin slanted lines over whatever the model was not given."""
+    if covers(seen, placement):
+        return film
+    height, width = film.shape[:2]
+    first, last = placement.rect(seen)
+    y, x = np.ogrid[:height, :width]
+    outside = (
+        (x + 0.5 < first.x - placement.left)
+        | (x + 0.5 > last.x - placement.left)
+        | (y + 0.5 < first.y - placement.top)
+        | (y + 0.5 > last.y - placement.top)
+    )
+    lines = outside & ((x + y) % _HATCH_STEP_PX < _HATCH_LINE_PX)
+    hatched = film.copy()
+    part = film[lines].astype(np.float32)
+    hatched[lines] = np.rint(part + (np.array(_HATCH, np.float32) - part) * _HATCH_SHARE).astype(np.uint8)
+    return hatched
+
+
+def covers(seen: ImageRect, placement: PagePlacement) -> bool:
+    """Whether the model was given the whole film, up to half a pixel."""
+    return (
+        seen.x <= 0.5
+        and seen.y <= 0.5
+        and seen.right >= placement.columns - 0.5
+        and seen.bottom >= placement.rows - 0.5
+    )
+
+
+def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:
+    """The scale from 0 to 1 as it looks over a middle grey; in contour mode the lines at their places."""
+    bar = np.full((height, width, 3), _FILM_GREY, np.uint8)
+    if overlay.mode is OverlayMode.CONTOUR:
+        for level in contour_levels(overlay.threshold):
+            at = min(width - 5, round(level * width))
+            bar[:, max(0, at - 4) : at + 5] = (0, 0, 0)
+            bar[:, max(0, at - 2) : at + 3] = line_colour(level)
+        return Image.fromarray(bar)
+    values = np.broadcast_to(((np.arange(width) + 0.5) / width).astype(np.float32), (height, width))
+    colours = colourise(np.ascontiguousarray(values), overlay.threshold, overlay.alpha).astype(np.float32)
+    share = colours[:, :, 3:] / 255
+    return Image.fromarray(np.rint(bar + (colours[:, :, :3] - bar) * share).astype(np.uint8))

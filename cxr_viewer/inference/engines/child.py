@@ -29,7 +29,8 @@ from cxr_viewer.inference.engines import Floats, thread_count
 _log = logging.getLogger(__name__)
 
 _POLL_S = 0.05  # how soon a cancelled wait ends
-_END_S = 2.0
+_END_S = 3.0  # torch takes about half a second to leave
+_BUSY_END_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class TorchProcess:
         self._process: BaseProcess | None = None
         self._connection: Connection[Any, Any] | None = None
         self._unanswered = 0
+        self._ending: list[tuple[BaseProcess, float]] = []
 
     @property
     def running(self) -> bool:
@@ -115,21 +117,28 @@ class TorchProcess:
             raise answer
         return answer
 
-    def close(self) -> None:
-        """End the process. Safe to call twice."""
-        process, connection = self._process, self._connection
+    def release(self) -> None:
+        """Let the process end by itself when it has finished what it does; the next command starts a new one."""
+        if self._connection is not None:
+            self._connection.close()  # the process waits for commands there, finds nobody, and ends
+        if self._process is not None:
+            self._ending.append((self._process, _END_S if self._unanswered == 0 else _BUSY_END_S))
         self._process = self._connection = None
         self._unanswered = 0
-        if connection is not None:
-            connection.close()
-        if process is None:
-            return
-        process.terminate()
-        process.join(_END_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        process.close()
+
+    def close(self) -> None:
+        """End the process and wait until it is gone. Safe to call twice."""
+        self.release()
+        for process, patience_s in self._ending:
+            process.join(patience_s)
+            if process.is_alive():
+                process.terminate()
+                process.join(_END_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()
+        self._ending.clear()
 
     def _connected(self) -> Connection[Any, Any]:
         if self._connection is not None and self.running:

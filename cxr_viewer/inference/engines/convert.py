@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.engines import Floats
-from cxr_viewer.inference.engines.graph import GraphArrays, write_graph
+from cxr_viewer.inference.engines.graph import GraphArrays, read_graph, write_graph
 from cxr_viewer.inference.engines.openvino import openvino_with_converter
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.networks import CamNetwork
@@ -29,11 +29,13 @@ class _WithFeatures(nn.Module):
 
 
 def convert(card: ModelCard, bundle: Path, folder: Path) -> None:
-    """Make the graph of a bundle and keep it in ``folder``.
+    """Make the graph of a bundle and keep it in ``folder``, unless a whole one is there already.
 
     Raises:
         ModelError: weights missing or damaged, or the conversion failed (``conversion-failed``).
     """
+    if read_graph(folder, card) is not None:
+        return
     network = load_bundle(card, bundle)
     probe = _probe(card)
     logits, features = TorchEngine(network).run(probe)

@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,8 @@ FORMAT = 1
 GRAPH_NAME = "graph.xml"
 _ARRAYS_NAME = "arrays.npz"
 _MANIFEST_NAME = "manifest.json"
+_PARTIAL = ".partial-"
+_STALE_S = 3600
 _FILES = (GRAPH_NAME, "graph.bin", _ARRAYS_NAME)
 
 
@@ -78,7 +81,7 @@ def write_graph(folder: Path, card: ModelCard, model: Any, arrays: GraphArrays) 
     import openvino
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
     try:
         openvino.save_model(model, partial / GRAPH_NAME, compress_to_fp16=False)
         names = ("head_weights", "head_bias", "probe", "logits", "features")
@@ -86,7 +89,11 @@ def write_graph(folder: Path, card: ModelCard, model: Any, arrays: GraphArrays) 
         manifest = {"weights": card.sha256, "files": {name: file_sha256(partial / name) for name in _FILES}}
         (partial / _MANIFEST_NAME).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:  # another copy of the program was quicker, with the same graph
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _drop_older(folder, card.model_id)
@@ -106,8 +113,9 @@ def read_graph(folder: Path, card: ModelCard) -> GraphArrays | None:
 
 
 def _drop_older(folder: Path, model_id: str) -> None:
-    """Graphs of earlier weights or another OpenVINO are of no more use."""
+    """Graphs of earlier weights or another OpenVINO are of no more use, nor is what an interrupted run left."""
     own = re.compile(re.escape(model_id) + r"-[0-9a-f]{20}")
     for other in folder.parent.iterdir():
-        if other != folder and own.fullmatch(other.name):
+        left = other.name.startswith(_PARTIAL) and time.time() - other.stat().st_mtime > _STALE_S
+        if left or (other != folder and own.fullmatch(other.name)):
             shutil.rmtree(other, ignore_errors=True)

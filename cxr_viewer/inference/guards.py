@@ -1,0 +1,207 @@
+"""What a model must not look at, and what has to be said beside its score.
+
+Three answers, from the strictest: :func:`refuse` raises (no score at all), :func:`limits` says why a score does not
+hold for this film (shown greyed), :func:`cautions` says what could not be checked.
+
+A file's own words are all there is to go by here; a picture of a hand that does not say so is not recognised.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+
+from cxr_viewer.core.errors import RefusalError
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.image import Caution, Radiograph, View
+from cxr_viewer.core.wording import plain
+
+SMALLEST_PX = 96
+"""Shorter side below which no film is scored: ribs and vessels are no longer resolved."""
+
+_RADIOGRAPHS = frozenset({"CR", "DX", "DR", "RG", "XR"})  # PS3.3 C.7.3.1.1.1; DR and XR are seen in the wild
+_MODALITIES = {
+    "CT": "a CT image",
+    "MR": "an MR image",
+    "US": "an ultrasound image",
+    "NM": "a nuclear medicine image",
+    "PT": "a PET image",
+    "MG": "a mammogram",
+    "XA": "an angiogram",
+    "RF": "a fluoroscopy image",
+    "PX": "a panoramic dental film",
+    "IO": "a dental film",
+    "SEG": "a segmentation",
+    "SM": "a microscope slide",
+    "OT": "an image of unstated kind",
+}
+_VIEWS = {
+    View.PA: "a PA film",
+    View.AP: "an AP film",
+    View.LATERAL: "a lateral film",
+    View.OTHER: "another view",
+}
+_OLDEST = 150
+_CHEST = re.compile(r"CHEST|THORA|TORAX|TORACE|LUNG|PULMO|POUMON|BRUSTKORB|RIB|HEART|CARDIA|MEDIASTIN")
+_SPINE = re.compile(r"SPINE|VERTEB|RACHIS|COLUMNA|WIRBEL")  # the thoracic spine is not a chest film
+# Body Part Examined (0018,0015), PS3.16 annex L, where it is plainly something else. Other words are left to `limits`.
+_ELSEWHERE = re.compile(
+    "ABDOMEN|ACETABULUM|ANKLE|ANUS|ARM|AXILLA|BACK|BLADDER|BRAIN|BREAST|BUTTOCK|CALCANEUS|CALF|CALVARIA|CLAVICLE|COCCYX|"
+    "COLON|DENTAL|DUODENUM|EAR|ELBOW|ESOPHAGUS|EXTREMITY|EYE|FACE|FEMUR|FIBULA|FINGER|FOOT|FOREARM|GALLBLADDER|GREATTOE|"
+    "HAND|HEAD|HIP|HUMERUS|ILEUM|ILIUM|INTESTINE|JAW|JEJUNUM|KIDNEY|KNEE|LEG|LIVER|LOWERLEG|MANDIBLE|MAXILLA|MOUTH|NECK|"
+    "NOSE|ORBIT|OVARY|PANCREAS|PAROTID|PATELLA|PELVIS|PENIS|PHARYNX|PROSTATE|RADIUS|RECTUM|SACRUM|SCALP|SCAPULA|SCROTUM|"
+    "SELLA|SHOULDER|SIJOINT|SINUS|SKULL|SPLEEN|STOMACH|TEETH|TESTIS|THIGH|THUMB|THYROID|TIBIA|TMJ|TOE|TONGUE|TOOTH|ULNA|"
+    "UPPERARM|UTERUS|WRIST|ZYGOMA"
+)
+
+
+def refuse(image: Radiograph) -> None:
+    """Let chest radiographs pass.
+
+    Raises:
+        RefusalError: with a sentence, a hint and one of the codes ``wrong-modality``, ``multi-frame``,
+            ``colour-image``, ``wrong-body-part``, ``too-small``, ``blank-image``.
+    """
+    modality = _code(image.modality)
+    if image.is_dicom and modality and modality not in _RADIOGRAPHS:
+        what = _MODALITIES.get(modality)
+        named = f"{what} ({modality})" if what else f"of modality “{plain(image.modality)[:16]}”"
+        raise RefusalError(
+            f"The file says it is {named}; the model looks at plain chest radiographs only.",
+            hint="If the film is a chest radiograph all the same, its Modality (0008,0060) has to be corrected first.",
+            code="wrong-modality",
+        )
+    if image.frames > 1:
+        raise RefusalError(
+            f"The file holds {image.frames} frames; the model looks at single films only.",
+            hint="Open a single radiograph.",
+            code="multi-frame",
+        )
+    if image.colour:
+        raise RefusalError(
+            "This is a colour picture; the model looks at grey radiographs only.",
+            hint="Open the original film rather than a photograph or a screen shot of it.",
+            code="colour-image",
+        )
+    if _elsewhere(image.body_part):
+        raise RefusalError(
+            f"The file says it shows {_part(image)}; the model looks at chest films only.",
+            hint="If it is a chest film all the same, its Body Part Examined (0018,0015) has to be corrected first.",
+            code="wrong-body-part",
+        )
+    _refuse_pixels(image)
+
+
+def limits(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
+    """Why the model's score does not hold for this film; empty where nothing speaks against it."""
+    found = [_age_limit(card, image), _view_limit(card, image), _body_part_limit(image)]
+    return tuple(limit for limit in found if limit is not None)
+
+
+def cautions(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
+    """What the reader has to know because it could not be checked."""
+    found = []
+    if not image.is_dicom:
+        found.append(Caution("not-dicom", "This picture is not DICOM: age, view and polarity are unknown."))
+    else:
+        if card.intended_views and image.view is View.UNKNOWN:
+            text = f"The file does not say which view this is; the model was trained on {_views(card)} films."
+            found.append(Caution("view-unknown", text, "ViewPosition (0018,5101)"))
+        if not _code(image.modality):
+            text = "The file does not say that it is a radiograph."
+            found.append(Caution("modality-unknown", text, "Modality (0008,0060)"))
+    if min(image.rows, image.columns) < card.input.size_px:
+        text = f"The film has fewer pixels ({image.columns} x {image.rows}) than the model was trained on."
+        found.append(Caution("few-pixels", text))
+    return tuple(found)
+
+
+def _refuse_pixels(image: Radiograph) -> None:
+    if min(image.rows, image.columns) < SMALLEST_PX:
+        raise RefusalError(
+            f"The image is too small for the model ({image.columns} x {image.rows} pixels).",
+            hint=f"At least {SMALLEST_PX} pixels on the shorter side are needed.",
+            code="too-small",
+        )
+    step = max(1, min(image.rows, image.columns) // 256)
+    sample = image.stored[::step, ::step].astype(np.int32).ravel()
+    if image.padding is not None:
+        low, high = image.padding
+        sample = sample[(sample < low) | (sample > high)]
+    if sample.size == 0 or np.ptp(np.percentile(sample, (1, 99))) == 0:
+        raise RefusalError(
+            "The image is blank: nearly all of its pixels have the same value.",
+            hint="Check whether the right file was opened.",
+            code="blank-image",
+        )
+
+
+def _age_limit(card: ModelCard, image: Radiograph) -> Caution | None:
+    if card.intended_ages is None:
+        return None
+    tag = "PatientAge (0010,1010)"
+    age = image.patient.age_years
+    trained = f"Trained on {_people(card.intended_ages)}"
+    if age is None or not 0 <= age <= _OLDEST:
+        return Caution("age-unknown", f"{trained}; the age of this patient is not known.", tag)
+    youngest, oldest = card.intended_ages
+    if youngest <= age < oldest + 1:
+        return None
+    return Caution("age-outside", f"{trained}; this patient is {_age(age)}.", tag)
+
+
+def _people(ages: tuple[float, float]) -> str:
+    youngest, oldest = ages
+    who = "children" if oldest < 18 else "adults" if youngest >= 18 else "patients"
+    return f"{who} of {youngest:g} to {oldest:g} years"
+
+
+def _age(years: float) -> str:
+    """Age in words; exact ages above 89 may identify a person (45 CFR 164.514(b)(2)(i)(C))."""
+    if years >= 90:
+        return "90 or older"
+    if years < 2:
+        months = int(years * 12 + 1e-6)
+        return f"{months} month{'' if months == 1 else 's'} old"
+    return str(int(years))
+
+
+def _view_limit(card: ModelCard, image: Radiograph) -> Caution | None:
+    if not card.intended_views or image.view is View.UNKNOWN or image.view.value in card.intended_views:
+        return None
+    text = f"Trained on {_views(card)} films; this is {_VIEWS[image.view]}."
+    return Caution("view-outside", text, "ViewPosition (0018,5101)")
+
+
+def _views(card: ModelCard) -> str:
+    views = [view.lower() if view in ("LATERAL", "OTHER") else view for view in card.intended_views]
+    return views[0] if len(views) == 1 else f"{', '.join(views[:-1])} and {views[-1]}"
+
+
+def _body_part_limit(image: Radiograph) -> Caution | None:
+    part = _code(image.body_part)
+    if not part or _CHEST.search(part):
+        return None
+    text = f"The file says it shows {_part(image)}, which this program does not know to be the chest."
+    return Caution("body-part-unknown", text, "BodyPartExamined (0018,0015)")
+
+
+def _elsewhere(body_part: str) -> bool:
+    """The stated part is plainly not the chest; words that are merely unknown are not counted."""
+    whole = _code(body_part)
+    if _SPINE.search(whole):
+        return True
+    words = {whole, *(_code(word) for word in re.split(r"[\W_]+", body_part))}
+    return not _CHEST.search(whole) and any(_ELSEWHERE.fullmatch(word) for word in words)
+
+
+def _part(image: Radiograph) -> str:
+    return f"“{plain(image.body_part)[:32]}”"
+
+
+def _code(text: str) -> str:
+    """Upper-case letters and digits of a code, without accents, spaces and punctuation."""
+    bare = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in bare.upper() if c.isalnum())

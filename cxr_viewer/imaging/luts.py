@@ -196,7 +196,7 @@ def _voi_output(image: Radiograph, voi: Voi | None, values: NDArray[np.float64])
     """VOI output of each pattern on a scale of 0 (black) to 255, not yet rounded, in a new array."""
     if voi is None:
         low, high = modality_range(image)
-        return np.zeros_like(values) if high <= low else (values - low) * (255.0 / (high - low))
+        return np.zeros_like(values) if high <= low else (values - low) / (high - low) * 255.0
     if not usable(voi):
         raise ValueError(f"no picture can be made with {voi!r}")
     if isinstance(voi, VoiTable):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PIL import Image
 
 from cxr_viewer.core.annotations import MarkKind, mark_label
@@ -13,13 +15,14 @@ from cxr_viewer.core.report import DISCLAIMER, Report
 from cxr_viewer.core.wording import age_text, name_text, plain, score_text, sex_text, spacing_text, view_text, voi_text
 from cxr_viewer.outputs import sheet as paper
 from cxr_viewer.outputs.film import shown_heatmap
-from cxr_viewer.outputs.overlay import colour_bar
+from cxr_viewer.outputs.overlay import colour_bar, contour_levels, covers
 from cxr_viewer.outputs.sheet import SMALL, STRONG, TITLE, Sheet
 from cxr_viewer.outputs.text import Style, lacks_font
 
 COLUMN_PX = 1240
 _MARGIN_PX = 56
 _MOST_MARKS = 60
+_MOST_SPACIOUS = 4  # more findings than this are written closer together
 _MOST_COMMENT_LINES = 160
 _NOT_RADIOGRAPHS = {"CT", "MR", "US", "NM", "PT", "OPT", "OP", "ES", "GM", "SM", "XC"}
 _CHEST = ("CHEST", "THORAX", "RIB", "LUNG")
@@ -37,20 +40,43 @@ _KINDS = {
 }
 
 
-def draw_column(report: Report) -> Sheet:
-    """Everything a report says in words, on paper of ``COLUMN_PX`` and as long as it has to be."""
+def draw_words(report: Report, height: int) -> Image.Image:
+    """Everything a report says in words.
+
+    Args:
+        height: of the page, if it can be. What does not fit below goes into further columns; a section is broken over
+            no two of them, so a long comment makes the page longer.
+
+    Returns:
+        White RGB picture of one or more columns of ``COLUMN_PX``.
+    """
+    parts = (_head, _patient, _findings, _heatmap, _marks, _comment, _film, _model, _origin)
+    sections = [_section(part, report) for part in parts]
+    columns: list[list[Image.Image]] = [[]]
+    for section in sections:
+        filled = sum(other.height for other in columns[-1]) + 2 * _MARGIN_PX
+        if columns[-1] and filled + section.height > height:
+            columns.append([])
+        columns[-1].append(section)
+    tallest = max(sum(section.height for section in column) for column in columns) + 2 * _MARGIN_PX
+    page = Image.new("RGB", (COLUMN_PX * len(columns), max(height, tallest)), paper.PAPER)
+    for number, column in enumerate(columns):
+        y = _MARGIN_PX
+        for section in column:
+            page.paste(section, (number * COLUMN_PX, y))
+            y += section.height
+    return page
+
+
+def _section(part: Callable[[Sheet, Report], None], report: Report) -> Image.Image:
     sheet = Sheet(COLUMN_PX, _MARGIN_PX)
+    part(sheet, report)
+    return sheet.picture()
+
+
+def _head(sheet: Sheet, report: Report) -> None:
     sheet.paragraph(title(report.image), TITLE)
     sheet.boxed(DISCLAIMER, Style(32, paper.WARNING, bold=True))
-    _patient(sheet, report)
-    _findings(sheet, report)
-    _heatmap(sheet, report)
-    _marks(sheet, report)
-    _comment(sheet, report)
-    _film(sheet, report)
-    _model(sheet, report)
-    _origin(sheet, report)
-    return sheet
 
 
 def title(image: Radiograph) -> str:
@@ -119,23 +145,26 @@ def _findings(sheet: Sheet, report: Report) -> None:
             sheet.item(limit.text, Style(28, paper.CAUTION))
         sheet.space()
     for finding in result.findings:
-        _finding(sheet, finding, greyed=bool(result.limits))
+        _finding(sheet, finding, greyed=bool(result.limits), brief=len(result.findings) > _MOST_SPACIOUS)
     for kind in sorted({finding.kind for finding in result.findings}, key=lambda kind: kind.value):
         sheet.paragraph(f"{_KINDS[kind]} The line across a bar is the operating point.", SMALL)
     for caution in result.cautions:
         sheet.item(caution.text, Style(26, paper.CAUTION))
 
 
-def _finding(sheet: Sheet, finding: Finding, *, greyed: bool) -> None:
+def _finding(sheet: Sheet, finding: Finding, *, greyed: bool, brief: bool) -> None:
     called = finding.positive and not greyed
     ink = paper.FAINT if greyed else paper.INK
-    sheet.both_ends(finding.label, score_text(finding.score, finding.kind), Style(32, ink, bold=called))
+    score, point = (score_text(value, finding.kind) for value in (finding.score, finding.threshold))
+    words = f"{score} (operating point {point})" if brief else score
+    sheet.both_ends(finding.label, words, Style(28 if brief else 32, ink, bold=called))
     if finding.kind is not ScoreKind.LOGIT:  # a logit has no ends a bar could have
         fill = paper.FAINT if greyed else paper.ACCENT if called else paper.MUTED
         sheet.bar(finding.score, finding.threshold, fill, ink)
-    side = "at or above" if finding.positive else "below"
-    words = f"{side} the operating point of {score_text(finding.threshold, finding.kind)}"
-    sheet.paragraph(words, Style(24, paper.FAINT if greyed else paper.MUTED))
+    if not brief:
+        side = "at or above" if finding.positive else "below"
+        style = Style(24, paper.FAINT if greyed else paper.MUTED)
+        sheet.paragraph(f"{side} the operating point of {point}", style)
 
 
 def _heatmap(sheet: Sheet, report: Report) -> None:
@@ -147,10 +176,14 @@ def _heatmap(sheet: Sheet, report: Report) -> None:
     sheet.paragraph(f"{heatmap.label}, {heatmap.method}: {_heatmap_words(heatmap, report)}")
     picture = colour_bar(sheet.width, 28, overlay)
     sheet.paste(picture)
-    sheet.both_ends("0 %, no share in the score", "100 %, largest share", SMALL)
+    sheet.both_ends("0, no share in the score", "1, a strong share", SMALL)
     sheet.space()
-    drawn = f"opacity {overlay.alpha:.0%}" if overlay.mode is OverlayMode.COLOUR else "drawn as a contour"
-    sheet.paragraph(f"Below {overlay.threshold:.0%} nothing is drawn; {drawn}.", SMALL)
+    words = [f"One scale for all findings; below {overlay.threshold:.2f} nothing is drawn."]
+    if overlay.mode is OverlayMode.CONTOUR:
+        words.append("Lines: " + ", ".join(f"{level:.2f}" for level in contour_levels(overlay.threshold)) + ".")
+    if report.result is not None and not covers(report.result.seen, report.image.rows, report.image.columns):
+        words.append("Hatched: not seen by the model.")
+    sheet.paragraph(" ".join(words), SMALL)
 
 
 def _heatmap_words(heatmap: Heatmap, report: Report) -> str:
@@ -160,6 +193,8 @@ def _heatmap_words(heatmap: Heatmap, report: Report) -> str:
     finding = next((f for f in result.findings if f.label == heatmap.label), None) if result else None
     if finding is not None and not finding.positive:
         words += " The score is below the operating point."
+    if result is not None and result.limits:
+        words += " The model was not made for such a film."
     return words
 
 
@@ -231,12 +266,3 @@ def _origin(sheet: Sheet, report: Report) -> None:
     sheet.row("Made", f"{made} with cxr-viewer {report.program_version}")
     if report.image.source_sha256:
         sheet.row("Film file", f"sha256 {report.image.source_sha256[:16]}")
-
-
-def beside(film: Image.Image, sheet: Sheet) -> Image.Image:
-    """Film on the left, words on the right; the page is as long as the longer of the two."""
-    height = max(film.height, round(sheet.y) + _MARGIN_PX)
-    page = Image.new("RGB", (film.width + COLUMN_PX, height), (0, 0, 0))
-    page.paste(film, (0, 0))
-    page.paste(sheet.picture(height), (film.width, 0))
-    return page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -102,38 +103,67 @@ def _draw_label(
 ) -> Box:
     words = f"{number}  {plain(mark_label(mark, spacing))}".rstrip()
     lines = wrap(words, _LABEL, min(_LABEL_WIDTH_PX, placement.width), _LABEL_LINES)
-    width, height = max(text_width(line, _LABEL) for line in lines), len(lines) * _LABEL.line_px
-    box = _free_place(_anchor(mark, placement), width, height, placement, taken)
+    size = max(text_width(line, _LABEL) for line in lines), float(len(lines) * _LABEL.line_px)
+    at = [placement.at(point) for point in mark.points]
+    box = _free_place(at, _anchor(mark, at), size, placement, taken)
     for row, line in enumerate(lines):
         draw_text(draw, (box[0], box[1] + row * _LABEL.line_px), line, _LABEL)
     return box
 
 
-def _anchor(mark: Mark, placement: PagePlacement) -> Point:
-    """Where a label would best begin: beside the middle of a length, the vertex, the tail, or the point itself."""
-    at = [placement.at(point) for point in mark.points]
+def _anchor(mark: Mark, at: Line) -> Point:
+    """What a label belongs to: the right end of a length, the vertex, the tail, or the point itself."""
     if mark.kind is MarkKind.LENGTH:
-        near = max(at, key=lambda point: (point.x, point.y))
-    elif mark.kind is MarkKind.TEXT:
-        near = at[0]
-    else:
-        near = at[1]  # vertex of an angle, tail of an arrow
-    return Point(near.x + _GAP_PX, near.y + _GAP_PX)
+        return max(at, key=lambda point: (point.x, point.y))
+    return at[0] if mark.kind is MarkKind.TEXT else at[1]
 
 
-def _free_place(anchor: Point, width: float, height: float, placement: PagePlacement, taken: Sequence[Box]) -> Box:
-    """The place nearest to ``anchor`` within the film that no other label has."""
-    left = min(max(anchor.x, placement.left), placement.left + placement.width - width)
-    highest, lowest = float(placement.top), placement.top + placement.height - height
-    wanted = min(max(anchor.y, highest), max(lowest, highest))
+def _free_place(
+    at: Line, anchor: Point, size: tuple[float, float], placement: PagePlacement, taken: Sequence[Box]
+) -> Box:
+    """The place on the film nearest to ``anchor`` that covers no other label and, if it can be, not its own mark."""
+    width, height = size
+    right_most = max(placement.left + placement.width - width, placement.left)
+    lowest = max(placement.top + placement.height - height, placement.top)
+    own = _samples(at)
 
-    def box(y: float) -> Box:
-        return (left, y, left + width, y + height)
+    def box(x: float, y: float) -> Box:
+        x, y = min(max(x, placement.left), right_most), min(max(y, placement.top), lowest)
+        return (x, y, x + width, y + height)
 
-    def free(y: float) -> bool:
-        x0, y0, x1, y1 = box(y)
-        return all(x1 <= a0 or a1 <= x0 or y1 <= b0 or b1 <= y0 for a0, b0, a1, b1 in taken)
+    beside = (anchor.x + _GAP_PX, anchor.x - _GAP_PX - width, anchor.x - width / 2)
+    above_and_below = [anchor.y + _GAP_PX, anchor.y - _GAP_PX - height, anchor.y - height / 2]
+    above_and_below += [anchor.y + step * height for step in (-6, -4, -3, -2, 1, 2, 3, 5)]
+    tries = [box(x, y) for y in above_and_below for x in beside]
+    tries += [box(anchor.x + _GAP_PX, y) for _, y0, _, y1 in taken for y in (y1, y0 - height)]
 
-    tries = [wanted, *(b1 for _, _, _, b1 in taken), *(b0 - height for _, b0, _, _ in taken)]
-    fitting = [y for y in tries if highest <= y <= lowest and free(y)]
-    return box(min(fitting, key=lambda y: abs(y - wanted), default=wanted))
+    def cost(tried: Box) -> float:
+        covered = sum(_overlap(tried, other) for other in taken)
+        crossed = sum(_holds(tried, point) for point in own)
+        center = (tried[0] + tried[2]) / 2, (tried[1] + tried[3]) / 2
+        return 1e3 * covered + 40.0 * crossed + math.dist(center, anchor)
+
+    return min(tries, key=cost)
+
+
+def _samples(at: Line) -> Line:
+    """Points along the strokes of a mark, close enough that no label slips between them."""
+    points = list(at)
+    for start, end in pairwise(at):
+        steps = int(math.dist(start, end) / 10)
+        points += [
+            Point(start.x + (end.x - start.x) * i / steps, start.y + (end.y - start.y) * i / steps)
+            for i in range(1, steps)
+        ]
+    return points
+
+
+def _overlap(first: Box, second: Box) -> float:
+    """Area two boxes share."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def _holds(box: Box, point: Point) -> bool:
+    return box[0] - 6 <= point.x <= box[2] + 6 and box[1] - 4 <= point.y <= box[3] + 4

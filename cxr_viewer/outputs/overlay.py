@@ -79,7 +79,7 @@ def _on_film(line: NDArray[np.float64], placement: PagePlacement) -> NDArray[np.
 
 def hatch_unseen(film: NDArray[np.uint8], seen: ImageRect, placement: PagePlacement) -> NDArray[np.uint8]:
     """The film with thin slanted lines over whatever the model was not given."""
-    if covers(seen, placement):
+    if covers(seen, placement.rows, placement.columns):
         return film
     height, width = film.shape[:2]
     first, last = placement.rect(seen)
@@ -97,14 +97,9 @@ def hatch_unseen(film: NDArray[np.uint8], seen: ImageRect, placement: PagePlacem
     return hatched
 
 
-def covers(seen: ImageRect, placement: PagePlacement) -> bool:
+def covers(seen: ImageRect, rows: int, columns: int) -> bool:
     """Whether the model was given the whole film, up to half a pixel."""
-    return (
-        seen.x <= 0.5
-        and seen.y <= 0.5
-        and seen.right >= placement.columns - 0.5
-        and seen.bottom >= placement.rows - 0.5
-    )
+    return seen.x <= 0.5 and seen.y <= 0.5 and seen.right >= columns - 0.5 and seen.bottom >= rows - 0.5
 
 
 def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:

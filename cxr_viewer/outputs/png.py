@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cxr_viewer.core.report import DISCLAIMER, Report
-from cxr_viewer.outputs.column import beside, draw_column, title
+from cxr_viewer.outputs.column import draw_words, title
 from cxr_viewer.outputs.files import write_atomic
 from cxr_viewer.outputs.film import draw_film
 
@@ -48,7 +48,12 @@ def compose_report(report: Report) -> NDArray[np.uint8]:
     """
     if report.result is not None and report.result.key != report.image.key:
         raise ValueError("the findings of a report belong to another film")
-    return np.asarray(beside(draw_film(report), draw_column(report)), dtype=np.uint8)
+    film = draw_film(report)
+    words = draw_words(report, film.height)
+    page = Image.new("RGB", (film.width + words.width, words.height))
+    page.paste(film, (0, 0))
+    page.paste(words, (film.width, 0))
+    return np.asarray(page, dtype=np.uint8)
 
 
 def write_picture(pixels: NDArray[np.uint8], path: Path) -> None:

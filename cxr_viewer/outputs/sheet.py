@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PIL import Image, ImageDraw
 
 from cxr_viewer.outputs.text import Colour, Style, draw_text, elide, text_width, wrap
@@ -30,18 +32,19 @@ class Sheet:
     """White paper of fixed width. ``y`` is where the next thing goes; nothing is ever cut off below."""
 
     def __init__(self, width: int, margin: int) -> None:
-        self._image = Image.new("RGB", (width, 2400), PAPER)
+        self._image = Image.new("RGB", (width, 600), PAPER)
         self._draw = ImageDraw.Draw(self._image)
         self.left, self.right = margin, width - margin
-        self.y = float(margin)
+        self.y = 0.0
 
     @property
     def width(self) -> int:
         """Pixels between the margins."""
         return self.right - self.left
 
-    def picture(self, height: int) -> Image.Image:
-        """What has been put on, cut or lengthened to ``height``."""
+    def picture(self) -> Image.Image:
+        """What has been put on, as high as that is."""
+        height = math.ceil(self.y)
         self._grow(height)
         return self._image.crop((0, 0, self._image.width, height))
 
@@ -57,7 +60,7 @@ class Sheet:
 
     def heading(self, text: str) -> None:
         """A line across and a heading under it."""
-        self.y += _SECTION_PX - _GAP_PX
+        self.y += _SECTION_PX - 2 * _GAP_PX
         self._grow(self.y + 2)
         self._draw.line((self.left, self.y, self.right, self.y), fill=LINE, width=2)
         self.y += _GAP_PX

@@ -1,0 +1,35 @@
+"""The one place that imports pyqtgraph, so that the window can be up before it is loaded (0.3 s)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtWidgets import QGraphicsScene
+
+from cxr_viewer.ui.film_layer import DeviceRect
+
+
+class FilmItem(pg.ImageItem):
+    """Grey values of a film at screen resolution, one for one on device pixels."""
+
+    def __init__(self, scene: QGraphicsScene) -> None:
+        super().__init__(axisOrder="row-major")
+        self.setAutoDownsample(False)
+        scene.addItem(self)
+
+    def show_grey(self, area: DeviceRect, grey: NDArray[np.uint8], device_ratio: float) -> None:
+        """Show uint8 (area.height, area.width) at ``area``. No levels are applied: the values are what is seen."""
+        if area.empty:
+            self.clear_film()
+            return
+        self.setImage(grey, autoLevels=False, levels=None)
+        self.setScale(1.0 / device_ratio)
+        self.setPos(area.x / device_ratio, area.y / device_ratio)
+        self.show()
+
+    def clear_film(self) -> None:
+        """Forget every pixel."""
+        self.hide()
+        self.clear()
+        self.qimage = None

@@ -1,0 +1,383 @@
+"""One pane: a film with its overlays, or words in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QHelpEvent,
+    QImage,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QFrame, QGraphicsPixmapItem, QGraphicsScene, QGraphicsView, QToolTip, QWidget
+
+from cxr_viewer.core.annotations import MarkKind
+from cxr_viewer.core.display import OverlayMode
+from cxr_viewer.core.geometry import Point
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.wording import view_text
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.state import Pane, PaneStatus, Tool, ViewerState
+from cxr_viewer.ui import theme
+from cxr_viewer.ui.corner_text import caution_tip
+from cxr_viewer.ui.film_layer import FilmLayer
+from cxr_viewer.ui.gestures import FrameGate
+from cxr_viewer.ui.heat_layer import ContourLines, heat_picture
+from cxr_viewer.ui.overlays import Overlays, OverlayScene, draw_unseen, draw_words
+from cxr_viewer.ui.pane_mouse import PaneMouse
+from cxr_viewer.ui.placement import Frame, Placement, place
+from cxr_viewer.ui.tools import Drawn, MarkHand, NoteEditor
+
+if TYPE_CHECKING:
+    from cxr_viewer.ui.film_item import FilmItem
+
+BUSY_AFTER_MS = 300
+"""Reading is not mentioned before: fast answers should not flicker."""
+EMPTY_TEXT = "Drop a film here or press Ctrl+O"
+BUSY_TEXT = "Reading\N{HORIZONTAL ELLIPSIS}"
+_NOTED = (MarkKind.TEXT, MarkKind.ARROW)
+
+
+class PaneView(QGraphicsView):
+    """Draws one pane of the state and turns what the mouse does on it into events.
+
+    Signals:
+        event(object): for the session.
+        context_menu_requested(int, QPoint): pane and global position of a right click.
+        image_step(int, int): pane and number of images the wheel asks for, +1 being the next.
+        maximise_requested(int): the pane was double clicked.
+    """
+
+    event = Signal(object)  # type: ignore[assignment]  # every panel calls it so; QObject.event is not needed here
+    context_menu_requested = Signal(int, QPoint)
+    image_step = Signal(int, int)
+    maximise_requested = Signal(int)
+    # pyqtgraph's items listen to these; the view never moves under them, they are moved themselves
+    sigDeviceRangeChanged = Signal(object, object)
+    sigDeviceTransformChanged = Signal(object)
+
+    def __init__(self, index: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._index = index
+        self._state = ViewerState()
+        self._image: Radiograph | None = None
+        self._layer: FilmLayer | None = None
+        self._film: FilmItem | None = None
+        self._placement: Placement | None = None
+        self._drawn: tuple[object, ...] | None = None
+        self._heat_drawn: tuple[object, ...] | None = None
+        self._cursor: QPointF | None = None
+        self._note: NoteEditor | None = None
+        self._overlays = Overlays(self.font())
+        self._contours = ContourLines()
+        self._marks = MarkHand(index, self._overlays.font)
+        self._mouse = PaneMouse(self, self._marks, FrameGate(self))
+        self._busy = QTimer(self, singleShot=True, interval=BUSY_AFTER_MS)
+        self._busy.timeout.connect(self.redraw)
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._refresh)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self.setScene(QGraphicsScene(self))
+        self._heat = QGraphicsPixmapItem()
+        self._heat.setZValue(1)
+        self.scene().addItem(self._heat)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
+        self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontAdjustForAntialiasing)
+        self.setBackgroundBrush(QColor(theme.FILM_BACKGROUND))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAcceptDrops(False)  # the main window takes films dropped anywhere
+        self.viewport().setAcceptDrops(False)
+        self.setMouseTracking(True)
+        self.setAccessibleName(f"Film {self._index + 1}")
+        self.setMinimumSize(120, 120)
+
+    # ------------------------------------------------------------ what others ask
+
+    @property
+    def index(self) -> int:
+        return self._index
+
+    @property
+    def state(self) -> ViewerState:
+        return self._state
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where the film lies now; None without a film."""
+        return self._placement
+
+    @property
+    def _pane(self) -> Pane:
+        return self._state.panes[self._index]
+
+    def grab_view(self) -> QImage:
+        """The pane as it is on screen, without the value under the mouse; a null image without a film."""
+        if self._image is None:
+            return QImage()
+        self._refresh()
+        cursor, self._cursor = self._cursor, None
+        picture = self.viewport().grab().toImage()
+        self._cursor = cursor
+        return picture
+
+    def cancel_tool(self) -> bool:
+        """Give up a half-drawn mark or an open note; whether there was one."""
+        note = self._close_note()
+        return self._mouse.cancel() or note
+
+    # ------------------------------------------------------------ drawing the state
+
+    def show_state(self, state: ViewerState) -> None:
+        """Draw the pane of ``state``. Another film, or none, takes the old pixels away before this returns."""
+        before, self._state = self._state, state
+        pane, old = state.panes[self._index], before.panes[self._index]
+        if pane.image is not self._image:
+            self._change_film(pane.image)
+        if state.tool is not before.tool:
+            self.cancel_tool()
+            self._show_cursor()
+        if pane.generation != old.generation or pane.status is not old.status:
+            self._show_status(pane)
+        if pane is not old or (state.corner_text, state.marks_visible) != (before.corner_text, before.marks_visible):
+            self._soon.start()
+
+    def _change_film(self, image: Radiograph | None) -> None:
+        self._close_note()
+        self._mouse.let_go()
+        self._image, self._placement = image, None
+        self._drawn = self._heat_drawn = None
+        self._layer = FilmLayer(image) if image is not None else None
+        if self._film is not None:
+            self._film.clear_film()
+        self._heat.hide()
+        self._heat.setPixmap(type(self._heat.pixmap())())
+        self.setAccessibleDescription(f"{view_text(image)} film" if image is not None else "no film")
+        self.viewport().update()
+
+    def _show_status(self, pane: Pane) -> None:
+        if pane.status is PaneStatus.LOADING:
+            self._busy.start()
+        else:
+            self._busy.stop()
+        if pane.status is PaneStatus.FAILED and pane.failure is not None:
+            self.setAccessibleDescription(f"{pane.failure.summary} {pane.failure.hint}".strip())
+        self._show_cursor()
+        self.viewport().update()
+
+    def redraw(self) -> None:
+        """Draw again what lies over the film."""
+        self.viewport().update()
+
+    def _frame(self) -> Frame:
+        port = self.viewport()
+        return Frame(float(port.width()), float(port.height()), port.devicePixelRatioF())
+
+    def _refresh(self) -> None:
+        """Bring film and heat map up to the state, whatever has not changed staying as it is."""
+        self._soon.stop()
+        pane = self._pane
+        if pane.image is None or self._layer is None:
+            return
+        placement = place(pane.image, pane.display, self._frame())
+        self._placement = placement
+        wanted = (placement, pane.display.voi, pane.display.inverted)
+        if wanted != self._drawn:
+            if self._film is None:
+                from cxr_viewer.ui.film_item import FilmItem
+
+                self._film = FilmItem(self.scene())
+            area, grey = self._layer.render(*wanted)
+            self._film.show_grey(area, grey, placement.frame.device_ratio)
+            self._drawn = wanted
+        self._refresh_heat(pane, placement)
+        self.viewport().update()
+
+    def _refresh_heat(self, pane: Pane, placement: Placement) -> None:
+        heatmap, overlay = pane.heatmap, pane.display.overlay
+        wanted = (heatmap, placement, overlay)
+        if wanted == self._heat_drawn:
+            return
+        self._heat_drawn = wanted
+        picture = None
+        if heatmap is not None and overlay.mode is OverlayMode.COLOUR:
+            picture = heat_picture(heatmap, placement, overlay)
+        if picture is None:
+            self._heat.hide()
+            return
+        ratio = placement.frame.device_ratio
+        self._heat.setPixmap(picture.pixmap)
+        self._heat.setPos(picture.area.x / ratio, picture.area.y / ratio)
+        self._heat.show()
+
+    def drawForeground(self, painter: QPainter, rect: QRectF | object) -> None:
+        pane, placement = self._pane, self._placement
+        if pane.image is None or placement is None:
+            self._draw_words(painter, pane)
+            return
+        at = self._cursor
+        cursor = placement.to_image(at.x(), at.y()) if at is not None else None
+        scene = OverlayScene(pane, self._state.corner_text, placement, cursor)
+        heatmap = pane.heatmap
+        if heatmap is not None:
+            draw_unseen(painter, placement, scene)
+            if pane.display.overlay.mode is OverlayMode.CONTOUR:
+                self._contours.draw(painter, heatmap, placement, pane.display.overlay)
+        self._marks.draw(painter, self._state, placement)
+        self._overlays.draw(painter, scene)
+
+    def _draw_words(self, painter: QPainter, pane: Pane) -> None:
+        frame = QRectF(self.viewport().rect())
+        if pane.status is PaneStatus.EMPTY:
+            draw_words(painter, frame, self._overlays.font, EMPTY_TEXT)
+        elif pane.status is PaneStatus.LOADING and not self._busy.isActive():
+            draw_words(painter, frame, self._overlays.font, BUSY_TEXT)
+        elif pane.status is PaneStatus.FAILED and pane.failure is not None:
+            draw_words(painter, frame, self._overlays.font, pane.failure.summary, pane.failure.hint)
+
+    # ------------------------------------------------------------ Qt's events
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        placement = self._placement
+        if self._soon.isActive() or (placement is not None and placement.frame != self._frame()):
+            self._refresh()  # never paint what the state no longer says, nor for another screen's pixels
+        super().paintEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.setSceneRect(QRectF(self.viewport().rect()))
+        self._soon.start()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._mouse.press(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._mouse.release(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self._mouse.double_click(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._cursor = event.position()
+        self.viewport().update(self._overlays.moving_rect.toAlignedRect())
+        self._mouse.move(event)
+        if event.buttons() == Qt.MouseButton.NoButton:
+            self._show_cursor()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._cursor = None
+        self.viewport().update(self._overlays.moving_rect.toAlignedRect())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self._mouse.wheel(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """The mouse's own comes with the release, as the right button also zooms; this is the keyboard's."""
+        if event.reason() is QContextMenuEvent.Reason.Keyboard:
+            self.ask_menu(self.mapToGlobal(self.rect().center()))
+        event.accept()
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent):
+            over = self._image is not None and self._overlays.caution_rect.contains(QPointF(event.pos()))
+            if over and self._image is not None:
+                QToolTip.showText(event.globalPos(), caution_tip(self._image), self)
+            else:
+                QToolTip.hideText()
+            return True
+        if isinstance(event, QNativeGestureEvent) and event.gestureType() is Qt.NativeGestureType.ZoomNativeGesture:
+            if self._image is not None:
+                self._mouse.zoom(1.0 + event.value(), event.position())
+            return True
+        return super().viewportEvent(event)
+
+    def _show_cursor(self) -> None:
+        """The mouse pointer says what a press would do."""
+        shape = Qt.CursorShape.ArrowCursor
+        if self._placement is not None and self._image is not None:
+            held = None
+            if self._cursor is not None:
+                held = self._marks.hold_at(self._cursor, self._state, self._placement)
+            shape = _POINTERS.get(self._state.tool, Qt.CursorShape.CrossCursor)
+            if held is not None:
+                shape = Qt.CursorShape.PointingHandCursor if held.point is not None else Qt.CursorShape.SizeAllCursor
+        if self.viewport().cursor().shape() is not shape:
+            self.viewport().setCursor(shape)
+
+    # ------------------------------------------------------------ what the mouse did
+
+    def send(self, event: ev.Event) -> None:
+        self.event.emit(event)
+
+    def ask_menu(self, at: QPoint) -> None:
+        self.context_menu_requested.emit(self._index, at)
+
+    def step_image(self, steps: int) -> None:
+        self.image_step.emit(self._index, steps)
+
+    def maximise(self) -> None:
+        self.maximise_requested.emit(self._index)
+
+    def mark_drawn(self, drawn: Drawn) -> None:
+        """Words are asked for where they belong to the mark; a text without words is no mark."""
+        if drawn.kind is MarkKind.TEXT:
+            self._write(
+                drawn.points, "", lambda text: self.send(ev.AddMark(self._index, drawn.kind, drawn.points, text))
+            )
+            return
+        number = self._pane.next_mark_id
+        self.send(ev.AddMark(self._index, drawn.kind, drawn.points))
+        if drawn.kind is MarkKind.ARROW:
+            self._write(drawn.points, "", lambda text: self.send(ev.ChangeMark(self._index, number, None, text)))
+
+    def edit_mark(self, mark_id: int) -> None:
+        """Let the words of an arrow or text be changed."""
+        mark = next((mark for mark in self._pane.marks if mark.mark_id == mark_id), None)
+        if mark is not None and mark.kind in _NOTED:
+            self._write(mark.points, mark.text, lambda text: self.send(ev.ChangeMark(self._index, mark_id, None, text)))
+
+    def _write(self, points: tuple[Point, ...], text: str, then: Callable[[str], None]) -> None:
+        """Open a line for a note where it will stand; ``then`` is called with words, if any and if changed."""
+        self._close_note()
+        if self._placement is None:
+            return
+        note = NoteEditor(self.viewport(), text)
+        self._note = note
+
+        def written(words: str) -> None:
+            if self._note is note:
+                self._note = None
+            if words and words != text:
+                then(words)
+
+        note.written.connect(written)
+        note.open_at(QPointF(*self._placement.to_widget(points[-1])), self.viewport().size())
+
+    def _close_note(self) -> bool:
+        note, self._note = self._note, None
+        if note is None or not note.isVisible():
+            return False
+        note.drop()
+        return True
+
+
+_POINTERS = {
+    Tool.WINDOW: Qt.CursorShape.ArrowCursor,
+    Tool.PAN: Qt.CursorShape.OpenHandCursor,
+    Tool.ZOOM: Qt.CursorShape.SizeVerCursor,
+}

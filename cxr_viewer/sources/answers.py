@@ -1,0 +1,30 @@
+"""What reader processes answer beside films: plain values, so that the window's process needs no DICOM library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cxr_viewer.core.study import FoundImage
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What became of one file of a header batch: an image, or why it is none (as in ``CxrError``)."""
+
+    found: FoundImage | None
+    code: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """One entry for each file asked for, in the same order."""
+
+    files: tuple[Header, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Files named by a DICOMDIR, each as the parts of its File ID."""
+
+    file_ids: tuple[tuple[str, ...], ...]

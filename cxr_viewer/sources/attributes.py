@@ -1,0 +1,166 @@
+"""From a parsed DICOM file to the program's own values: typed, tolerant, without side effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from cxr_viewer.core.errors import ReadError
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.study import FoundImage, ImageNode
+from cxr_viewer.sources import decoder, faults, greys, identity, spacing
+from cxr_viewer.sources import tolerant as tol
+from cxr_viewer.sources.dicomfile import DicomFile
+from cxr_viewer.sources.tolerant import Cautions
+
+RADIOGRAPHS = ("CR", "DX", "RG", "PX", "")
+_DICOMDIR = "1.2.840.10008.1.3.10"
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the file system says of a file."""
+
+    path: Path
+    size_bytes: int
+    modified_ns: int
+
+
+def check_is_image(file: DicomFile) -> None:
+    """Raises ReadError with the kind of object where a file holds no picture."""
+    ds = file.header
+    sop_class = tol.text(ds, "SOPClassUID")
+    meta = getattr(ds, "file_meta", None)
+    if sop_class == _DICOMDIR or (meta is not None and tol.text(meta, "MediaStorageSOPClassUID") == _DICOMDIR):
+        raise faults.dicomdir_is_no_image()
+    if sop_class in _SEGMENTATIONS:
+        raise faults.holds_no_image("Segmentation")
+    if file.pixel_keyword == "PixelData":
+        return
+    if file.pixel_keyword:
+        raise faults.unsupported_depth("floating point numbers")
+    if not sop_class and not tol.has(ds, "Rows"):
+        raise faults.no_pixel_data() if len(ds) > 3 else faults.not_an_image()
+    if tol.has(ds, "Rows") or not sop_class or "Image" in UID(sop_class).name:
+        raise faults.no_pixel_data()
+    raise faults.holds_no_image(_object_kind(sop_class))
+
+
+def _object_kind(sop_class: str) -> str:
+    name = UID(sop_class).name
+    return "unknown kind" if name == sop_class else name.removesuffix(" Storage")[:60]
+
+
+def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiograph:
+    """Decode one frame and gather all that is needed to show it.
+
+    Raises:
+        ReadError: no picture, or one that cannot be decoded.
+    """
+    check_is_image(file)
+    if file.pixels is None:
+        raise faults.no_pixel_data()
+    ds, cautions = file.header, Cautions()
+    form = decoder.pixel_format(ds, cautions)
+    decoded = decoder.decode_frame(ds, file.pixels, file.syntax, frame, form, cautions)
+    decoded.stored.flags.writeable = False
+    grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)
+    modality = tol.code_string(ds, "Modality")[:16]
+    _general_cautions(ds, modality, cautions)
+    return Radiograph(
+        key=identity.image_key(ds, digest, frame),
+        path=path,
+        stored=decoded.stored,
+        bits_stored=decoded.bits_stored,
+        photometric=decoded.photometric,
+        modality=modality,
+        presentation_lut_shape=grey.presentation_lut_shape,
+        modality_lut=grey.modality_lut,
+        voi=grey.voi,
+        padding=grey.padding,
+        spacing=spacing.pixel_spacing(ds, modality, cautions),
+        view=identity.view(ds, cautions),
+        laterality=identity.laterality(ds),
+        patient_orientation=identity.patient_orientation(ds),
+        body_part=tol.code_string(ds, "BodyPartExamined")[:64],
+        units=grey.units,
+        frames=form.frames,
+        colour=decoded.colour,
+        patient=identity.patient_info(ds),
+        study=identity.study_info(ds),
+        source_sha256=digest,
+        transfer_syntax=file.syntax,
+        decoder=decoded.decoder,
+        cautions=cautions.all(),
+    )
+
+
+def _general_cautions(ds: Dataset, modality: str, cautions: Cautions) -> None:
+    if modality not in RADIOGRAPHS:
+        cautions.add("modality", f"The file says {modality}, which is not a plain radiograph.", "Modality")
+    if tol.code_string(ds, "PresentationIntentType") == "FOR PROCESSING":
+        cautions.add(
+            "for-processing", "These are raw detector values, not processed for reading.", "PresentationIntentType"
+        )
+    if tol.code_string(ds, "LossyImageCompression") == "01":
+        ratio = tol.number(ds, "LossyImageCompressionRatio")
+        degree = f" ({ratio:.0f} : 1)" if ratio and 1 < ratio < 1000 else ""
+        cautions.add("lossy", f"The picture was compressed with loss{degree}.", "LossyImageCompression")
+
+
+def found_image(file: DicomFile, facts: FileFacts, digest: str) -> FoundImage:
+    """The header as the browser lists it.
+
+    Args:
+        digest: sha256 of the file, needed only where :func:`identity.needs_digest` says so.
+
+    Raises:
+        ReadError: the file holds no picture.
+    """
+    check_is_image(file)
+    ds, cautions = file.header, Cautions()
+    problem, frames = "", 1
+    try:
+        frames = decoder.pixel_format(ds, cautions).frames
+    except ReadError as error:
+        problem = error.summary
+    study = identity.study_info(ds)
+    node = ImageNode(
+        key=identity.image_key(ds, digest, 0),
+        path=facts.path,
+        rows=_size(ds, "Rows"),
+        columns=_size(ds, "Columns"),
+        view=identity.view(ds, cautions),
+        laterality=identity.laterality(ds),
+        modality=tol.code_string(ds, "Modality")[:16],
+        body_part=tol.code_string(ds, "BodyPartExamined")[:64],
+        instance_number=tol.integer(ds, "InstanceNumber"),
+        acquired=tol.time_text(ds, "AcquisitionTime") or tol.time_text(ds, "ContentTime"),
+        frames=frames,
+        problem=problem,
+    )
+    return FoundImage(
+        image=node,
+        patient=identity.patient_info(ds),
+        study_date=study.date,
+        study_time=study.time,
+        study_description=study.description,
+        series_description=study.series_description,
+        series_number=tol.integer(ds, "SeriesNumber"),
+        size_bytes=facts.size_bytes,
+        modified_ns=facts.modified_ns,
+    )
+
+
+def _size(ds: Dataset, keyword: str) -> int:
+    value = tol.integer(ds, keyword)
+    return value if value is not None and 0 < value <= 65535 else 0
+
+
+def with_digest(image: Radiograph, file: DicomFile, digest: str) -> Radiograph:
+    """The same image with the digest of its file, and the identity that may depend on it."""
+    return replace(image, source_sha256=digest, key=identity.image_key(file.header, digest, image.key.frame))

@@ -1,0 +1,81 @@
+"""What a compressed picture says of itself, read from its first bytes, before any decoder may allocate for it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Codec(Enum):
+    JPEG = "JPEG"  # baseline, extended and progressive
+    JPEG_LOSSLESS = "JPEG lossless"
+    JPEG_LS = "JPEG-LS"
+    JPEG_2000 = "JPEG 2000"
+    HTJ2K = "High-Throughput JPEG 2000"
+    RLE = "RLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """``precision`` in bits per sample; ``signed`` is known to JPEG 2000 only."""
+
+    codec: Codec
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    signed: bool = False
+
+
+_JPEG_FRAMES = {
+    0xC0: Codec.JPEG,
+    0xC1: Codec.JPEG,
+    0xC2: Codec.JPEG,
+    0xC3: Codec.JPEG_LOSSLESS,
+    0xF7: Codec.JPEG_LS,
+}
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+
+
+def inspect(data: bytes) -> Codestream | None:
+    """The codestream at the start of ``data``; None where it is none of the JPEG family or broken in its header."""
+    try:
+        if data[:2] == b"\xff\xd8":
+            return _jpeg(data)
+        if data[:4] == b"\xff\x4f\xff\x51":
+            return _jpeg_2000(data)
+        if data[4:8] == b"jP  " or data[4:8] == b"jP\x1a\x1a":  # a JP2 file wrapped around the codestream
+            start = data.find(b"\xff\x4f\xff\x51", 0, 65536)
+            return _jpeg_2000(data[start : start + 65536]) if start > 0 else None
+    except (struct.error, IndexError):
+        return None
+    return None
+
+
+def _jpeg(data: bytes) -> Codestream | None:
+    position = 2
+    while position < len(data):
+        if data[position] != 0xFF:
+            return None
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+        elif marker in _WITHOUT_LENGTH:
+            position += 2
+        elif marker in _JPEG_FRAMES:
+            precision, rows, columns, components = struct.unpack_from(">BHHB", data, position + 4)
+            return Codestream(_JPEG_FRAMES[marker], rows, columns, components, precision)
+        elif marker == 0xDA:
+            return None
+        else:
+            position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+    return None
+
+
+def _jpeg_2000(data: bytes) -> Codestream:
+    capabilities, right, bottom, left, top = struct.unpack_from(">HIIII", data, 6)
+    components, depth = struct.unpack_from(">HB", data, 40)
+    # ISO 15444-15: a high-throughput codestream sets bit 14 of Rsiz and carries a CAP segment.
+    codec = Codec.HTJ2K if capabilities & 0x4000 else Codec.JPEG_2000
+    return Codestream(codec, bottom - top, right - left, components, (depth & 0x7F) + 1, bool(depth & 0x80))

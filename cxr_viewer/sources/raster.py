@@ -1,0 +1,258 @@
+"""Raster formats as radiographs: PNG, JPEG, TIFF, BMP, NIfTI and more. Runs in the reader process only.
+
+SimpleITK reads them; it never reads DICOM here, whose grey values it changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_viewer.core.errors import ReadError
+from cxr_viewer.core.image import ImageKey, PatientInfo, Radiograph, Rescale, View, VoiWindow
+from cxr_viewer.core.study import FoundImage, ImageNode
+from cxr_viewer.sources import decoder, faults, rasterformat
+from cxr_viewer.sources.attributes import FileFacts
+from cxr_viewer.sources.rasterformat import Format
+from cxr_viewer.sources.tolerant import Cautions
+from cxr_viewer.sources.words import clean, synthetic_uid
+
+FULL_8_BIT = VoiWindow(128, 256, label="Full range")
+_TURNS = {  # EXIF orientation: (mirrored left to right first, quarter turns clockwise)
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 3),
+    6: (False, 1),
+    7: (True, 1),
+    8: (False, 3),
+}
+
+
+def read(path: Path, data: bytes, digest: str, frame: int) -> Radiograph:
+    """One picture of a raster file.
+
+    Args:
+        data: the whole file.
+        digest: sha256 of ``data``; the identity of the picture.
+
+    Raises:
+        ReadError: not an image, too large, or damaged.
+    """
+    form = _format(data[:4096], path.name)
+    cautions = Cautions()
+    cautions.add(
+        "not-dicom",
+        "This is not a DICOM file: there are no millimetres, and whether left is left and dark is dark is not known.",
+    )
+    pixels = _pixels(path, data, form)
+    pixels, frames = _one_picture(pixels, frame, cautions)
+    pixels, colour = _grey(pixels, cautions)
+    pixels = _upright(pixels, data, form, cautions)
+    stored, bits, rescale = _stored(pixels, cautions)
+    stored.flags.writeable = False
+    white = form is Format.TIFF and rasterformat.tiff_tags(data).get(rasterformat.PHOTOMETRIC) == (
+        rasterformat.MIN_IS_WHITE
+    )
+    return Radiograph(
+        key=_key(digest, frame),
+        path=path,
+        stored=stored,
+        bits_stored=bits,
+        photometric="MONOCHROME1" if white and not colour else "MONOCHROME2",
+        modality="",
+        modality_lut=rescale,
+        voi=(FULL_8_BIT,) if bits == 8 else (),
+        frames=frames,
+        is_dicom=False,
+        colour=colour,
+        source_sha256=digest,
+        decoder="SimpleITK" if form.by_itk else "OpenCV",
+        cautions=cautions.all(),
+    )
+
+
+def describe(facts: FileFacts, head: bytes) -> FoundImage:
+    """The file as the browser lists it: its size from the header, its identity from its content.
+
+    Raises:
+        ReadError: not an image.
+    """
+    form = _format(head, facts.path.name)
+    rows, columns, frames, problem = 0, 0, 1, ""
+    try:
+        rows, columns, frames = _size(facts.path, form)
+    except ReadError as error:
+        problem = error.summary
+    with facts.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    node = ImageNode(
+        key=_key(digest, 0),
+        path=facts.path,
+        rows=rows,
+        columns=columns,
+        view=View.UNKNOWN,
+        frames=frames,
+        is_dicom=False,
+        problem=problem,
+    )
+    name = clean(facts.path.name, 80)
+    return FoundImage(node, PatientInfo(), None, "", name, "", None, facts.size_bytes, facts.modified_ns)
+
+
+def _key(digest: str, frame: int) -> ImageKey:
+    study, series, image = (synthetic_uid(level, digest) for level in ("study", "series", "image"))
+    return ImageKey(study, series, image, frame)
+
+
+def _format(head: bytes, name: str) -> Format:
+    if head[:4] == b"PK\x03\x04":
+        raise faults.zip_archive()
+    form = rasterformat.sniff(head, name)
+    if form is None:
+        raise faults.not_an_image(clean(name, 80))
+    return form
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _pixels(path: Path, data: bytes, form: Format) -> NDArray[Any]:
+    """(rows, columns), (rows, columns, channels) or, for several pictures, (frames, rows, columns[, channels])."""
+    _size(path, form)
+    try:
+        return _by_itk(path, form) if form.by_itk else _by_opencv(data)[None]
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:
+        raise faults.damaged(f"{form.name}: {str(error)[-300:]}") from error
+
+
+def _by_itk(path: Path, form: Format) -> NDArray[Any]:
+    import SimpleITK  # four tenths of a second that DICOM does not need
+
+    with _readable_path(path) as name:
+        image = _itk_reader(name, form).Execute()
+    itk: Any = SimpleITK
+    pixels: NDArray[Any] = itk.GetArrayFromImage(image)
+    kept = 2 if image.GetNumberOfComponentsPerPixel() == 1 else 3
+    return pixels.reshape(-1, *pixels.shape[-kept:])
+
+
+def _by_opencv(data: bytes) -> NDArray[Any]:
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise faults.damaged("OpenCV cannot decode it")
+    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., [2, 1, 0]])
+
+
+def _size(path: Path, form: Format) -> tuple[int, int, int]:
+    """(rows, columns, pictures), checked against the limit; zeros where only decoding would tell."""
+    if not form.by_itk:
+        return 0, 0, 1
+    try:
+        with _readable_path(path) as name:
+            reader = _itk_reader(name, form)
+            reader.ReadImageInformation()
+            columns, rows, *more = reader.GetSize()
+    except RuntimeError as error:
+        raise faults.damaged(f"{form.name}: {str(error)[-300:]}") from error
+    frames = int(np.prod(more, dtype=np.int64)) if more else 1
+    if rows * columns * frames > decoder.LIMIT_MEGAPIXELS * 1_000_000:
+        raise faults.image_too_large(rows, columns, decoder.LIMIT_MEGAPIXELS)
+    return int(rows), int(columns), frames
+
+
+def _itk_reader(name: str, form: Format) -> Any:
+    import SimpleITK
+
+    itk: Any = SimpleITK
+    itk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = itk.ImageFileReader()
+    reader.SetImageIO(form.value)
+    reader.SetFileName(name)
+    return reader
+
+
+@contextlib.contextmanager
+def _readable_path(path: Path) -> Iterator[str]:
+    """A name that ITK can open: it knows UTF-8 only, so a file with another name is linked under a plain one."""
+    try:
+        str(path).encode("utf-8")
+        yield str(path)
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / f"picture{path.suffix.encode('ascii', 'ignore').decode('ascii')}"
+            link.symlink_to(path)
+            yield str(link)
+
+
+# ---------------------------------------------------------------- to stored values
+
+
+def _one_picture(pixels: NDArray[Any], frame: int, cautions: Cautions) -> tuple[NDArray[Any], int]:
+    frames = len(pixels)
+    if not 0 <= frame < frames:
+        raise faults.no_such_frame(frame, frames)
+    if frames > 1:
+        cautions.add("multi-frame", f"Picture {frame + 1} of {frames} in this file is shown.")
+    return pixels[frame], frames
+
+
+def _grey(pixels: NDArray[Any], cautions: Cautions) -> tuple[NDArray[Any], bool]:
+    if pixels.ndim == 2:
+        return pixels, False
+    if pixels.shape[2] < 3:  # grey and opacity
+        return pixels[..., 0], False
+    rgb = pixels[..., :3]
+    grey, colour = decoder.luminance(rgb)
+    if colour:
+        cautions.add("colour", "This is a colour picture, not a radiograph; its brightness is shown.")
+    return grey, colour
+
+
+def _upright(pixels: NDArray[Any], data: bytes, form: Format, cautions: Cautions) -> NDArray[Any]:
+    """Turned as the camera noted it, which ITK leaves undone."""
+    orientation = 1
+    if form is Format.JPEG:
+        orientation = rasterformat.jpeg_orientation(data)
+    elif form is Format.TIFF:
+        orientation = rasterformat.tiff_tags(data).get(rasterformat.ORIENTATION, 1)
+    if orientation not in _TURNS:
+        return pixels
+    mirrored, turns = _TURNS[orientation]
+    cautions.add("turned", "The picture was turned or mirrored as its file asks (EXIF orientation).")
+    return np.rot90(pixels[:, ::-1] if mirrored else pixels, -turns)
+
+
+def _stored(pixels: NDArray[Any], cautions: Cautions) -> tuple[NDArray[np.generic], int, Rescale]:
+    """(uint8, uint16 or int16 pixels, bits, what leads back to the file's own numbers)."""
+    if pixels.dtype in (np.uint8, np.uint16, np.int16):
+        return np.ascontiguousarray(pixels), 8 * pixels.dtype.itemsize, Rescale()
+    if pixels.dtype == np.int8:
+        return pixels.astype(np.int16), 16, Rescale()
+    values = pixels.astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.all():
+        cautions.add("not-finite", "Some pixels hold no number; they are shown as the lowest value.")
+        if not finite.any():
+            raise faults.damaged("no pixel holds a number")
+    low, high = float(values[finite].min()), float(values[finite].max())
+    values = np.where(finite, values, low)
+    whole = np.issubdtype(pixels.dtype, np.integer)
+    if whole and low >= 0 and high <= 65535:
+        return values.astype(np.uint16), 16, Rescale()
+    if whole and low >= -32768 and high <= 32767:
+        return values.astype(np.int16), 16, Rescale()
+    step = (high - low) / 65535 or 1.0
+    cautions.add("rounded", "The numbers in this file are finer than 16 bits and were rounded to them.")
+    return np.round((values - low) / step).astype(np.uint16), 16, Rescale(step, low)

@@ -1,0 +1,55 @@
+"""Films read in the reader processes: the adapter behind ``services.ports.ImageReader``."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import FoundImage, ImageNode
+from cxr_viewer.sources import faults
+from cxr_viewer.sources.sandbox import Sandbox
+
+
+class SandboxReader:
+    """Reads films in ``sandbox``, which it closes in the end. Safe to use from several threads at once."""
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox or Sandbox()
+
+    def warm(self) -> None:
+        """Start the reader processes in the background; returns at once."""
+        self._sandbox.warm()
+
+    def read(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
+        """The whole frame with its grey chain; ``key`` is that of ``node``.
+
+        Raises:
+            ReadError: with a sentence, whatever happened to the file or the process; also where the file now holds
+                another image than the one ``node`` stands for.
+            CancelledError: ``cancel`` was set.
+        """
+        image = self._sandbox.ask(Radiograph, "read", cancel, urgent=True, path=str(node.path), frame=node.key.frame)
+        if image.key != node.key:
+            raise faults.file_changed()
+        return replace(image, path=node.path)
+
+    def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
+        """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
+        packed = self._sandbox.ask(str, "thumbnail", cancel, path=str(node.path), frame=node.key.frame, side_px=side_px)
+        return base64.b64decode(packed)
+
+    def describe(self, path: Path, cancel: CancelToken) -> FoundImage:
+        """The header of one file, as a scan would list it.
+
+        Raises:
+            ReadError: the file is no image, or cannot be read.
+            CancelledError: ``cancel`` was set.
+        """
+        return self._sandbox.ask(FoundImage, "describe", cancel, urgent=True, path=str(path.absolute()))
+
+    def close(self) -> None:
+        """Stop the reader processes. Safe to call twice."""
+        self._sandbox.close()

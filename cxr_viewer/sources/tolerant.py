@@ -1,0 +1,170 @@
+"""Values from a data set that may hold anything: nothing here raises, what is broken comes back as absent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import struct
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from cxr_viewer.core.image import Caution
+from cxr_viewer.sources.words import clean, synthetic_uid
+
+_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+
+
+class Cautions:
+    """Collects cautions, each code and tag once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Caution] = {}
+
+    def add(self, code: str, text: str, keyword: str = "") -> None:
+        tag = tag_name(keyword) if keyword else ""
+        self._found.setdefault((code, tag), Caution(code, text, tag))
+
+    def all(self) -> tuple[Caution, ...]:
+        return tuple(self._found.values())
+
+
+def tag_name(keyword: str) -> str:
+    """``"WindowWidth (0028,1051)"`` for the inspector and for sentences."""
+    tag = tag_for_keyword(keyword)
+    return keyword if tag is None else f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _element(ds: Dataset, tag: int) -> Any:
+    """The element as it lies in the data set: raw until somebody has asked for its value."""
+    return ds.get_item(tag)
+
+
+def has(ds: Dataset, keyword: str) -> bool:
+    """The element is there and not empty."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in ds:
+        return False
+    try:
+        value = _element(ds, tag).value
+    except Exception:
+        return False
+    return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
+
+
+def strings(ds: Dataset, keyword: str) -> list[str]:
+    """Every value as clean text; empty list where absent or unreadable."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in ds:
+        return []
+    try:
+        value: Any = ds[tag].value
+    except Exception:
+        data = getattr(_element(ds, tag), "value", b"")
+        value = data.decode("latin-1").split("\\") if isinstance(data, bytes) else ""
+    if value is None:
+        return []
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    many = value if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue" else [value]
+    return [clean(str(item)) for item in list(many)[:64]]
+
+
+def text(ds: Dataset, keyword: str) -> str:
+    """The value as one line of clean text, several values joined by a comma."""
+    return clean(", ".join(part for part in strings(ds, keyword) if part))
+
+
+def code_string(ds: Dataset, keyword: str) -> str:
+    """The first value in upper case, as for a CS attribute."""
+    values = strings(ds, keyword)
+    return values[0].upper() if values else ""
+
+
+def numbers(ds: Dataset, keyword: str) -> list[float | None]:
+    """Every value as a float; None where a value is no finite number. Reads the bytes itself: one bad value of several
+    costs only that one."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in ds:
+        return []
+    element = _element(ds, tag)
+    value = getattr(element, "value", None)
+    if isinstance(element, RawDataElement) and isinstance(value, bytes):
+        vr = element.VR if element.VR and element.VR != "UN" else dictionary_VR(tag)
+        if vr == "US or SS":
+            vr = "US"
+        if vr in _BINARY:
+            return _unpack(value, _BINARY[vr], element.is_little_endian)
+        value = value.decode("latin-1").split("\\")
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return []
+    many = value if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue" else [value]
+    return [_number(item) for item in list(many)[:4096]]
+
+
+def _unpack(value: bytes, letter: str, little: bool) -> list[float | None]:
+    size = struct.calcsize(letter)
+    count = min(len(value) // size, 4096)
+    order = "<" if little else ">"
+    return [_number(item) for item in struct.unpack(f"{order}{count}{letter}", value[: count * size])]
+
+
+def _number(item: object) -> float | None:
+    try:
+        number = float(str(item).strip().strip("\0"))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def number(ds: Dataset, keyword: str) -> float | None:
+    values = numbers(ds, keyword)
+    return values[0] if values else None
+
+
+def integer(ds: Dataset, keyword: str) -> int | None:
+    value = number(ds, keyword)
+    return int(value) if value is not None and abs(value) < 2**53 else None
+
+
+def date(ds: Dataset, keyword: str) -> dt.date | None:
+    """A DA value, also in the old form ``1994.02.27``."""
+    digits = re.sub(r"[.\-/ ]", "", text(ds, keyword))[:8]
+    try:
+        found = dt.datetime.strptime(digits, "%Y%m%d").date()
+    except ValueError:
+        return None
+    return found if found.year >= 1800 else None
+
+
+def time_text(ds: Dataset, keyword: str) -> str:
+    """A TM value as ``"10:23:41"`` or ``"10:23"``; empty where it is none."""
+    digits = re.sub(r"[:. ]", "", text(ds, keyword).split(".")[0])
+    if not re.fullmatch(r"[0-9]{4}([0-9]{2})?", digits) or int(digits[:2]) > 23 or int(digits[2:4]) > 59:
+        return ""
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+
+
+def items(ds: Dataset, keyword: str, limit: int = 64) -> list[Dataset]:
+    """The items of a sequence; empty list where it is absent or broken."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in ds:
+        return []
+    try:
+        value = ds[tag].value
+    except Exception:
+        return []
+    return list(value[:limit]) if isinstance(value, Sequence) else []
+
+
+def uid(ds: Dataset, keyword: str) -> str:
+    """A UID that is safe to compare and to write; an impossible one is replaced by a stable digest of itself."""
+    value = text(ds, keyword)
+    if not value or (len(value) <= 64 and _UID.fullmatch(value)):
+        return value
+    return synthetic_uid("bad-uid", value)

@@ -216,6 +216,8 @@ def _serve(connection: Connection[Any, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is the window's to handle
     with contextlib.suppress(OSError, ValueError):
         os.dup2(2, 1)  # standard output is for results; libraries may print
+    if hasattr(os, "nice"):
+        os.nice(5)  # where cores are few, the window comes first
     # Two pools that wait by spinning slow each other down; read by the libraries as they load.
     os.environ.update(OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="0", TQDM_DISABLE="1")
     os.environ.setdefault("OMP_NUM_THREADS", str(thread_count()))

@@ -12,7 +12,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.engines import Floats
 from cxr_viewer.inference.engines.graph import GraphArrays, read_graph, write_graph
-from cxr_viewer.inference.engines.openvino import openvino_with_converter
+from cxr_viewer.inference.engines.openvino import converter
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.networks import CamNetwork
 
@@ -40,11 +40,10 @@ def convert(card: ModelCard, bundle: Path, folder: Path) -> None:
     probe = _probe(card)
     logits, features = TorchEngine(network).run(probe)
     try:
-        openvino = openvino_with_converter()
         example = torch.from_numpy(probe).contiguous(memory_format=torch.contiguous_format)
         plain = network.to(memory_format=torch.contiguous_format)
         program = torch.export.export(_WithFeatures(plain).eval(), (example,))
-        model = openvino.convert_model(program)
+        model = converter()(program)
         model.reshape(list(probe.shape))
         arrays = GraphArrays(
             _numbers(network.classifier.weight), _numbers(network.classifier.bias), probe, logits, features

@@ -9,7 +9,7 @@ longest gap is 15 to 26 ms with files in memory, 46 to 65 ms with files on disk 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,16 @@ from cxr_viewer.inference.engines.graph import GRAPH_NAME, GraphArrays, read_gra
 _TELEMETRY = "openvino_telemetry"  # sends usage to a server on the internet from the converter
 _CONVERTER = "openvino.tools.ovc"
 _TOLERANCE = 1e-3  # of the probe's logits; engines differ by about 1e-6, a wrong graph by far more
+
+CONFIG = {
+    "PERFORMANCE_HINT": "LATENCY",
+    "NUM_STREAMS": 1,
+    "INFERENCE_NUM_THREADS": thread_count(),
+    "INFERENCE_PRECISION_HINT": "f32",  # the default is bfloat16 where the CPU has it: scores move by 0.01
+    "EXECUTION_MODE_HINT": "ACCURACY",
+    "ENABLE_CPU_PINNING": False,  # pinned threads and the window would fight for the same core
+}
+"""How the CPU is used; see OpenVINO's CPU device properties."""
 
 
 class OpenVinoEngine:
@@ -92,12 +102,13 @@ class OpenVinoEngine:
             )
 
 
-def openvino_with_converter() -> Any:
-    """OpenVINO with its converter and without its telemetry; for the process that converts."""
+def converter() -> Callable[..., Any]:
+    """``openvino.convert_model`` with its telemetry shut out; for the process that converts."""
     with _without(_TELEMETRY):
-        import openvino
+        from openvino.tools.ovc import convert_model
 
-        return openvino
+        found: Callable[..., Any] = convert_model
+        return found
 
 
 def _openvino() -> Any:
@@ -153,19 +164,7 @@ def _compiled(graph: Path) -> Any:
     core = _openvino().Core()
     # Read, not mapped: a mapped file that somebody shortens would take the whole process down.
     core.set_property({"ENABLE_MMAP": False})
-    model = core.read_model(graph)
-    return core.compile_model(
-        model,
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": thread_count(),
-            "INFERENCE_PRECISION_HINT": "f32",  # the default is bfloat16 where the CPU has it: scores move by 0.01
-            "EXECUTION_MODE_HINT": "ACCURACY",
-            "ENABLE_CPU_PINNING": False,  # pinned threads and the window would fight for the same core
-        },
-    )
+    return core.compile_model(core.read_model(graph), "CPU", CONFIG)
 
 
 def _failed(error: Exception) -> ModelError:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxr_viewer.cli import parts
 from cxr_viewer.cli.answers import Answer, JsonWriter, LineWriter, answer_of, failed
-from cxr_viewer.core.errors import CancelledError, CxrError, ExportError
+from cxr_viewer.cli.find import Item, find
+from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken, failure_from
-from cxr_viewer.core.study import ImageNode
-from cxr_viewer.services.ports import ImageReader, ModelRunner
+from cxr_viewer.services.ports import ModelRunner
 from cxr_viewer.services.state import Pane
 
 if TYPE_CHECKING:
+    from cxr_viewer.sources.sandbox import Sandbox
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _EPILOG = """\
@@ -59,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         _make_folder(arguments.heatmaps)
     writer = JsonWriter(arguments.json) if arguments.json else LineWriter()
     any_failed = False
-    with parts.reader() as films, parts.runner(models) as runner:
-        job = _Job(card, arguments.device, arguments.heatmaps, films, runner)
-        found = list(_find(arguments.paths))
+    with parts.sandbox() as processes, parts.runner(models) as runner:
+        job = _Job(card, arguments.device, arguments.heatmaps, processes, runner)
+        found = find(arguments.paths, processes)
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
         for item in _with_progress(found):
@@ -72,55 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any_failed else 0
 
 
-# ---------------------------------------------------------------- what to look at
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A file to be asked about, or the fault that kept it from being found."""
-
-    path: Path
-    node: ImageNode | None = None
-    fault: CxrError | None = field(default=None, repr=False)
-
-
-def _find(paths: Sequence[Path]) -> Iterator[_Item]:
-    """Files the user named as they are; what folders and DICOMDIRs hold as the scanner finds it."""
-    for path in parts.distinct(paths):
-        if path.is_dir() or path.name.upper() == "DICOMDIR":
-            yield from _scan(path)
-        elif not path.exists():
-            fault = CxrError("There is no such file.", hint="Check the name.", code="no-such-file")
-            yield _Item(path, fault=fault)
-        else:
-            yield _Item(path, parts.node_of(path))
-
-
-def _scan(path: Path) -> Iterator[_Item]:
-    from cxr_viewer.sources.scan import FolderScanner
-
-    told: set[str] = set()
-    try:
-        for batch in FolderScanner().scan([path], CancelToken()):
-            for note in batch.notes:
-                if note not in told:
-                    told.add(note)
-                    print(f"cxr-viewer: {note}", file=sys.stderr)
-            for found in batch.found:
-                yield _Item(found.image.path, found.image)
-    except CancelledError:
-        raise
-    except CxrError as error:
-        yield _Item(path, fault=error)
-
-
-def _with_progress(found: Sequence[_Item]) -> Iterable[_Item]:
+def _with_progress(found: Sequence[Item]) -> Iterable[Item]:
     """A progress bar on a terminal, nothing elsewhere."""
     if len(found) < 2 or not sys.stderr.isatty():
         return found
     from tqdm import tqdm
 
-    bar: Iterable[_Item] = tqdm(found, unit="film", file=sys.stderr, dynamic_ncols=True)
+    bar: Iterable[Item] = tqdm(found, unit="film", file=sys.stderr, dynamic_ncols=True)
     return bar
 
 
@@ -132,17 +92,17 @@ class _Job:
     card: ModelCard
     device: str
     heatmaps: Path | None
-    films: ImageReader
+    processes: Sandbox
     runner: ModelRunner
 
-    def answer(self, item: _Item) -> Answer:
+    def answer(self, item: Item) -> Answer:
         """The answer for one file, whatever happens to it."""
         begun = time.perf_counter()
         image: Radiograph | None = None
         try:
             if item.fault is not None:
                 raise item.fault
-            image = self.films.read(item.node or parts.node_of(item.path), CancelToken())
+            image = self._read(item)
             pane = parts.ask(parts.opened(image, self.card.model_id, self.device), self.runner).panes[0]
             answer = answer_of(item.path, pane, self.card)
             if self.heatmaps is not None:
@@ -153,6 +113,12 @@ class _Job:
             answer = failed(item.path, failure_from(error, job="read"), self.card, image)
         answer["seconds"] = round(time.perf_counter() - begun, 4)
         return answer
+
+    def _read(self, item: Item) -> Radiograph:
+        from cxr_viewer.sources.reader import SandboxReader
+
+        films = SandboxReader(self.processes)
+        return parts.read_film(films, item.path) if item.node is None else films.read(item.node, CancelToken())
 
     def _write_maps(self, pane: Pane, folder: Path) -> list[dict[str, Any]]:
         from cxr_viewer.outputs.heatmaps import compose_heatmap, heatmap_name

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cxr_viewer.core.errors import CxrError, RefusalError
 from cxr_viewer.core.findings import ModelCard, Refusal
-from cxr_viewer.core.image import ImageKey, Radiograph
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken, failure_from
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.ports import ImageReader, ModelCatalog, ModelRunner
+from cxr_viewer.services.ports import ModelCatalog, ModelRunner
 from cxr_viewer.services.session import reduce
 from cxr_viewer.services.state import Pane, ViewerState
+
+if TYPE_CHECKING:
+    from cxr_viewer.inference.catalog import BundleCatalog
+    from cxr_viewer.sources.reader import SandboxReader
+    from cxr_viewer.sources.sandbox import Sandbox
 
 
 def add_film(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +46,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def reader() -> Iterator[ImageReader]:
-    """Reads films in processes of their own; they end with the block."""
-    from cxr_viewer.sources.reader import SandboxReader
+def sandbox(size: int = 2) -> Iterator[Sandbox]:
+    """Processes in which files are read; they end with the block."""
+    from cxr_viewer.sources.sandbox import Sandbox
 
-    opened = SandboxReader()
+    opened = Sandbox(size)
     try:
         yield opened
     finally:
@@ -52,7 +58,16 @@ def reader() -> Iterator[ImageReader]:
 
 
 @contextmanager
-def runner(catalog: ModelCatalog) -> Iterator[ModelRunner]:
+def reader() -> Iterator[SandboxReader]:
+    """Reads films in processes of their own; they end with the block."""
+    from cxr_viewer.sources.reader import SandboxReader
+
+    with sandbox(1) as processes:
+        yield SandboxReader(processes)
+
+
+@contextmanager
+def runner(catalog: BundleCatalog) -> Iterator[ModelRunner]:
     """Runs models; its engine ends with the block."""
     from cxr_viewer.inference.runner import LocalRunner
 
@@ -63,7 +78,8 @@ def runner(catalog: ModelCatalog) -> Iterator[ModelRunner]:
         built.close()
 
 
-def catalog() -> ModelCatalog:
+def catalog() -> BundleCatalog:
+    """The installed models."""
     from cxr_viewer.inference.catalog import BundleCatalog
 
     return BundleCatalog()
@@ -88,14 +104,14 @@ def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:
     return found
 
 
-def node_of(path: Path) -> ImageNode:
-    """A file the user named, before anything is known of it."""
-    return ImageNode(ImageKey("", "", ""), path)
+def read_film(films: SandboxReader, path: Path) -> Radiograph:
+    """Read one film that the user named.
 
-
-def read_film(films: ImageReader, path: Path) -> Radiograph:
-    """Read one film. Raises ReadError."""
-    return films.read(node_of(path), CancelToken())
+    Raises:
+        ReadError: with a sentence, whatever is wrong with the file.
+    """
+    token = CancelToken()
+    return films.read(films.describe(path, token).image, token)
 
 
 def opened(image: Radiograph, model_id: str, device: str) -> ViewerState:
@@ -154,8 +170,3 @@ def shown_pane(state: ViewerState, finding: str | None) -> Pane:
         state, _ = reduce(state, ev.SelectFinding(0, finding))
         state, _ = reduce(state, ev.SetOverlay(0, visible=True))
     return state.panes[0]
-
-
-def distinct(paths: Sequence[Path]) -> list[Path]:
-    """Each path once, in the order given."""
-    return list(dict.fromkeys(paths))

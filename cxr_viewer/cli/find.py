@@ -1,0 +1,90 @@
+"""Which files ``analyse`` looks at: those the user named, and the images in the folders and DICOMDIRs named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cxr_viewer.core.errors import CxrError, ReadError
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import ImageNode
+
+if TYPE_CHECKING:
+    from cxr_viewer.sources.sandbox import Sandbox
+
+# In a folder these are simply not films. Any other fault is a film that cannot be read, and is not passed over.
+_NO_FILM = {"not-an-image", "no-image-object", "dicomdir", "empty-file", "zip-archive"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to be asked about.
+
+    Attributes:
+        node: what a scan has found out; None for a file the user named, which is looked at when its turn comes.
+        fault: why it cannot be asked about.
+    """
+
+    path: Path
+    node: ImageNode | None = None
+    fault: CxrError | None = field(default=None, repr=False)
+
+
+def find(paths: Sequence[Path], processes: Sandbox) -> list[Item]:
+    """Every file once, in the order named; below a folder in the order of the scan, unreadable films last."""
+    items: dict[Path, Item] = {}
+    for path in paths:
+        if path.is_dir() or path.name.upper() == "DICOMDIR":
+            found = _in_folder(path, processes)
+        elif path.exists():
+            found = iter((Item(path),))
+        else:
+            fault = CxrError("There is no such file.", hint="Check its name.", code="no-such-file")
+            found = iter((Item(path, fault=fault),))
+        for item in found:
+            items.setdefault(item.path.absolute(), item)
+    return list(items.values())
+
+
+def _in_folder(folder: Path, processes: Sandbox) -> Iterator[Item]:
+    from cxr_viewer.sources.scan import FolderScanner
+
+    known: set[Path] = set()
+    told: list[str] = []
+    try:
+        for batch in FolderScanner(processes).scan([folder], CancelToken()):
+            told += batch.notes
+            for found in batch.found:
+                known.add(found.image.path)
+                yield Item(found.image.path, found.image)
+    except ReadError as error:
+        yield Item(folder, fault=error)
+        return
+    faulty = [item for item in _unread(folder, known, processes) if item.fault is not None]
+    names = {item.path.name for item in faulty}
+    for note in dict.fromkeys(told):
+        if not any(note.startswith(f"{name}:") for name in names):  # these get an answer of their own
+            print(f"cxr-viewer: {note}", file=sys.stderr)
+    yield from faulty
+
+
+def _unread(folder: Path, known: set[Path], processes: Sandbox) -> Iterator[Item]:
+    """Files below ``folder`` that a scan has not taken for images, with the fault where one is a film all the same."""
+    from cxr_viewer.sources.reader import SandboxReader
+
+    films = SandboxReader(processes)
+    for place, folders, names in os.walk(folder.absolute()):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if path in known or name.startswith(".") or name.upper() == "DICOMDIR":
+                continue
+            try:
+                films.describe(path, CancelToken())
+            except ReadError as error:
+                if error.code not in _NO_FILM:
+                    yield Item(path, fault=error)

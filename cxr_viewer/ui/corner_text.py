@@ -14,6 +14,7 @@ from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_text import Line
 
 _DOT = " \N{MIDDLE DOT} "
+_NO_UNITS = ("US", "UNSPECIFIED")  # Rescale Type (0028,1054) of values without units
 _BAR_STEPS = (1.0, 2.0, 5.0)
 
 
@@ -94,7 +95,8 @@ def cursor_text(image: Radiograph, cursor: Point | None) -> str:
     if value is None:
         return ""
     place = f"({math.floor(cursor.x)}, {math.floor(cursor.y)})"
-    return f"{place}  {number_text(value)} {plain(image.units)}".rstrip()
+    units = "" if image.units.upper() in _NO_UNITS else plain(image.units)
+    return f"{place}  {number_text(value)} {units}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

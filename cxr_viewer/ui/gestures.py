@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from PySide6.QtCore import QElapsedTimer, QObject, QPointF, Qt, QTimer
@@ -81,6 +82,14 @@ class FrameGate(QObject):
         self._waiting = None
 
 
+def tidy(window: VoiWindow, image_range: tuple[float, float]) -> VoiWindow:
+    """A window the hand has set, without digits that mean nothing: whole numbers on a film of 500 values or more."""
+    span = image_range[1] - image_range[0]
+    digits = max(0, math.ceil(-math.log10(span / 500.0))) if span > 0 else 2
+    least = 10.0**-digits
+    return replace(window, center=round(window.center, digits), width=max(least, round(window.width, digits)))
+
+
 class Drag:
     """One press, move and release on a film that changes how it is shown."""
 
@@ -119,8 +128,6 @@ class Drag:
             return []
         if factor != drag.factor:  # go on from here, so that pressing Shift does not make the film jump
             drag = self._window = _WindowDrag(self._at(drag, at), at, factor)
-        if at == self._press:
-            return []
         events: list[ev.Event] = [ev.SetVoi(self._index, self._at(drag, at), None, self._gesture)]
         if self._falls:  # a window rises where the table fell: exchange polarity with it, once
             self._falls = False
@@ -129,9 +136,12 @@ class Drag:
 
     def _at(self, drag: _WindowDrag, at: QPointF) -> VoiWindow:
         way = at - drag.anchor
-        return levels.drag_window(
+        if way.isNull():
+            return drag.start
+        dragged = levels.drag_window(
             drag.start, way.x(), way.y(), self._range, factor=drag.factor, inverted=self._inverted
         )
+        return tidy(dragged, self._range)
 
 
 def fineness(modifiers: Qt.KeyboardModifier) -> float:

@@ -16,7 +16,11 @@ if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.env
 import psutil
 import pytest
 import shiboken6
+from hypothesis import settings
 from PySide6.QtCore import QThread
+
+settings.register_profile("house", deadline=None)  # a busy machine is no defect of the program
+settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

@@ -78,7 +78,8 @@ def colourise(values: NDArray[np.float32], threshold: float, alpha: float) -> ND
     Returns:
         uint8 (h, w, 4), red, green, blue, opacity, not premultiplied. Where the opacity is 0 the colour means nothing.
     """
-    steps = cv2.convertScaleAbs(np.fmax(values, np.float32(0)), alpha=255.0)  # fmax takes the number of a pair
+    sound = np.fmin(np.fmax(values, np.float32(0)), np.float32(1))  # fmax takes the number where the other is none
+    steps = cv2.convertScaleAbs(sound, alpha=255.0)
     packed: NDArray[np.uint32] = rgba_table(threshold, alpha).view(np.uint32).ravel()
     picture: NDArray[np.uint8] = packed[steps].view(np.uint8)
     return picture.reshape(*steps.shape, 4)

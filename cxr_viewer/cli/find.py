@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cxr_viewer.cli import parts
 from cxr_viewer.core.errors import CxrError, ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ImageNode
@@ -43,8 +44,7 @@ def find(paths: Sequence[Path], processes: Sandbox) -> list[Item]:
         elif path.exists():
             found = iter((Item(path),))
         else:
-            fault = CxrError("There is no such file.", hint="Check its name.", code="no-such-file")
-            found = iter((Item(path, fault=fault),))
+            found = iter((Item(path, fault=parts.no_such_file()),))
         for item in found:
             items.setdefault(item.path.absolute(), item)
     return list(items.values())

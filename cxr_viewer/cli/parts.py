@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxr_viewer.core.errors import CxrError, RefusalError
+from cxr_viewer.core.errors import CxrError, ReadError, RefusalError
 from cxr_viewer.core.findings import ModelCard, Refusal
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken, failure_from
@@ -110,8 +110,14 @@ def read_film(films: SandboxReader, path: Path) -> Radiograph:
     Raises:
         ReadError: with a sentence, whatever is wrong with the file.
     """
+    if not path.exists():
+        raise no_such_file()
     token = CancelToken()
     return films.read(films.describe(path, token).image, token)
+
+
+def no_such_file() -> ReadError:
+    return ReadError("There is no such file.", hint="Check its name.", code="no-such-file")
 
 
 def opened(image: Radiograph, model_id: str, device: str) -> ViewerState:

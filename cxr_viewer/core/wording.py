@@ -21,6 +21,11 @@ def score_text(score: float, kind: ScoreKind) -> str:
         if percent > 99.0:
             return f">{_NBSP}99{_NBSP}%"
         return f"{percent:.0f}{_NBSP}%"
+    if kind is not ScoreKind.LOGIT and 0.0 < score < 1.0:  # 0.997 is not 1.00, which would sound certain
+        if score < 0.01:
+            return f"<{_NBSP}0.01"
+        if score > 0.99:
+            return f">{_NBSP}0.99"
     return f"{score:.2f}"
 
 

@@ -34,9 +34,9 @@ _MARK_NAMES = {
 }
 _KINDS = {
     ScoreKind.CALIBRATED: "Scores are calibrated probabilities.",
-    ScoreKind.UNCALIBRATED: "Scores are uncalibrated; they are not probabilities.",
-    ScoreKind.OPERATING_POINT: "Scores are scaled so that 0.50 is the operating point; they are not probabilities.",
-    ScoreKind.LOGIT: "Scores are logits; they are not probabilities.",
+    ScoreKind.UNCALIBRATED: "Scores are uncalibrated, not probabilities.",
+    ScoreKind.OPERATING_POINT: "Scores are scaled so that 0.50 is the operating point; not probabilities.",
+    ScoreKind.LOGIT: "Scores are logits, not probabilities.",
 }
 
 
@@ -147,7 +147,7 @@ def _findings(sheet: Sheet, report: Report) -> None:
     for finding in result.findings:
         _finding(sheet, finding, greyed=bool(result.limits), brief=len(result.findings) > _MOST_SPACIOUS)
     for kind in sorted({finding.kind for finding in result.findings}, key=lambda kind: kind.value):
-        sheet.paragraph(f"{_KINDS[kind]} The line across a bar is the operating point.", SMALL)
+        sheet.paragraph(f"{_KINDS[kind]} The line is the operating point.", SMALL)
     for caution in result.cautions:
         sheet.item(caution.text, Style(26, paper.CAUTION))
 
@@ -180,7 +180,7 @@ def _heatmap(sheet: Sheet, report: Report) -> None:
     sheet.space()
     words = [f"One scale for all findings; below {overlay.threshold:.2f} nothing is drawn."]
     if overlay.mode is OverlayMode.CONTOUR:
-        words.append("Lines: " + ", ".join(f"{level:.2f}" for level in contour_levels(overlay.threshold)) + ".")
+        words.append("Lines: " + ", ".join(f"{level:.2f}" for level in contour_levels(overlay)) + ".")
     if report.result is not None and not covers(report.result.seen, report.image.rows, report.image.columns):
         words.append("Hatched: not seen by the model.")
     sheet.paragraph(" ".join(words), SMALL)

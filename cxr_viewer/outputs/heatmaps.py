@@ -43,6 +43,8 @@ def _caption(width: int, result: AnalysisResult, heatmap: Heatmap) -> NDArray[np
     margin = style.size_px
     finding = next((finding for finding in result.findings if finding.label == heatmap.label), None)
     words = [finding_sentence(finding) if finding else heatmap.label]
+    if result.limits:
+        words.append("The score does not hold for this film:")
     words += [limit.text for limit in result.limits]
     words.append(f"{heatmap.method}, {result.model_name} {result.model_version}, weights {result.model_sha256[:8]}.")
     words.append(DISCLAIMER)

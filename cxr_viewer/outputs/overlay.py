@@ -16,15 +16,17 @@ from cxr_viewer.imaging.render import oriented
 from cxr_viewer.outputs.placement import PagePlacement
 
 _SHIFT = 4  # cv2 takes positions in sixteenths of a pixel
+_FURTHER_LEVELS = (0.5, 0.75)
+_LOWEST_LEVEL = 0.01  # a contour at nothing would follow the border of the map
 _FILM_GREY = (110, 110, 110)
 _HATCH = (163, 171, 181)
 _HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
 
 
-def contour_levels(threshold: float) -> tuple[float, ...]:
-    """Levels of the lines in contour mode: the threshold itself, then two at even steps towards 1."""
-    lowest = max(threshold, 0.02)
-    return tuple(lowest + (1.0 - lowest) * step / 3 for step in range(3))
+def contour_levels(overlay: OverlayState) -> tuple[float, ...]:
+    """Levels of the lines in contour mode, as on screen: the threshold, and the round levels above it."""
+    first = max(overlay.threshold, _LOWEST_LEVEL)
+    return (first, *(level for level in _FURTHER_LEVELS if level > first + 0.05))
 
 
 def draw_heatmap(
@@ -58,11 +60,12 @@ def _with_contours(
 ) -> NDArray[np.uint8]:
     drawn = film.copy()
     wide = max(2, round(max(placement.width, placement.height) / 500))
-    for level in contour_levels(overlay.threshold):
+    for level in contour_levels(overlay):
         lines = [_on_film(line, placement) for line in contours_on_image(heatmap, level)]
         for colour, width in (((0, 0, 0), 2 * wide + 2), (line_colour(level), wide)):
             cv2.polylines(drawn, lines, True, colour, width, cv2.LINE_AA, _SHIFT)
-    return drawn
+    share = min(1.0, 0.4 + overlay.alpha)
+    return np.asarray(cv2.addWeighted(drawn, share, film, 1 - share, 0), dtype=np.uint8)
 
 
 def line_colour(level: float) -> tuple[int, int, int]:
@@ -106,7 +109,7 @@ def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:
     """The scale from 0 to 1 as it looks over a middle grey; in contour mode the lines at their places."""
     bar = np.full((height, width, 3), _FILM_GREY, np.uint8)
     if overlay.mode is OverlayMode.CONTOUR:
-        for level in contour_levels(overlay.threshold):
+        for level in contour_levels(overlay):
             at = min(width - 5, round(level * width))
             bar[:, max(0, at - 4) : at + 5] = (0, 0, 0)
             bar[:, max(0, at - 2) : at + 3] = line_colour(level)

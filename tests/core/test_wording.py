@@ -40,6 +40,9 @@ from cxr_viewer.core.wording import (
         (0.9996, ScoreKind.CALIBRATED, "> 99 %"),
         (0.873, ScoreKind.UNCALIBRATED, "0.87"),
         (0.5, ScoreKind.OPERATING_POINT, "0.50"),
+        (0.9998, ScoreKind.UNCALIBRATED, "> 0.99"),
+        (0.0002, ScoreKind.OPERATING_POINT, "< 0.01"),
+        (0.003, ScoreKind.LOGIT, "0.00"),
         (-2.25, ScoreKind.LOGIT, "-2.25"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from cxr_viewer.core.findings import Finding, ScoreKind
+from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import PatientInfo, PixelSpacing, Radiograph, View, Voi, VoiTable
 
 _NBSP = "\N{NO-BREAK SPACE}"
@@ -97,6 +98,14 @@ def spacing_text(spacing: PixelSpacing | None) -> str:
     if spacing.row_mm == spacing.column_mm:
         return f"{spacing.row_mm:.4g} mm per pixel, {spacing.source.value}"
     return f"{spacing.row_mm:.4g} x {spacing.column_mm:.4g} mm per pixel, {spacing.source.value}"
+
+
+def turn_text(orientation: Orientation) -> str:
+    """How the film was turned from the way it was stored; empty when it was not."""
+    parts = ["mirrored left to right"] if orientation.flipped else []
+    if orientation.quarter_turns:
+        parts.append(f"turned {90 * orientation.quarter_turns}\N{DEGREE SIGN} clockwise")
+    return ", then ".join(parts)
 
 
 def name_text(name: str) -> str:

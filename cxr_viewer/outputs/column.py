@@ -9,10 +9,19 @@ from PIL import Image
 from cxr_viewer.core.annotations import MarkKind, mark_label
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.findings import Finding, Heatmap, ScoreKind
-from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.report import DISCLAIMER, Report
-from cxr_viewer.core.wording import age_text, name_text, plain, score_text, sex_text, spacing_text, view_text, voi_text
+from cxr_viewer.core.wording import (
+    age_text,
+    name_text,
+    plain,
+    score_text,
+    sex_text,
+    spacing_text,
+    turn_text,
+    view_text,
+    voi_text,
+)
 from cxr_viewer.outputs import sheet as paper
 from cxr_viewer.outputs.film import shown_heatmap
 from cxr_viewer.outputs.overlay import colour_bar, contour_levels, covers
@@ -250,14 +259,6 @@ def _film(sheet: Sheet, report: Report) -> None:
         sheet.row("Turned", turned)
     for caution in image.cautions:
         sheet.item(caution.text, Style(26, paper.CAUTION))
-
-
-def turn_text(orientation: Orientation) -> str:
-    """How the film was turned from the way it was stored; empty when it was not."""
-    parts = ["mirrored left to right"] if orientation.flipped else []
-    if orientation.quarter_turns:
-        parts.append(f"turned {90 * orientation.quarter_turns}\N{DEGREE SIGN} clockwise")
-    return ", then ".join(parts)
 
 
 def _origin(sheet: Sheet, report: Report) -> None:

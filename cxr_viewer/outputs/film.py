@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import edge_letters
 from cxr_viewer.core.report import DISCLAIMER, Report
+from cxr_viewer.core.wording import turn_text
 from cxr_viewer.imaging import luts
 from cxr_viewer.imaging.render import oriented
 from cxr_viewer.outputs import marks
@@ -117,7 +118,10 @@ def _draw_strip(
         _draw_bar(draw, left, top + _SMALL.line_px / 2, bar_px, 10 if millimetres % 10 == 0 else 1)
         draw_text(draw, (left + bar_px + 24, top), elide(words, _SMALL, room - bar_px - 24), _SMALL)
     drawn = f"Whole film, {report.image.columns} x {report.image.rows} px, drawn at {placement.scale:.0%}"
-    draw_text(draw, (left, top + _SMALL.line_px + 10), elide(drawn, _SMALL, room), _SMALL)
+    turned = turn_text(report.display.orientation)
+    style = _WARNING if report.display.orientation.flipped else _SMALL  # left and right have changed places
+    drawn = f"{drawn}; {turned}" if turned else drawn
+    draw_text(draw, (left, top + _SMALL.line_px + 10), elide(drawn, style, room), style)
     draw_text(draw, (left, top + 2 * (_SMALL.line_px + 10)), elide(DISCLAIMER, _WARNING, room), _WARNING)
 
 

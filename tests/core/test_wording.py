@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cxr_viewer.core.findings import Finding, ScoreKind
+from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import (
     ImageKey,
     PatientInfo,
@@ -27,6 +28,7 @@ from cxr_viewer.core.wording import (
     score_text,
     sex_text,
     spacing_text,
+    turn_text,
     view_text,
     voi_text,
 )
@@ -127,3 +129,9 @@ def test_view_words() -> None:
     assert view_text(film(View.PA)) == "PA"
     assert view_text(film(View.LATERAL, "L")) == "lateral, left"
     assert view_text(film(View.UNKNOWN)) == "view unknown"
+
+
+def test_turning_words() -> None:
+    assert turn_text(Orientation()) == ""
+    assert turn_text(Orientation(2)) == "turned 180° clockwise"
+    assert turn_text(Orientation(1, flipped=True)) == "mirrored left to right, then turned 90° clockwise"

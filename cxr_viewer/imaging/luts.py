@@ -192,6 +192,18 @@ def _is_padding(image: Radiograph) -> NDArray[np.bool_]:
 # ---------------------------------------------------------------- VOI
 
 
+def voi_of_patterns(image: Radiograph, voi: Voi | None) -> NDArray[np.float64]:
+    """VOI output of every stored pattern, 0 (black) to 255, neither rounded, clipped nor turned by the polarity.
+
+    Returns:
+        float64 (256,) or (65536,), a new array.
+
+    Raises:
+        ValueError: ``voi`` is none that :func:`usable` accepts.
+    """
+    return _voi_output(image, voi, modality_of_patterns(image))
+
+
 def _voi_output(image: Radiograph, voi: Voi | None, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """VOI output of each pattern on a scale of 0 (black) to 255, not yet rounded, in a new array."""
     if voi is None:

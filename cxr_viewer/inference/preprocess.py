@@ -6,7 +6,7 @@
 
 Why the file's own default VOI comes first: the films these networks learn from are windowed pictures, so the window
 the maker of the film intended brings a DICOM film nearest to them. It is used only where it keeps the film's contrast
-(see :func:`_keeps_contrast`); otherwise the modality values are taken. In both cases the result is stretched between
+(see :func:`_values`); otherwise the modality values are taken. In both cases the result is stretched between
 the 0.5th and 99.5th percentile of the exposed area, so a window that is merely a little wider or brighter changes
 little, and films without a VOI (PNG, JPEG) are treated alike.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import ModalityTable, Radiograph, Rescale, Voi, VoiTable, VoiWindow, WindowFunction
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.imaging import luts
 
 Grey = NDArray[np.float32]
@@ -45,34 +45,24 @@ def model_grey(image: Radiograph) -> Grey:
     Raises:
         RefusalError: all pixels have the same value.
     """
-    stored = image.stored
-    lowest, highest = int(stored.min()), int(stored.max())
-    domain = np.arange(lowest, highest + 1, dtype=np.int64)
-    padding = _padding_mask(domain, image.padding)
-    modality = _modality_values(domain, image.modality_lut)
-    everywhere = _counts(stored, lowest, domain.size) * ~padding
-    if np.count_nonzero(everywhere) < 2:
+    counts = luts.pattern_counts(image)
+    if np.count_nonzero(counts) < 2:
         raise RefusalError("All pixels of this image have the same value.", code="blank-image")
-    values = modality
-    if image.voi:
-        windowed = voi_values(modality, image.voi[0])
-        if _keeps_contrast(windowed, everywhere):
-            values = windowed
+    values = _values(image, counts)
     values = -values if luts.inverts(image) else values
+    patterns = luts.as_patterns(image.stored)
+    padding = None if image.padding is None else _is_padding(image)
 
-    step = max(1, min(stored.shape) // _WORK_PX)
-    sketch = _stretched(values, everywhere, padding)[stored[::step, ::step].astype(np.int64) - lowest]
-    area = exposed_area(sketch)
+    step = max(1, min(patterns.shape) // _WORK_PX)
+    sketch = cv2.LUT(patterns[::step, ::step].copy(), _stretched(values, counts, padding))
+    area = exposed_area(np.asarray(sketch, dtype=np.float32))
     top, left = int(area.y) * step, int(area.x) * step
-    inside = stored[top : top + int(area.height) * step, left : left + int(area.width) * step]
-    counts = _counts(inside, lowest, domain.size) * ~padding
-    table = _stretched(values, counts if np.count_nonzero(counts) > 1 else everywhere, padding)
-    if lowest < 0:
-        return np.take(table, stored.astype(np.int32) - lowest)
-    full = np.zeros(highest + 1, dtype=np.float32)
-    full[lowest:] = table
-    index: NDArray[np.integer] = stored  # type: ignore[assignment]  # stored pixels are whole numbers
-    return np.take(full, index)
+    inside = patterns[top : top + int(area.height) * step, left : left + int(area.width) * step].copy()
+    within = np.asarray(cv2.calcHist([inside], [0], None, [values.size], [0, values.size]), dtype=np.float32).ravel()
+    if padding is not None:
+        within[padding] = 0
+    table = _stretched(values, within if np.count_nonzero(within) > 1 else counts, padding)
+    return np.asarray(cv2.LUT(patterns, table), dtype=np.float32)
 
 
 def exposed_area(grey: Grey) -> ImageRect:
@@ -148,71 +138,47 @@ def resize_area(grey: Grey, rows: int, columns: int) -> Grey:
     return out
 
 
-def voi_values(modality: NDArray[np.float64], voi: Voi) -> NDArray[np.float64]:
-    """A VOI applied to modality values, 0..1 (PS3.3 C.11.2.1)."""
-    if isinstance(voi, VoiTable):
-        index = np.clip(np.rint(modality) - voi.first, 0, voi.values.size - 1).astype(np.int64)
-        return np.asarray(voi.values[index] / max(1, 2**voi.bits - 1), dtype=np.float64)
-    return _window_values(modality, voi)
+def _values(image: Radiograph, counts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of every stored pattern: the output of the default VOI where it keeps contrast, else the modality value.
+
+    A VOI keeps contrast if it clips at most half of the film and spreads the rest over at least a quarter of the greys.
+    """
+    if image.voi and luts.usable(image.voi[0]):
+        windowed = np.clip(luts.voi_of_patterns(image, image.voi[0]) / 255, 0.0, 1.0)
+        clipped = float(counts[(windowed <= 0.0) | (windowed >= 1.0)].sum())
+        low, high = _percentiles(windowed, counts)
+        if clipped <= 0.5 * float(counts.sum()) and high - low >= 0.25:
+            return windowed
+    return luts.modality_of_patterns(image)
 
 
-def _window_values(x: NDArray[np.float64], voi: VoiWindow) -> NDArray[np.float64]:
-    center, width = voi.center, max(voi.width, 1e-6)
-    if voi.function is WindowFunction.SIGMOID:
-        return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (x - center) / width, -60, 60))))
-    if voi.function is WindowFunction.LINEAR_EXACT:
-        return np.clip((x - center) / width + 0.5, 0.0, 1.0)
-    if width <= 1:
-        return np.where(x <= center - 0.5, 0.0, 1.0)
-    return np.clip((x - (center - 0.5)) / (width - 1) + 0.5, 0.0, 1.0)
+def _is_padding(image: Radiograph) -> NDArray[np.bool_]:
+    stored = luts.stored_of_patterns(image.stored.dtype).astype(np.int32)
+    low, high = sorted(image.padding or (1, 0))
+    return np.asarray((stored >= low) & (stored <= high), dtype=np.bool_)
 
 
-def _modality_values(stored: NDArray[np.int64], lut: Rescale | ModalityTable) -> NDArray[np.float64]:
-    if isinstance(lut, ModalityTable):
-        index = np.clip(stored - lut.first, 0, lut.values.size - 1)
-        return lut.values[index].astype(np.float64)
-    return np.asarray(stored * float(lut.slope) + float(lut.intercept), dtype=np.float64)
+def _percentiles(values: NDArray[np.float64], counts: NDArray[np.float32]) -> tuple[float, float]:
+    """The two stretch percentiles of ``values``, each occurring ``counts`` times."""
+    used = np.flatnonzero(counts)
+    order = used[np.argsort(values[used], kind="stable")]
+    summed = np.cumsum(counts[order], dtype=np.float64)
+    low, high = (int(np.searchsorted(summed, share / 100 * summed[-1])) for share in STRETCH_PERCENTILES)
+    return float(values[order[low]]), float(values[order[min(high, order.size - 1)]])
 
 
-def _padding_mask(domain: NDArray[np.int64], padding: tuple[int, int] | None) -> NDArray[np.bool_]:
-    if padding is None:
-        return np.zeros(domain.size, dtype=np.bool_)
-    return (domain >= padding[0]) & (domain <= padding[1])
-
-
-def _counts(stored: NDArray[np.generic], lowest: int, size: int) -> NDArray[np.int64]:
-    """How often each value from ``lowest`` on occurs."""
-    shift = max(0, -lowest)
-    flat = stored.ravel() if shift == 0 else stored.astype(np.int32).ravel() + shift
-    counts: NDArray[np.int64] = np.bincount(flat, minlength=lowest + shift + size)[lowest + shift :]
-    return counts
-
-
-def _weighted_percentiles(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
-    order = np.argsort(values, kind="stable")
-    cumulative = np.cumsum(counts[order])
-    low, high = (np.searchsorted(cumulative, p / 100 * cumulative[-1]) for p in STRETCH_PERCENTILES)
-    last = values.size - 1
-    return float(values[order[min(int(low), last)]]), float(values[order[min(int(high), last)]])
-
-
-def _stretched(values: NDArray[np.float64], counts: NDArray[np.int64], padding: NDArray[np.bool_]) -> Grey:
+def _stretched(
+    values: NDArray[np.float64], counts: NDArray[np.float32], padding: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
     """``values`` between their percentiles as 0..1, weighted by how often they occur; padding as 0."""
-    low, high = _weighted_percentiles(values, counts)
+    low, high = _percentiles(values, counts)
     if high <= low:  # more than 99 % of the film is one value
         used = values[counts > 0]
         low, high = float(used.min()), float(used.max())
     table = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.zeros(values.size)
-    table[padding] = 0.0
+    if padding is not None:
+        table[padding] = 0.0
     return table.astype(np.float32)
-
-
-def _keeps_contrast(windowed: NDArray[np.float64], counts: NDArray[np.int64]) -> bool:
-    """A VOI is taken if it clips at most half of the film and spreads the rest over at least a quarter of the greys."""
-    total = int(counts.sum())
-    clipped = int(counts[(windowed <= 0.0) | (windowed >= 1.0)].sum())
-    low, high = _weighted_percentiles(windowed, counts)
-    return clipped <= 0.5 * total and high - low >= 0.25
 
 
 def _trimmed(work: Grey, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

@@ -11,6 +11,7 @@ _NEEDS_FILM = (
     "save_view",
     "copy_view",
     "close_film",
+    "mark_read",
     "window_auto",
     "window_file",
     "invert",

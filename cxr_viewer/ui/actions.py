@@ -40,6 +40,7 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("export_report", "File", "Export report\N{HORIZONTAL ELLIPSIS}", ("Ctrl+E",), separator=True),
     ActionSpec("save_view", "File", "Save view as PNG\N{HORIZONTAL ELLIPSIS}", ("Ctrl+Shift+S",)),
     ActionSpec("copy_view", "File", "Copy view", ("Ctrl+C",), "Copy the film as it is on screen"),
+    ActionSpec("mark_read", "File", "Study is read", ("Ctrl+M",), "Mark the study as read, or as new", checkable=True),
     ActionSpec("close_film", "File", "Close film", ("Ctrl+W",), separator=True),
     ActionSpec("quit", "File", "Quit", ("Ctrl+Q",), separator=True),
     ActionSpec("undo", "Edit", "Undo", ("Ctrl+Z",)),
@@ -99,7 +100,7 @@ VOI_KEYS = tuple(str(number) for number in range(3, 10))
 class Actions:
     """The QActions by name. Shortcuts marked ``on_film`` belong to ``film``, all others to ``window``."""
 
-    def __init__(self, window: QWidget, film: QWidget, commands: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, window: QWidget, film: QWidget, commands: Mapping[str, Callable[[], object]]) -> None:
         self._by_name: dict[str, QAction] = {}
         for spec in SPECS:
             action = QAction(spec.text, window, checkable=spec.checkable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.geometry import Orientation
@@ -73,8 +74,7 @@ class FilmCommands:
             "more_opaque": lambda: self.opacity(OPACITY_STEP),
             "show_maps": lambda: self._send(ev.SetShowMaps(not self._controller.state.show_maps)),
         }
-        for tool in Tool:
-            commands[f"tool_{tool.value}"] = lambda tool=tool: self._send(ev.SetTool(tool))
+        commands |= {f"tool_{tool.value}": partial(self._send, ev.SetTool(tool)) for tool in Tool}
         return commands
 
     def delete_mark(self) -> None:

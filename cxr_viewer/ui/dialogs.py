@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -26,6 +27,7 @@ from cxr_viewer import __version__
 from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.actions import MENUS, SPECS
+from cxr_viewer.ui.widgets import named
 
 _MOUSE = (
     ("Left drag", "Window: right is wider, up is brighter (Shift fine, Ctrl coarse); or the chosen tool"),
@@ -45,14 +47,14 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Export report")
         self._names = {False: name, True: name_with_identity}
-        self._path = QLineEdit(str(folder / name), accessibleName="File of the report", toolTip="File to write")
+        self._path = named(QLineEdit(str(folder / name)), "File of the report")
         self._path.setMinimumWidth(460)
-        browse = QPushButton("Browse\N{HORIZONTAL ELLIPSIS}", toolTip="Choose another folder or name")
+        browse = named(QPushButton("Browse\N{HORIZONTAL ELLIPSIS}"), "Choose another folder or name")
         browse.clicked.connect(self._browse)
-        self._identity = QCheckBox(
-            "Write the patient's name, number and dates into the report",
-            toolTip="Off: the report shows age and sex only",
-            accessibleName="Include the patient's identity",
+        self._identity = named(
+            QCheckBox("Write the patient's name, number and dates into the report"),
+            "Include the patient's identity",
+            "Off: the report shows age and sex only",
         )
         row = QHBoxLayout()
         row.addWidget(self._path, 1)
@@ -88,10 +90,8 @@ class ExportDialog(QDialog):
         super().accept()
 
     def _overwrite(self, path: Path) -> bool:
-        from PySide6.QtWidgets import QMessageBox
-
         answer = QMessageBox.question(self, "Export report", f"{path.name} is there already. Replace it?")
-        return answer is QMessageBox.StandardButton.Yes
+        return bool(answer == QMessageBox.StandardButton.Yes)
 
 
 class KeySheet(QDialog):

@@ -25,7 +25,7 @@ class Exporter(QObject):
         exported(object, object): Report and Path, after a report is written.
     """
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
     exported = Signal(object, object)
 
     def __init__(self, writer: ReportWriter, parent: QObject | None = None) -> None:

@@ -52,7 +52,7 @@ class FileCommands:
             "export_report": self.export_report,
             "save_view": self.save_view,
             "copy_view": self.copy_view,
-            "keys": lambda: KeySheet(self._window).exec(),
+            "keys": self.show_keys,
             "show_log": self.show_log,
             "about": lambda: QMessageBox.about(self._window, "About cxr_viewer", about_text()),
         }
@@ -123,6 +123,9 @@ class FileCommands:
         if state.pane.image is not None:
             QGuiApplication.clipboard().setImage(self._grab_view(state.active))
             self._controller.dispatch(ev.Tell(NoticeLevel.INFO, "The view is on the clipboard."))
+
+    def show_keys(self) -> None:
+        KeySheet(self._window).exec()
 
     def show_log(self) -> None:
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_file))):

@@ -26,6 +26,7 @@ from cxr_viewer.services.state import AnalysisStatus, Pane, PaneStatus, ViewerSt
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.finding_bars import FindingBars
 from cxr_viewer.ui.overlay_controls import OverlayControls
+from cxr_viewer.ui.widgets import named
 
 _BUSY_AFTER_MS = 300  # fast answers do not flicker
 
@@ -50,7 +51,7 @@ def _line() -> QFrame:
 class FindingsPanel(QWidget):
     """Draws the analysis of the active pane; emits choices of model, finding, map and comment."""
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -77,27 +78,28 @@ class FindingsPanel(QWidget):
     # ------------------------------------------------------------ building
 
     def _make_controls(self, devices: Sequence[str]) -> None:
-        self._model = QComboBox(toolTip="The model that looks at the films", accessibleName="Model")
+        self._model = named(QComboBox(), "Model", "The model that looks at the films")
         for card in self._cards.values():
             self._model.addItem(card.name, card.model_id)
-        self._device = QComboBox(toolTip="Where the model runs", accessibleName="Device")
+        self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:
             self._device.addItem({"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(device, device), device)
-        self._automatic = QCheckBox(
-            "Run on every film", toolTip="Run the model as soon as a film opens", accessibleName="Run automatically"
+        self._automatic = named(
+            QCheckBox("Run on every film"), "Run automatically", "Run the model as soon as a film opens"
         )
-        self._run = QPushButton("Run", toolTip="Run the model on this film (Ctrl+R)", accessibleName="Run the model")
+        self._run = named(QPushButton("Run"), "Run the model", "Run the model on this film (Ctrl+R)")
         self._status, self._hint = _label("title"), _label("muted")
-        self._busy = QProgressBar(minimum=0, maximum=0, textVisible=False, accessibleName="The model is working")
+        self._busy = named(QProgressBar(), "The model is working")
+        self._busy.setRange(0, 0)
+        self._busy.setTextVisible(False)
         self._busy.setFixedHeight(4)
         self._bars = FindingBars()
         self._limits, self._cautions = _label("caution"), _label("muted")
         self._intended, self._about = _label("muted"), _label("muted")
-        self._opinion = QPlainTextEdit(
-            placeholderText="Comment for the report",
-            toolTip="Your comment; it goes into the report of this film",
-            accessibleName="Comment for the report",
-            tabChangesFocus=True,
+        self._opinion = named(
+            QPlainTextEdit(placeholderText="Comment for the report", tabChangesFocus=True),
+            "Comment for the report",
+            "Your comment; it goes into the report of this film",
         )
         self._opinion.setFixedHeight(64)
         self._disclaimer = _label("caution")
@@ -127,7 +129,8 @@ class FindingsPanel(QWidget):
         comment.addWidget(self._opinion)
         column.addLayout(comment)
         column.addStretch(1)
-        scroll = QScrollArea(widgetResizable=True, frameShape=QFrame.Shape.NoFrame)
+        scroll = QScrollArea(widgetResizable=True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
         outer = QVBoxLayout(self)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragMoveEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QMenu, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QSplitter, QVBoxLayout, QWidget
 
-from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.services.state import ViewerState
 from cxr_viewer.ui.actions import Actions
 
@@ -68,12 +67,6 @@ class MainWindow(QMainWindow):
         self.left = self._dock("Studies", "studies", left, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.right = self._dock("Findings", "findings", findings, Qt.DockWidgetArea.RightDockWidgetArea)
         self.resizeDocks([self.left, self.right], [300, 320], Qt.Orientation.Horizontal)
-        note = QLabel(DISCLAIMER)
-        note.setProperty("role", "caution")
-        self.statusBar().addPermanentWidget(note)
-        self.statusBar().setSizeGripEnabled(False)
-        self.readout = QLabel()
-        self.statusBar().addWidget(self.readout, 1)
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -144,6 +137,11 @@ class MainWindow(QMainWindow):
         if paths:
             event.acceptProposedAction()
             self.paths_dropped.emit(paths)
+
+    def take_drops_everywhere(self) -> None:
+        """Let no child keep a dropped file for itself (line edits and graphics views would)."""
+        for child in self.findChildren(QWidget):
+            child.setAcceptDrops(False)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit()

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import Notice, NoticeLevel, ViewerState
 from cxr_viewer.ui import theme
+from cxr_viewer.ui.widgets import named
 
 _COLOURS = {NoticeLevel.INFO: theme.ACCENT, NoticeLevel.CAUTION: theme.CAUTION, NoticeLevel.ERROR: theme.ERROR}
 _INFO_STAYS_MS = 8_000
@@ -16,14 +17,15 @@ _INFO_STAYS_MS = 8_000
 class NoticeBar(QWidget):
     """Draws ``ViewerState.notice``; information goes by itself, cautions and errors stay until dismissed."""
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._notice: Notice | None = None
         self._text = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._close = QToolButton(text="\N{MULTIPLICATION SIGN}", toolTip="Dismiss", accessibleName="Dismiss notice")
+        self._close = named(QToolButton(), "Dismiss notice")
+        self._close.setText("\N{MULTIPLICATION SIGN}")
         self._close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._close.clicked.connect(self._dismiss)
         layout = QHBoxLayout(self)

@@ -27,7 +27,7 @@ class Opener(QObject):
         opened(object): Path the reader gave, for the recent list.
     """
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
     opened = Signal(object)
 
     def __init__(

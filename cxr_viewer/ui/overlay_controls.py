@@ -11,10 +11,12 @@ from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import ViewerState
 from cxr_viewer.ui import theme
+from cxr_viewer.ui.widgets import named
 
 
 def _slider(name: str, tip: str) -> QSlider:
-    slider = QSlider(Qt.Orientation.Horizontal, minimum=0, maximum=100, accessibleName=name, toolTip=tip)
+    slider = named(QSlider(Qt.Orientation.Horizontal), name, tip)
+    slider.setRange(0, 100)
     slider.setPageStep(10)
     return slider
 
@@ -22,21 +24,22 @@ def _slider(name: str, tip: str) -> QSlider:
 class OverlayControls(QWidget):
     """Draws and changes the overlay of the active pane."""
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
 
     def __init__(self, methods: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pane = 0
         self._shown: object = None
-        self._show = QCheckBox("Heat map", toolTip="Show where the model looked (G)", accessibleName="Show heat map")
-        self._mode = QComboBox(toolTip="Draw the map in colour or as a contour", accessibleName="Heat map style")
+        self._show = named(QCheckBox("Heat map"), "Show heat map", "Show where the model looked (G)")
+        self._mode = named(QComboBox(), "Heat map style", "Draw the map in colour or as a contour (Shift+G)")
         for mode in OverlayMode:
             self._mode.addItem(mode.value.capitalize(), mode)
         self._alpha = _slider("Heat map opacity", "Opacity of the map ([ and ])")
         self._threshold = _slider("Heat map threshold", "Hide the map below this share of its scale")
-        self._method = QComboBox(
-            toolTip="How the map is computed. Grad-CAM comes with every score; the others take longer.",
-            accessibleName="Heat map method",
+        self._method = named(
+            QComboBox(),
+            "Heat map method",
+            "How the map is computed. Grad-CAM comes with every score; the others take longer.",
         )
         self._method.addItems(list(methods))
         self._alpha_text, self._threshold_text = QLabel(), QLabel()

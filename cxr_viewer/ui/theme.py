@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 FILM_BACKGROUND: Final = "#000000"
@@ -11,7 +12,7 @@ RAISED: Final = "#2c3138"
 LINE: Final = "#3a4048"
 TEXT: Final = "#e6e8ea"
 MUTED: Final = "#a3abb5"
-DISABLED: Final = "#6b737d"
+DISABLED: Final = "#7d8690"
 ACCENT: Final = "#5aa9e6"
 ACCENT_DARK: Final = "#2b5f8a"
 CAUTION: Final = "#e0b050"
@@ -23,7 +24,7 @@ FILM_TEXT: Final = "#d7dde3"
 SPACE_PX: Final = 8
 CONTROL_HEIGHT_PX: Final = 26
 
-STYLE_SHEET: Final = f"""
+_STYLE_SHEET: Final = f"""
 * {{ font-size: 10pt; color: {TEXT}; }}
 QMainWindow, QDialog, QMessageBox {{ background: {WINDOW}; }}
 QWidget {{ background: {PANEL}; selection-background-color: {ACCENT_DARK}; selection-color: {TEXT}; }}
@@ -39,8 +40,9 @@ QMenu::item {{ padding: 5px 28px 5px 22px; border-radius: 3px; }}
 QMenu::item:selected, QMenuBar::item:selected {{ background: {ACCENT_DARK}; }}
 QMenu::item:disabled {{ color: {DISABLED}; }}
 QMenu::separator {{ height: 1px; background: {LINE}; margin: 4px 8px; }}
-QToolBar {{ spacing: 2px; padding: 3px 6px; border-bottom: 1px solid {LINE}; }}
-QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 4px 8px; }}
+QToolBar {{ spacing: 1px; padding: 3px 4px; border-bottom: 1px solid {LINE}; }}
+QToolBar::separator {{ width: 1px; background: {LINE}; margin: 5px 4px; }}
+QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 4px 6px; }}
 QToolButton:hover {{ background: {RAISED}; }}
 QToolButton:checked {{ background: {ACCENT_DARK}; border-color: {ACCENT}; }}
 QToolButton:focus, QPushButton:focus, QComboBox:focus, QLineEdit:focus, QAbstractSpinBox:focus,
@@ -53,6 +55,19 @@ QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit {{
     background: {WINDOW}; border: 1px solid {LINE}; border-radius: 4px; padding: 3px 6px; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {LINE}; }}
 QCheckBox, QRadioButton {{ background: transparent; spacing: 6px; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {MUTED}; border-radius: 3px;
+    background: {WINDOW}; }}
+QCheckBox::indicator:hover, QCheckBox::indicator:focus {{ border-color: {ACCENT}; }}
+QCheckBox::indicator:disabled {{ border-color: {LINE}; }}
+QCheckBox::indicator:checked {{ background: {ACCENT_DARK}; border-color: {ACCENT}; image: url({{icons}}/check.svg); }}
+QComboBox {{ padding-right: 22px; }}
+QComboBox::drop-down {{ border: none; width: 20px; }}
+QComboBox::down-arrow {{ image: url({{icons}}/down.svg); width: 10px; height: 10px; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ background: transparent; border: none; width: 16px; }}
+QAbstractSpinBox::up-arrow {{ image: url({{icons}}/up.svg); width: 8px; height: 8px; }}
+QAbstractSpinBox::down-arrow {{ image: url({{icons}}/down.svg); width: 8px; height: 8px; }}
+QMenu::indicator {{ width: 12px; height: 12px; left: 5px; }}
+QMenu::indicator:checked {{ image: url({{icons}}/check.svg); }}
 QDockWidget {{ titlebar-close-icon: none; }}
 QDockWidget::title {{ background: {WINDOW}; padding: 6px 8px; border-bottom: 1px solid {LINE}; }}
 QTreeView, QListView, QTableView {{
@@ -78,3 +93,8 @@ QGroupBox {{ border: none; margin-top: 18px; font-weight: 600; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 0; color: {MUTED}; }}
 QSplitter::handle {{ background: {LINE}; }}
 """
+
+
+def style_sheet(icons: Path) -> str:
+    """The style sheet; ``icons`` is the folder with the small drawings of arrows and ticks."""
+    return _STYLE_SHEET.replace("{icons}", icons.as_posix())

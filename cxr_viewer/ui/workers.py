@@ -14,10 +14,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QThread, Signal
 
 from cxr_viewer.core.errors import CancelledError, CxrError, ReadError, RefusalError
-from cxr_viewer.core.findings import AnalysisRequest, Refusal
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
 from cxr_viewer.core.image import ImageKey
 from cxr_viewer.core.jobs import CancelToken, Failure, LatestSlot, Progress, failure_from
-from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus, StudyNode
+from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
@@ -26,6 +26,7 @@ from cxr_viewer.services.state import NoticeLevel
 _log = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 96
+_THUMBNAILS_KEPT_WAITING = 200
 
 
 class InferenceThread(QThread):
@@ -35,7 +36,7 @@ class InferenceThread(QThread):
         event(object): AnalysisProgressed, AnalysisArrived, AnalysisRefused or AnalysisFailed.
     """
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
 
     def __init__(self, make_runner: Callable[[], ModelRunner], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -76,7 +77,7 @@ class InferenceThread(QThread):
         if runner is not None:
             runner.close()
 
-    def _analyse(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> object:
+    def _analyse(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> AnalysisResult:
         def report(stage: str) -> None:
             self.event.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
 
@@ -104,10 +105,10 @@ class Loaders(QObject):
         scan_found(object): tuple of FoundImage of one batch, after the library has taken them in.
         scan_done(object): tuple of ImageKey of everything found, in the order of finding.
         library_read(object): tuple of StudyNode, the whole library.
-        thumbnail_ready(object, object): ImageKey and PNG bytes.
+        thumbnail_ready(object, object): ImageNode and PNG bytes.
     """
 
-    event = Signal(object)
+    event = Signal(object)  # type: ignore[assignment]
     studies_changed = Signal(object)
     scan_found = Signal(object)
     scan_done = Signal(object)
@@ -222,10 +223,15 @@ class Loaders(QObject):
         self._submit_quietly(self._set_status, study_uid, status)
 
     def _set_status(self, study_uid: str, status: ReadStatus) -> None:
-        self._library.set_status(study_uid, status)
-        study: StudyNode | None = self._library.study(study_uid)
-        if study is not None:
-            self.studies_changed.emit((study,))
+        self.studies_changed.emit(self._library.set_status(study_uid, status))
+
+    def remember(self, path: Path) -> None:
+        """Put a path the reader opened on the recent list."""
+        self._submit_quietly(self._library.add_recent, path)
+
+    def remove_study(self, study_uid: str) -> None:
+        """Take a study off the list; its files stay where they are."""
+        self._submit_quietly(self._library.remove, study_uid)
 
     # -------------------------------------------------------- thumbnails
 
@@ -233,26 +239,30 @@ class Loaders(QObject):
         """Make (or take from the library) a thumbnail; the newest wishes are served first."""
         self._wanted.pop(node.key, None)
         self._wanted[node.key] = None
-        self._submit_thumbnail(node)
-
-    def _submit_thumbnail(self, node: ImageNode) -> None:
         self._thumbnails.submit(self._thumbnail, node)
+
+    @property
+    def thumbnails_waiting(self) -> bool:
+        return bool(self._wanted)
 
     def _thumbnail(self, node: ImageNode) -> None:
         # A fast scroll asks for hundreds; those scrolled away long ago are not worth the reading.
-        if self._closing.cancelled or node.key not in list(self._wanted)[-200:]:
+        newest = list(self._wanted)[-_THUMBNAILS_KEPT_WAITING:]
+        if self._closing.cancelled or node.key not in newest:
+            self._wanted.pop(node.key, None)
             return
-        self._wanted.pop(node.key, None)
         try:
-            png = self._library.thumbnail(node.key)
+            png = self._library.thumbnail(node)
             if png is None:
                 png = self._reader.thumbnail(node, THUMBNAIL_PX, self._closing)
-                self._library.save_thumbnail(node.key, png)
-            self.thumbnail_ready.emit(node.key, png)
+                self._library.save_thumbnail(node, png)
+            self.thumbnail_ready.emit(node, png)
         except (ReadError, CancelledError) as error:
             _log.info("no thumbnail: %s", error.summary)
         except Exception as error:
             failure_from(error, job="thumbnail")
+        finally:
+            self._wanted.pop(node.key, None)
 
     # -------------------------------------------------------- ends
 

@@ -1,0 +1,258 @@
+"""Puts the window together: panels, threads, actions, and the wires between them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Slot
+from PySide6.QtGui import QShortcut
+from PySide6.QtWidgets import QMenu
+
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.image import ImageKey
+from cxr_viewer.core.report import Report
+from cxr_viewer.core.study import ReadStatus, StudyNode
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.library import Library
+from cxr_viewer.services.ports import ImageReader, ModelRunner, ReportWriter, Scanner
+from cxr_viewer.services.state import AnalysisStatus, NoticeLevel, PaneStatus, ViewerState
+from cxr_viewer.ui.action_states import show_on_actions
+from cxr_viewer.ui.actions import VOI_KEYS, Actions
+from cxr_viewer.ui.browser_panel import BrowserPanel
+from cxr_viewer.ui.canvas import CanvasGrid
+from cxr_viewer.ui.commands import FilmCommands
+from cxr_viewer.ui.controller import Controller
+from cxr_viewer.ui.display_panel import DisplayPanel
+from cxr_viewer.ui.exporter import Exporter
+from cxr_viewer.ui.file_commands import FileCommands
+from cxr_viewer.ui.findings_panel import FindingsPanel
+from cxr_viewer.ui.main_window import MainWindow
+from cxr_viewer.ui.navigation import Navigation
+from cxr_viewer.ui.notices import NoticeBar
+from cxr_viewer.ui.opener import Opener
+from cxr_viewer.ui.workers import InferenceThread, Loaders
+
+_log = logging.getLogger(__name__)
+
+_FILM_MENU = (
+    ("window_auto", "window_file", "invert"),
+    ("fit", "actual_size", "turn_right", "turn_left", "flip_horizontal", "flip_vertical", "reset"),
+    ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark"),
+    ("heat_map", "contour", "run_model"),
+    ("export_report", "save_view", "copy_view", "close_film"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the window is made from; ``app`` supplies the real ones.
+
+    Attributes:
+        make_runner: builds the model runner, called on the inference thread.
+        notes: sentences to show once at the start (a damaged setting, a broken bundle).
+        samples: folder of the bundled sample study.
+    """
+
+    library: Library
+    reader: ImageReader
+    scanner: Scanner
+    make_runner: Callable[[], ModelRunner]
+    writer: ReportWriter
+    cards: tuple[ModelCard, ...]
+    model_problems: tuple[str, ...]
+    devices: tuple[str, ...]
+    methods: tuple[str, ...]
+    samples: Path
+    log_file: Path
+    notes: tuple[str, ...] = ()
+
+
+class Workbench(QObject):
+    """The whole program behind its window."""
+
+    def __init__(self, parts: Parts, state: ViewerState) -> None:
+        super().__init__()
+        self._parts = parts
+        self.loaders = Loaders(parts.reader, parts.scanner, parts.library, self)
+        self.inference = InferenceThread(parts.make_runner, self)
+        self.controller = Controller(state, self.loaders, self.inference, self)
+        self.exporter = Exporter(parts.writer, self)
+        self.opener = Opener(self.loaders, self._study_of, self)
+        self.browser = BrowserPanel()
+        self.canvas = CanvasGrid()
+        self.display = DisplayPanel()
+        self.findings = FindingsPanel(parts.cards, parts.model_problems, parts.devices, parts.methods)
+        self.notices = NoticeBar()
+        self.window = MainWindow(self.browser, self.display, self.canvas, self.notices, self.findings)
+        self.files = FileCommands(
+            self.window,
+            self.controller,
+            self.exporter,
+            parts.cards,
+            self.opener.open,
+            self.canvas.grab_view,
+            parts.samples,
+            parts.log_file,
+        )
+        self.film_commands = FilmCommands(self.controller, self.canvas.zoom_shown, self.canvas.cancel_tool)
+        self.navigation = Navigation(self.controller, self._study_of, self.browser.step_study)
+        self.actions = self._make_actions()
+        self._connect()
+        self._closed = False
+        self._show_state(state)
+
+    # ------------------------------------------------------------ building
+
+    def _make_actions(self) -> Actions:
+        commands: dict[str, Callable[[], object]] = {
+            **self.film_commands.table(),
+            **self.navigation.table(),
+            **self.files.table(),
+            "find": self.browser.focus_search,
+            "full_screen": self._switch_full_screen,
+            "mark_read": self._switch_read,
+            "quit": self.window.close,
+        }
+        actions = Actions(self.window, self.canvas, commands)
+        menus = self.window.install(actions)
+        self._recent_menu = QMenu("Open recent", self.window)
+        menus["File"].insertMenu(actions["open_sample"], self._recent_menu)
+        self._recent_menu.aboutToShow.connect(self._fill_recent)
+        for place, key in enumerate(VOI_KEYS, 2):
+            shortcut = QShortcut(key, self.window)
+            shortcut.activated.connect(lambda place=place: self.film_commands.file_window(place))
+        return actions
+
+    def _connect(self) -> None:
+        queued = Qt.ConnectionType.QueuedConnection
+        for panel in (self.browser, self.canvas, self.display, self.findings, self.notices, self.opener):
+            panel.event.connect(self.controller.dispatch)
+        for thread in (self.loaders, self.inference, self.exporter):
+            thread.event.connect(self.controller.dispatch, queued)
+        self.controller.state_changed.connect(self._show_state)
+        self.controller.happened.connect(self._after)
+        self.loaders.library_read.connect(self.browser.set_studies, queued)
+        self.loaders.studies_changed.connect(self.browser.update_studies, queued)
+        self.loaders.thumbnail_ready.connect(self.browser.set_thumbnail, queued)
+        self.browser.thumbnail_wanted.connect(self.loaders.want_thumbnail)
+        self.browser.cancel_scan.connect(self.loaders.cancel_scan)
+        self.browser.remove_wanted.connect(self._remove_study)
+        self.exporter.exported.connect(self._exported, queued)
+        self.canvas.image_step.connect(self.navigation.image)
+        self.canvas.context_menu_requested.connect(self._show_film_menu)
+        self.window.paths_dropped.connect(self.opener.open)
+        self.opener.opened.connect(self._remember_path)
+
+    # ------------------------------------------------------------ running
+
+    def start(self, paths: Sequence[Path]) -> None:
+        """Begin the slow things once the window is up: library, threads, the films asked for."""
+        self.canvas.warm_up()
+        self.inference.start()
+        self.loaders.read_library()
+        for note in self._parts.notes:
+            self.controller.dispatch(ev.Tell(NoticeLevel.CAUTION, note))
+        self.opener.open(paths)
+        self.canvas.setFocus()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is being scanned, read, scored or waited for."""
+        state = self.controller.state
+        panes = [state.panes[index] for index in state.visible]
+        return (
+            not self.opener.busy
+            and state.scan is None
+            and all(pane.status is not PaneStatus.LOADING for pane in panes)
+            and all(pane.analysis is not AnalysisStatus.RUNNING for pane in panes)
+            and not self.loaders.thumbnails_waiting
+        )
+
+    def close(self) -> None:
+        """Stop loaders, then inference, then exports; waits for each. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.loaders.close()
+        if not self.inference.stop():
+            _log.error("the inference thread did not stop in time")
+        self.exporter.close()
+
+    # ------------------------------------------------------------ slots
+
+    @Slot(object)
+    def _show_state(self, state: ViewerState) -> None:
+        for panel in (self.canvas, self.display, self.findings, self.browser, self.notices, self.window):
+            panel.show_state(state)
+        show_on_actions(self.actions, state)
+
+    @Slot(object)
+    def _after(self, event: ev.Event) -> None:
+        """What follows an event that is no change of the window's state."""
+        if isinstance(event, (ev.OpenImage, ev.OpenStudy)):
+            self.canvas.setFocus()
+
+    def _study_of(self, key: ImageKey) -> StudyNode | None:
+        return self.browser.study(key.study_uid)
+
+    @Slot(object)
+    def _remember_path(self, path: Path) -> None:
+        if path != self._parts.samples:
+            self.loaders.remember(path)
+
+    def _fill_recent(self) -> None:
+        recent = tuple(self._parts.library.recent())
+        self.window.fill_recent(self._recent_menu, recent, lambda path: self.opener.open([path]))
+
+    @Slot(str)
+    def _remove_study(self, study_uid: str) -> None:
+        self.browser.remove_study(study_uid)
+        self.loaders.remove_study(study_uid)
+
+    @Slot(int, QPoint)
+    def _show_film_menu(self, pane: int, position: QPoint) -> None:
+        self.controller.dispatch(ev.ActivatePane(pane))
+        menu = QMenu(self.window)
+        for group in _FILM_MENU:
+            for name in group:
+                menu.addAction(self.actions[name])
+            menu.addSeparator()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(position)
+
+    def _switch_read(self) -> None:
+        key = self.controller.state.pane.key
+        study = self._study_of(key) if key is not None else None
+        if study is not None:
+            read = study.status is ReadStatus.READ
+            self.controller.dispatch(ev.MarkStudy(study.study_uid, ReadStatus.NEW if read else ReadStatus.READ))
+
+    @Slot(object, object)
+    def _exported(self, report: Report, path: Path) -> None:
+        """Whoever leaves with a report has read the study."""
+        self.controller.dispatch(ev.MarkStudy(report.image.key.study_uid, ReadStatus.READ))
+
+    def _switch_full_screen(self) -> None:
+        full = not self.window.isFullScreen()
+        self.window.showFullScreen() if full else self.window.showNormal()
+        self.actions["full_screen"].setChecked(full)
+
+
+def when_settled(workbench: Workbench, then: Callable[[bool], None], timeout_ms: int) -> None:
+    """Call ``then(True)`` once nothing has been under way for a moment, or ``then(False)`` when time is up."""
+    quiet, waited = 0, 0
+    timer = QTimer(workbench, interval=50)
+
+    def look() -> None:
+        nonlocal quiet, waited
+        waited += timer.interval()
+        quiet = quiet + 1 if workbench.settled else 0
+        if quiet >= 6 or waited >= timeout_ms:
+            timer.stop()
+            then(quiet >= 6)
+
+    timer.timeout.connect(look)
+    timer.start()

@@ -1,0 +1,393 @@
+"""The left dock: patients, studies, series and images, with search, order, thumbnails and the progress of a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cxr_viewer.core.study import ImageNode, StudyNode
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.settings import BrowserSort
+from cxr_viewer.services.state import ScanStatus, ViewerState
+from cxr_viewer.ui import theme
+from cxr_viewer.ui.scan_bar import ScanBar
+from cxr_viewer.ui.study_menu import study_menu
+from cxr_viewer.ui.study_model import StudyModel
+from cxr_viewer.ui.study_rows import Level, Row
+from cxr_viewer.ui.study_view import FileFrame, StudyDelegate, StudyTree, Thumbnails
+
+_GATHER_MS: Final = 250  # changes of a running scan are shown together
+_ASK_MS: Final = 40  # a row has to stay this long before its thumbnail is asked for
+_WARM_S: Final = 0.004
+_EMPTY: Final = "No studies yet.\n\nDrop files or folders here,\nor press Ctrl+O."
+_SORT_WORDS: Final = {
+    BrowserSort.DATE: "Newest first",
+    BrowserSort.NAME: "By name",
+    BrowserSort.STATUS: "New before read",
+}
+
+
+class BrowserPanel(QWidget):
+    """Lists the library.
+
+    One click or Enter on a film opens it; a double click or Enter on a study hangs it.
+
+    Signals:
+        event(object): OpenStudy, OpenImage, MarkStudy.
+        thumbnail_wanted(object): ImageNode whose row is on screen; answer with :meth:`set_thumbnail`. Asked again when
+            the row comes back on screen unanswered.
+        cancel_scan(): the reader wants the running scan to stop.
+        remove_wanted(str): Study Instance UID to take off the list (never the files).
+        sort_changed(object): BrowserSort the reader chose.
+    """
+
+    event = Signal(object)  # type: ignore[assignment]  # every panel calls it so; QObject.event is not needed here
+    thumbnail_wanted = Signal(object)
+    cancel_scan = Signal()
+    remove_wanted = Signal(str)
+    sort_changed = Signal(object)
+
+    def __init__(self, sort: BrowserSort = BrowserSort.DATE, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = StudyModel(self)
+        self.model.set_sort(sort)
+        self.tree = StudyTree(self.model)
+        self._thumbnails = Thumbnails()
+        self._delegate = StudyDelegate(self.model, self._thumbnails, self.tree)
+        self.tree.setItemDelegate(self._delegate)
+        self._asked: set[FileFrame] = set()
+        self._open_nodes: tuple[ImageNode | None, ...] = ()
+        self._scan: ScanStatus | None = None
+        self._build(sort)
+        self._gather = self._timer(_GATHER_MS, self._show_changes)
+        self._ask = self._timer(_ASK_MS, self._ask_for_thumbnails)
+        self._warm = self._timer(0, self._warm_search)
+        self._connect()
+        self._describe()
+
+    # ------------------------------------------------------------ building
+
+    def _build(self, sort: BrowserSort) -> None:
+        self.search = QLineEdit(placeholderText="Search name, ID, description, date")
+        self.search.setClearButtonEnabled(True)
+        self.search.setToolTip("Search as you type: name, ID, description, date, view (Ctrl+F). Esc clears.")
+        self.search.setAccessibleName("Search studies")
+        self.search.installEventFilter(self)
+        self.sort = QComboBox()
+        for order, words in _SORT_WORDS.items():
+            self.sort.addItem(words, order.value)
+        self.sort.setCurrentIndex(self.sort.findData(sort.value))
+        self.sort.setToolTip("Order of the study list")
+        self.sort.setAccessibleName("Order of the study list")
+        self.count = QLabel()
+        self.count.setProperty("role", "muted")
+        self.tree.setAccessibleName("Studies")
+        self.hint = QLabel(_EMPTY, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self.hint.setProperty("role", "muted")
+        self.scan_bar = ScanBar()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.tree)
+        self.pages.addWidget(self.hint)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, theme.SPACE_PX, 0, 0)
+        column.setSpacing(theme.SPACE_PX // 2)
+        column.addLayout(self._line(self.search))
+        column.addLayout(self._line(self.sort, self.count))
+        column.addWidget(self.pages, 1)
+        column.addWidget(self.scan_bar)
+
+    @staticmethod
+    def _line(*widgets: QWidget) -> QHBoxLayout:
+        line = QHBoxLayout()
+        line.setContentsMargins(theme.SPACE_PX, 0, theme.SPACE_PX, 0)
+        for widget in widgets:
+            line.addWidget(widget)
+        if len(widgets) > 1:
+            line.insertStretch(1, 1)
+        return line
+
+    def _timer(self, interval_ms: int, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self, singleShot=True, interval=interval_ms)
+        timer.timeout.connect(slot)
+        return timer
+
+    def _connect(self) -> None:
+        self.search.textChanged.connect(self._search)
+        self.sort.currentIndexChanged.connect(self._sort)
+        self.scan_bar.cancel_scan.connect(self.cancel_scan)
+        self.tree.clicked.connect(self._clicked)
+        self.tree.doubleClicked.connect(self._double_clicked)
+        self.tree.chosen.connect(self._chosen)
+        self.tree.expanded.connect(self._ask_soon)
+        self.tree.collapsed.connect(self._ask_soon)
+        self.tree.customContextMenuRequested.connect(self._show_menu)
+        self.tree.verticalScrollBar().valueChanged.connect(self._ask_soon)
+        self.tree.verticalScrollBar().rangeChanged.connect(self._ask_soon)
+
+    # ------------------------------------------------------------ the list
+
+    @Slot(object)
+    def set_studies(self, studies: Iterable[StudyNode]) -> None:
+        """Show these studies and no others."""
+        self._gather.stop()
+        self.model.set_studies(studies)
+        self._after_change()
+
+    @Slot(object)
+    def update_studies(self, studies: Iterable[StudyNode]) -> None:
+        """Show studies that are new or changed; one without series has left the list.
+
+        Selection, unfolded rows and the place on screen stay. Updates that follow closely are shown together.
+        """
+        studies = tuple(studies)
+        for study in studies:
+            self._forget_changed_pictures(study)
+        self.model.take(studies)
+        if not self._gather.isActive():
+            self._show_changes()
+            self._gather.start()
+
+    def remove_study(self, study_uid: str) -> None:
+        """Take a study off the list."""
+        self.model.drop(study_uid)
+        self._show_changes()
+
+    def study(self, study_uid: str) -> StudyNode | None:
+        """The study with this UID, also when the search hides it."""
+        return self.model.study(study_uid)
+
+    def study_of(self, node: ImageNode) -> StudyNode | None:
+        """The study this very file is listed in."""
+        return self.model.study_of(node)
+
+    def step_study(self, study_uid: str | None, step: int) -> StudyNode | None:
+        """The study ``step`` places further down the list as shown; the first or last when none is open."""
+        shown = self.model.shown_studies()
+        at = next((place for place, study in enumerate(shown) if study.study_uid == study_uid), None)
+        if at is None:
+            return (shown[0] if step > 0 else shown[-1]) if shown else None
+        return shown[at + step] if 0 <= at + step < len(shown) else None
+
+    def _forget_changed_pictures(self, study: StudyNode) -> None:
+        before = self.model.study(study.study_uid)
+        known = {image.path: image for image in before.images} if before else {}
+        for image in study.images:
+            if known.get(image.path, image) != image:
+                self._thumbnails.forget(image)
+                self._asked.discard((image.path, image.key.frame))
+
+    @Slot()
+    def _show_changes(self) -> None:
+        anchor = self._anchor()
+        self.model.show_changes()
+        self._after_change()
+        self._restore(anchor)
+
+    def _after_change(self) -> None:
+        self.tree.unfold_again()
+        self._describe()
+        self._ask_soon()
+        self._warm.start()
+
+    def _anchor(self) -> tuple[Row | None, int]:
+        """The row on top of the screen and its place, to be found there again after the list has changed."""
+        if self.tree.verticalScrollBar().value() == 0:
+            return None, 0
+        index = self.tree.indexAt(QPoint(self.tree.viewport().width() // 2, 0))
+        return self.model.row(index), self.tree.visualRect(index).top()
+
+    def _restore(self, anchor: tuple[Row | None, int]) -> None:
+        row, top = anchor
+        if row is None:
+            return
+        self.tree.settle()
+        index = self.model.index_of(row)
+        if index.isValid():
+            bar = self.tree.verticalScrollBar()
+            bar.setValue(bar.value() + self.tree.visualRect(index).top() - top)
+
+    def _describe(self) -> None:
+        total, shown = self.model.total, len(self.model.shown_studies())
+        words = f"{total:,}" if shown == total else f"{shown:,} of {total:,}"
+        self.count.setText(f"{words} {'study' if total == 1 else 'studies'}")
+        self.count.setVisible(total > 0)
+        if total and not shown:
+            self.hint.setText(
+                f"No study matches\n\N{LEFT DOUBLE QUOTATION MARK}{self.search.text()}"
+                "\N{RIGHT DOUBLE QUOTATION MARK}.\n\nEsc shows all."
+            )
+        elif not total:
+            self.hint.setText(_EMPTY)
+        self.pages.setCurrentWidget(self.tree if shown else self.hint)
+
+    # ------------------------------------------------------------ search and order
+
+    def focus_search(self) -> None:
+        """Put the cursor into the search box."""
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    @Slot(str)
+    def _search(self, text: str) -> None:
+        self.model.set_query(text)
+        self.tree.verticalScrollBar().setValue(0)
+        self._after_change()
+
+    @Slot(int)
+    def _sort(self, place: int) -> None:
+        order = BrowserSort(self.sort.itemData(place))
+        self.model.set_sort(order)
+        self.tree.verticalScrollBar().setValue(0)
+        self._after_change()
+        self.sort_changed.emit(order)
+
+    @Slot()
+    def _warm_search(self) -> None:
+        """Prepare the search in moments when nothing else happens, so that the first key is as quick as the others."""
+        if self.model.warm(_WARM_S):
+            self._warm.start()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keys of the search box: Esc clears, Down goes into the list, Enter opens the first match."""
+        if watched is self.search and isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
+            if event.key() == Qt.Key.Key_Escape and self.search.text():
+                self.search.clear()
+                return True
+            first = self.model.index(0, 0)
+            if event.key() == Qt.Key.Key_Down and first.isValid():
+                self.tree.setFocus(Qt.FocusReason.TabFocusReason)
+                self.tree.setCurrentIndex(first)
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and first.isValid():
+                self.tree.setCurrentIndex(first)
+                self._chosen(first)
+                return True
+        return super().eventFilter(watched, event)
+
+    # ------------------------------------------------------------ opening
+
+    @Slot(QModelIndex)
+    def _clicked(self, index: QModelIndex) -> None:
+        row = self.model.row(index)
+        if row is not None and row.image is not None:
+            self._open_image(row.image)
+
+    @Slot(QModelIndex)
+    def _double_clicked(self, index: QModelIndex) -> None:
+        row = self.model.row(index)
+        if row is not None and row.image is None:  # a film was opened by the first of the two clicks
+            self._open_row(row)
+
+    @Slot(object)
+    def _chosen(self, index: QModelIndex) -> None:
+        row = self.model.row(index)
+        if row is not None:
+            self._open_row(row)
+
+    def _open_row(self, row: Row) -> None:
+        if row.image is not None:
+            self._open_image(row.image)
+        elif row.level is Level.SERIES and row.parent is not None and row.parent.level is Level.STUDY:
+            self._open_image(row.images[0])
+        else:
+            self.event.emit(ev.OpenStudy(row.studies[0]))
+
+    def _open_image(self, image: ImageNode, pane: int | None = None) -> None:
+        self.event.emit(ev.OpenImage(image, pane))
+
+    @Slot(QPoint)
+    def _show_menu(self, position: QPoint) -> None:
+        row = self.model.row(self.tree.indexAt(position))
+        if row is not None:
+            menu = study_menu(row, self.event.emit, self.remove_wanted.emit, self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.tree.viewport().mapToGlobal(position))
+
+    # ------------------------------------------------------------ thumbnails
+
+    @Slot(object, object)
+    def set_thumbnail(self, node: ImageNode, png: bytes) -> None:
+        """Show the thumbnail of this very file; pictures that cannot be read are passed over."""
+        if self._thumbnails.put(node, png, self._delegate.side_px, self.devicePixelRatioF()):
+            self.tree.viewport().update()
+
+    @Slot()
+    def _ask_soon(self) -> None:
+        self._ask.start()
+
+    @Slot()
+    def _ask_for_thumbnails(self) -> None:
+        if not self.tree.isVisible():
+            return
+        visible: dict[FileFrame, ImageNode] = {}
+        for index in self.tree.visible_indexes():
+            row = self.model.row(index)
+            lead = row.lead if row is not None else None
+            if lead is not None and not lead.missing and self._thumbnails.get(lead) is None:
+                visible[lead.path, lead.key.frame] = lead
+        asked, self._asked = self._asked, set(visible)
+        for name, node in visible.items():
+            if name not in asked:
+                self.thumbnail_wanted.emit(node)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._ask_soon()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._delegate.set_font(self.tree.font())
+        self._ask_soon()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._delegate.set_font(self.tree.font())
+            self.tree.scheduleDelayedItemsLayout()
+
+    # ------------------------------------------------------------ the state of the window
+
+    @Slot(object)
+    def show_state(self, state: ViewerState) -> None:
+        """Mark the films that are open and show the scan."""
+        if state.scan != self._scan:
+            self._scan = state.scan
+            self.scan_bar.show_scan(state.scan)
+            if state.scan is None and self._gather.isActive():
+                self._gather.stop()
+                self._show_changes()
+        visible = state.visible
+        nodes = tuple(pane.node if place in visible else None for place, pane in enumerate(state.panes))
+        active = state.pane.node
+        if (*nodes, active) != self._open_nodes:
+            moved = not self._open_nodes or active != self._open_nodes[-1]
+            self._open_nodes = (*nodes, active)
+            self._mark_open(nodes, active if moved else None)
+
+    def _mark_open(self, nodes: tuple[ImageNode | None, ...], reveal: ImageNode | None) -> None:
+        panes: dict[FileFrame, str] = {}
+        several = sum(node is not None for node in nodes) > 1
+        for place, node in enumerate(nodes, 1):
+            if node is not None:
+                name = (node.path, node.key.frame)
+                panes[name] = f"{panes[name]}, {place}" if name in panes else str(place)
+        self._delegate.open_in = panes
+        self._delegate.number_panes = several
+        if reveal is not None:
+            index = self.model.find(reveal.key, reveal.path)
+            if index.isValid():
+                self.tree.setCurrentIndex(index)
+                self.tree.scrollTo(index)
+        self.tree.viewport().update()

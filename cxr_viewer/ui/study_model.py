@@ -1,0 +1,313 @@
+"""The study list as a Qt model: sorted, searched as the reader types, and changed without losing the reader's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from time import perf_counter
+from typing import Any
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from cxr_viewer.core.image import ImageKey
+from cxr_viewer.core.study import ImageNode, StudyNode
+from cxr_viewer.services.search import fold, matches
+from cxr_viewer.services.settings import BrowserSort
+from cxr_viewer.ui.study_rows import (
+    Level,
+    Patient,
+    Row,
+    StudyKey,
+    has_children,
+    make_children,
+    patient_ident,
+    study_key,
+    tooltip,
+)
+
+AnyIndex = QModelIndex | QPersistentModelIndex
+_ROOT = QModelIndex()
+
+
+class StudyModel(QAbstractItemModel):
+    """Patients with their studies, one column.
+
+    It sorts and searches itself: a proxy would ask Python about each of 10,000 rows at each key. A change is announced
+    as a change of layout in which indexes keep pointing at what they pointed at, so that selection, unfolded rows and
+    a click under way survive it. ``take`` and ``drop`` only note changes; :meth:`show_changes` makes them visible, so
+    that the batches of a scan cost one layout together. Items are told by ``createIndex(row, 0, number)``, never by
+    pointer: an index that outlived its row finds nothing.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._patients: dict[Hashable, Patient] = {}
+        self._studies: dict[str, dict[StudyKey, StudyNode]] = {}
+        self._rows: dict[int, Row] = {}
+        self._numbers: dict[Hashable, int] = {}
+        self._top: list[Row] = []
+        self._changed: dict[Hashable, dict[StudyKey, StudyNode]] = {}
+        self._query = ""
+        self._sort = BrowserSort.DATE
+        self._warming: Iterator[Patient] = iter(())
+
+    # ------------------------------------------------------------ content
+
+    def set_studies(self, studies: Iterable[StudyNode]) -> None:
+        """Show these studies and no others."""
+        for patient in self._patients.values():
+            self._changed[patient.ident] = {}
+        self._studies = {}
+        self.take(studies)
+        self.show_changes()
+
+    def take(self, studies: Iterable[StudyNode]) -> None:
+        """Note studies that are new or changed; one without series has left the list."""
+        for study in studies:
+            key = study_key(study)
+            of_patient = self._changing(patient_ident(study))
+            if study.series:
+                of_patient[key] = study
+                self._studies.setdefault(study.study_uid, {})[key] = study
+            else:
+                of_patient.pop(key, None)
+                self._studies.get(study.study_uid, {}).pop(key, None)
+
+    def drop(self, study_uid: str) -> None:
+        """Note that a study has left the list."""
+        for key, study in self._studies.pop(study_uid, {}).items():
+            self._changing(patient_ident(study)).pop(key, None)
+
+    def _changing(self, ident: Hashable) -> dict[StudyKey, StudyNode]:
+        if ident not in self._changed:
+            patient = self._patients.get(ident)
+            self._changed[ident] = dict(patient.studies) if patient else {}
+        return self._changed[ident]
+
+    def show_changes(self) -> None:
+        """Make what was taken and dropped visible."""
+        if self._changed:
+            self._relayout(self._apply_changes)
+
+    def _apply_changes(self) -> None:
+        for ident, studies in self._changed.items():
+            former = self._patients.pop(ident, None)
+            if former is not None:
+                self._forget(former.row)
+            if studies:
+                patient = self._patients[ident] = Patient(ident, studies)
+                self._register(patient.row)
+                if former is not None:
+                    self._rebuild_children(patient.row, former.row)
+        self._changed = {}
+        self._warming = iter(tuple(self._patients.values()))
+
+    def _register(self, row: Row) -> None:
+        row.number = self._numbers.setdefault(row.ident, len(self._numbers))
+        self._rows[row.number] = row
+
+    def _forget(self, row: Row) -> None:
+        self._rows.pop(row.number, None)
+        for child in row.children or ():
+            self._forget(child)
+
+    def _rebuild_children(self, row: Row, former: Row) -> None:
+        """Make the rows anew that had been asked for before, so that indexes to them find them again."""
+        if former.children is None or not has_children(row):
+            return
+        before = {child.ident: child for child in former.children}
+        for child in self._children(row):
+            if child.ident in before:
+                self._rebuild_children(child, before[child.ident])
+
+    def _children(self, row: Row) -> list[Row]:
+        """All children of a row, made when first asked for; ``row.shown`` holds those that pass the search."""
+        if row.children is None:
+            row.children = make_children(row)
+            for child in row.children:
+                self._register(child)
+            self._arrange_children(row)
+        return row.children
+
+    # ------------------------------------------------------------ search and order
+
+    @property
+    def query(self) -> str:
+        """What is searched for, folded."""
+        return self._query
+
+    def set_query(self, text: str) -> None:
+        """Show studies in which every word of ``text`` is found; all when it is empty."""
+        query = fold(text)
+        if query != self._query:
+            self._query = query
+            self._relayout(lambda: None)
+
+    def set_sort(self, sort: BrowserSort) -> None:
+        """Order patients; the studies of one patient always go newest first."""
+        if sort is not self._sort:
+            self._sort = sort
+            self._relayout(lambda: None)
+
+    def warm(self, budget_s: float) -> bool:
+        """Prepare texts for searching for about ``budget_s``; True when there is more to do."""
+        until = perf_counter() + budget_s
+        for patient in self._warming:
+            patient.study_texts()
+            if perf_counter() > until:
+                return True
+        return False
+
+    def _matches(self, patient: Patient) -> bool:
+        return any(matches(text, self._query) for text in patient.study_texts())
+
+    def _relayout(self, change: Callable[[], None]) -> None:
+        self.layoutAboutToBeChanged.emit()
+        before = self.persistentIndexList()
+        change()
+        self._arrange()
+        self.changePersistentIndexList(before, [self._index_of(index.internalId()) for index in before])
+        self.layoutChanged.emit()
+
+    def _arrange(self) -> None:
+        for row in self._top:
+            row.position = -1
+        sort = self._sort
+        ordered = sorted(self._patients.values(), key=lambda patient: patient.sort_keys[sort])
+        self._top = [patient.row for patient in ordered if not self._query or self._matches(patient)]
+        for position, row in enumerate(self._top):
+            row.position = position
+            if row.children is not None and row.level is Level.PATIENT:
+                self._arrange_children(row)
+
+    def _arrange_children(self, row: Row) -> None:
+        children = row.children or []
+        row.shown = children
+        if self._query and row.level is Level.PATIENT:
+            texts = self._patients[row.ident].study_texts()
+            row.shown = [child for child, text in zip(children, texts, strict=True) if matches(text, self._query)]
+            for child in children:
+                child.position = -1
+        for position, child in enumerate(row.shown):
+            child.position = position
+
+    # ------------------------------------------------------------ asking
+
+    @property
+    def total(self) -> int:
+        """Studies in the list, shown or not."""
+        return sum(len(patient.studies) for patient in self._patients.values())
+
+    def shown_studies(self) -> list[StudyNode]:
+        """The studies that pass the search, in the order of the list."""
+        if not self._query:
+            return [study for row in self._top for study in row.studies]
+        texts = ((row, self._patients[row.ident].study_texts()) for row in self._top)
+        return [
+            study
+            for row, folded in texts
+            for study, text in zip(row.studies, folded, strict=True)
+            if matches(text, self._query)
+        ]
+
+    def study(self, study_uid: str) -> StudyNode | None:
+        """The study with this UID as last taken, shown or not."""
+        return next(iter(self._studies.get(study_uid, {}).values()), None)
+
+    def study_of(self, node: ImageNode) -> StudyNode | None:
+        """The study this very file is listed in."""
+        studies = tuple(self._studies.get(node.key.study_uid, {}).values())
+        exact = (study for study in studies if any(image.path == node.path for image in study.images))
+        return next(exact, studies[0] if studies else None)
+
+    def row(self, index: AnyIndex) -> Row | None:
+        """The row an index points at; None for an invalid index or one that outlived its row."""
+        return self._rows.get(index.internalId()) if index.isValid() else None
+
+    def top_rows(self) -> Sequence[Row]:
+        """Visible patients in order."""
+        return self._top
+
+    def rows_of(self, numbers: Iterable[int]) -> list[Row]:
+        """The rows with these numbers (``QModelIndex.internalId``) that exist, outer ones first."""
+        rows = [self._rows[number] for number in numbers if number in self._rows]
+        return sorted(rows, key=lambda row: row.level)
+
+    def shown_children(self, row: Row) -> Sequence[Row]:
+        """The rows below that pass the search."""
+        if not has_children(row):
+            return ()
+        self._children(row)
+        return row.shown
+
+    def index_of(self, row: Row) -> QModelIndex:
+        """The index of a row, also when the row was made anew since; invalid while it is hidden."""
+        return self._index_of(row.number)
+
+    def _index_of(self, number: int) -> QModelIndex:
+        row = self._rows.get(number)
+        above = row
+        while above is not None:
+            if above.position < 0:
+                return _ROOT
+            above = above.parent
+        return self.createIndex(row.position, 0, number) if row is not None else _ROOT
+
+    def find(self, key: ImageKey, path: object = None) -> QModelIndex:
+        """The innermost row that stands for an image (of this very file if ``path`` is given); invalid when hidden."""
+        for study in self._studies.get(key.study_uid, {}).values():
+            patient = self._patients.get(patient_ident(study))
+            row = self._find(patient.row, key, path) if patient else None
+            if row is not None:
+                return self.index_of(row)
+        return _ROOT
+
+    def _find(self, row: Row, key: ImageKey, path: object) -> Row | None:
+        if not any(image.key == key and path in (None, image.path, *image.copies) for image in row.images):
+            return None
+        children = self._children(row) if has_children(row) else ()
+        return next((found for child in children if (found := self._find(child, key, path))), row)
+
+    # ------------------------------------------------------------ Qt's questions
+
+    def index(self, row: int, column: int, parent: AnyIndex = _ROOT) -> QModelIndex:
+        if not parent.isValid():
+            siblings: Sequence[Row] = self._top
+        else:
+            above = self._rows.get(parent.internalId())
+            siblings = self.shown_children(above) if above is not None else ()
+        if column != 0 or not 0 <= row < len(siblings):
+            return _ROOT
+        return self.createIndex(row, 0, siblings[row].number)
+
+    def parent(self, index: AnyIndex = _ROOT) -> QModelIndex:  # type: ignore[override]  # QObject.parent() as well
+        row = self._rows.get(index.internalId()) if index.isValid() else None
+        if row is None or row.parent is None:
+            return _ROOT
+        return self.createIndex(row.parent.position, 0, row.parent.number)
+
+    def rowCount(self, parent: AnyIndex = _ROOT) -> int:
+        if not parent.isValid():
+            return len(self._top)
+        row = self._rows.get(parent.internalId())
+        return len(self.shown_children(row)) if row is not None else 0
+
+    def columnCount(self, parent: AnyIndex = _ROOT) -> int:
+        return 1
+
+    def hasChildren(self, parent: AnyIndex = _ROOT) -> bool:
+        if not parent.isValid():
+            return bool(self._top)
+        row = self._rows.get(parent.internalId())
+        return row is not None and has_children(row)
+
+    def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = self.row(index)
+        if row is None:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.lines()[0]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tooltip(row)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return tooltip(row).replace("\n", ", ")
+        return None

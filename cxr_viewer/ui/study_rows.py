@@ -1,0 +1,295 @@
+"""Rows of the study list: patients, studies, series and images, and the words written on them.
+
+A row stands for as many levels as hold one thing each: a patient with one study of one film is one row, a patient with
+three studies unfolds into studies, a study with one series straight into its images. Nothing has to be unfolded to
+reach the only thing inside.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from cxr_viewer.core.image import View
+from cxr_viewer.core.study import ImageNode, ReadStatus, SeriesNode, StudyNode
+from cxr_viewer.services.search import display_name, fold, patient_identity, study_text
+from cxr_viewer.services.settings import BrowserSort
+
+StudyKey = tuple[str, str]
+"""Study Instance UID and patient identity: what tells one listed study from another."""
+
+_VIEW_WORDS = {View.PA: "PA", View.AP: "AP", View.LATERAL: "LAT", View.OTHER: "other view", View.UNKNOWN: ""}
+_SEPARATOR = " \N{MIDDLE DOT} "
+
+
+class Level(IntEnum):
+    """The innermost thing a row stands for."""
+
+    PATIENT = 0
+    STUDY = 1
+    SERIES = 2
+    IMAGE = 3
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One line of the tree.
+
+    Attributes:
+        ident: stays the same when the row is made anew after a change.
+        level: innermost thing it stands for; ``IMAGE`` rows have nothing below.
+        studies: what it holds; one study unless the level is ``PATIENT``.
+        series: set from level ``SERIES`` on.
+        image: set at level ``IMAGE``.
+        number: the model's name for ``ident``.
+        position: place among its visible siblings, -1 while hidden.
+        children: None until they are asked for.
+        shown: the children that pass the search.
+    """
+
+    ident: Hashable
+    level: Level
+    studies: tuple[StudyNode, ...]
+    series: SeriesNode | None = None
+    image: ImageNode | None = None
+    parent: Row | None = None
+    number: int = -1
+    position: int = -1
+    children: list[Row] | None = None
+    shown: list[Row] = field(default_factory=list)
+    words: tuple[str, str, str] | None = None
+
+    @property
+    def study(self) -> StudyNode | None:
+        """The one study this row is in; None for a patient with several."""
+        return None if self.level is Level.PATIENT else self.studies[0]
+
+    @property
+    def images(self) -> tuple[ImageNode, ...]:
+        """Every image under this row."""
+        if self.image is not None:
+            return (self.image,)
+        if self.series is not None:
+            return self.series.images
+        return tuple(image for study in self.studies for image in study.images)
+
+    @property
+    def lead(self) -> ImageNode | None:
+        """The image whose thumbnail stands for this row: a frontal film that is there, as a reader would hang first."""
+        images = self.images
+        there = [image for image in images if not image.missing] or images
+        frontal = (image for view in (View.PA, View.AP) for image in there if image.view is view)
+        return next(frontal, there[0] if there else None)
+
+    @property
+    def missing(self) -> bool:
+        """All of its files have vanished."""
+        return all(image.missing for image in self.images)
+
+    @property
+    def status(self) -> ReadStatus | None:
+        """New when any study is new; None below the study, where the study's own row tells it."""
+        if self.parent is not None and self.parent.level >= Level.STUDY:
+            return None
+        new = any(study.status is ReadStatus.NEW for study in self.studies)
+        return ReadStatus.NEW if new else ReadStatus.READ
+
+    def narrow(self) -> Row:
+        """Let the row stand for what is inside as well, as long as that is a single thing. Returns the row."""
+        if len(self.studies) != 1:
+            return self
+        self.level = Level.STUDY
+        if len(self.studies[0].series) == 1:
+            self.level, self.series = Level.SERIES, self.studies[0].series[0]
+            if len(self.series.images) == 1:
+                self.level, self.image = Level.IMAGE, self.series.images[0]
+        return self
+
+    def lines(self) -> tuple[str, str, str]:
+        """Title and two further lines."""
+        if self.words is None:
+            self.words = _words(self)
+        return self.words
+
+
+def make_children(row: Row) -> list[Row]:
+    """The rows below, made from what the row stands for."""
+    if row.level is Level.PATIENT:
+        return [_study_row(study, row) for study in row.studies]
+    study = row.studies[0]
+    if row.level is Level.STUDY:
+        return [_series_row(study, series, row) for series in study.series]
+    assert row.series is not None
+    return [_image_row(study, row.series, image, row) for image in row.series.images]
+
+
+def has_children(row: Row) -> bool:
+    return row.level is not Level.IMAGE
+
+
+def study_key(study: StudyNode) -> StudyKey:
+    return study.study_uid, patient_identity(study.patient)
+
+
+def _study_row(study: StudyNode, parent: Row) -> Row:
+    return Row(("study", *study_key(study)), Level.STUDY, (study,), parent=parent).narrow()
+
+
+def _series_row(study: StudyNode, series: SeriesNode, parent: Row) -> Row:
+    ident = ("series", *study_key(study), series.series_uid)
+    if len(series.images) == 1:
+        return Row(ident, Level.IMAGE, (study,), series, series.images[0], parent)
+    return Row(ident, Level.SERIES, (study,), series, parent=parent)
+
+
+def _image_row(study: StudyNode, series: SeriesNode, image: ImageNode, parent: Row) -> Row:
+    return Row(("image", image.path, image.key.frame), Level.IMAGE, (study,), series, image, parent)
+
+
+# ---------------------------------------------------------------- patients
+
+
+@dataclass(slots=True, eq=False)
+class Patient:
+    """A patient of the list with all studies, and what search and sorting compare."""
+
+    ident: Hashable
+    studies: dict[StudyKey, StudyNode]
+    row: Row = field(init=False)
+    sort_keys: dict[BrowserSort, tuple[object, ...]] = field(init=False)
+    texts: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.studies.values(), key=_newest_first))
+        self.row = Row(self.ident, Level.PATIENT, ordered).narrow()
+        newest, name = _newest_first(ordered[0]), fold(ordered[0].patient.name)
+        read = all(study.status is ReadStatus.READ for study in ordered)
+        self.sort_keys = {
+            BrowserSort.DATE: (*newest, name),
+            BrowserSort.NAME: (not name, name, *newest),
+            BrowserSort.STATUS: (read, *newest, name),
+        }
+
+    def study_texts(self) -> tuple[str, ...]:
+        """Folded text of each study, in the order of ``row.studies``."""
+        if self.texts is None:
+            self.texts = tuple(study_text(study) for study in self.row.studies)
+        return self.texts
+
+
+def patient_ident(study: StudyNode) -> Hashable:
+    """Which patient of the list a study belongs to; a study that names nobody stands alone."""
+    identity = patient_identity(study.patient)
+    return ("patient", identity) if identity else ("nobody", study.study_uid)
+
+
+def _newest_first(study: StudyNode) -> tuple[int, int, str]:
+    digits = "".join(letter for letter in study.time if letter.isdecimal())[:6]
+    return (-study.date.toordinal() if study.date else 0, -int(digits or 0), study.study_uid)
+
+
+# ---------------------------------------------------------------- words
+
+
+def _words(row: Row) -> tuple[str, str, str]:
+    if row.parent is None:
+        about = _patient_line(row.studies[0])
+        return patient_title(row), about, _contents(row)
+    study = row.studies[0]
+    if row.parent.level is Level.PATIENT:
+        return date_text(study.date), study.description, _join(views(study.images), count(study.images))
+    if row.level is Level.SERIES or (row.parent.level is Level.STUDY and row.series is not None):
+        return _series_words(row)
+    return _image_words(row)
+
+
+def patient_title(row: Row) -> str:
+    """The patient's name; for a film without one, the name of its file."""
+    study = row.studies[0]
+    name = display_name(study.patient.name)
+    if name:
+        return name
+    lead = row.lead
+    if lead is not None and not lead.is_dicom:
+        return lead.path.name
+    return "No name"
+
+
+def _patient_line(study: StudyNode) -> str:
+    patient = study.patient
+    age = "" if patient.age_years is None else age_text(patient.age_years)
+    born = "" if patient.birth_date is None or age else f"born {patient.birth_date.isoformat()}"
+    return _join(patient.patient_id or "no ID", patient.sex, age or born)
+
+
+def age_text(years: float) -> str:
+    """An age as spoken: years, below two years months."""
+    return f"{years:.0f} y" if years >= 2 else f"{years * 12:.0f} months"
+
+
+def _contents(row: Row) -> str:
+    newest = row.studies[0]
+    if row.level is Level.PATIENT:
+        return _join(date_text(newest.date), f"{len(row.studies)} studies")
+    number = count(newest.images) if row.level is not Level.IMAGE else ""
+    return _join(date_text(newest.date), views(newest.images), newest.description, number)
+
+
+def _series_words(row: Row) -> tuple[str, str, str]:
+    series = row.series
+    assert series is not None
+    title = f"Series {series.number}" if series.number is not None else "Series"
+    return (_join(title, series.modality), series.description, _join(views(series.images), count(series.images)))
+
+
+def _image_words(row: Row) -> tuple[str, str, str]:
+    image = row.image
+    assert image is not None
+    number = "" if image.instance_number is None else f"image {image.instance_number}"
+    title = _VIEW_WORDS[image.view] or ("View not stated" if image.is_dicom else image.path.name)
+    size = f"{image.columns} \N{MULTIPLICATION SIGN} {image.rows}" if image.rows and image.columns else ""
+    frame = f"frame {image.key.frame + 1} of {image.frames}" if image.frames > 1 else ""
+    return _join(title, image.laterality), _join(image.modality, image.body_part.lower(), number, frame), size
+
+
+def date_text(date: dt.date | None) -> str:
+    return date.isoformat() if date else "no date"
+
+
+def views(images: Sequence[ImageNode]) -> str:
+    """``"PA, LAT"``: each view once, in the order of the images."""
+    return ", ".join(dict.fromkeys(word for image in images if (word := _VIEW_WORDS[image.view])))
+
+
+def count(images: Sequence[ImageNode]) -> str:
+    return "1 image" if len(images) == 1 else f"{len(images)} images"
+
+
+def _join(*parts: str) -> str:
+    return _SEPARATOR.join(part for part in parts if part)
+
+
+def remark(row: Row) -> str:
+    """What the reader has to know about the files of a row, in a word or sentence; mostly nothing."""
+    images = row.images
+    missing = sum(image.missing for image in images)
+    if missing:
+        return "missing" if missing == len(images) else f"{missing} of {len(images)} missing"
+    return next((image.problem for image in images if image.problem), "")
+
+
+def tooltip(row: Row) -> str:
+    """Everything a row says and has no room for, as plain text."""
+    title, *further = row.lines()
+    lines = [title, *further]
+    if row.status is not None:
+        lines.append("Status: " + ("new" if row.status is ReadStatus.NEW else "read"))
+    for image in row.images[:1] if row.level is Level.IMAGE else ():
+        lines.append(str(image.path))
+        lines += [f"Copy: {path}" for path in image.copies]
+    note = remark(row)
+    if note == "missing":
+        note = "Missing: the file is not where it was. It is back as soon as the disk or folder is."
+    return "\n".join(line for line in (*lines, note) if line)

@@ -14,9 +14,14 @@ from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card
 
 
-def bundle_dirs() -> tuple[Path, ...]:
-    """The folders that hold models: those that travel with the program, then the user's own."""
-    return (resources_dir() / "models", platformdirs.user_data_path("cxr-viewer", appauthor=False) / "models")
+def bundle_dirs(data: Path | None = None) -> tuple[Path, ...]:
+    """The folders that hold models: those that travel with the program, then the user's own.
+
+    Args:
+        data: the program's data folder, by default the user's.
+    """
+    data = data or platformdirs.user_data_path("cxr-viewer", appauthor=False)
+    return (resources_dir() / "models", data / "models")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,12 +53,12 @@ class LocalRunner:
 
     Args:
         catalog: the installed models.
-        cache: folder for graphs made from weights; by default in the user's cache folder.
+        cache: the program's cache folder, by default the user's; graphs made from weights are kept below it.
     """
 
     def __init__(self, catalog: BundleCatalog | None = None, cache: Path | None = None) -> None:
         self._catalog = catalog or BundleCatalog()
-        self._cache = cache or platformdirs.user_cache_path("cxr-viewer", appauthor=False) / "graphs"
+        self._graphs = (cache or platformdirs.user_cache_path("cxr-viewer", appauthor=False)) / "graphs"
         self._torch = TorchProcess()
         self._engines: dict[tuple[str, str], _Prepared] = {}
 
@@ -158,7 +158,7 @@ class LocalRunner:
         return _Prepared(engine, (Caution("reference-engine", text),))
 
     def _load_openvino(self, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> OpenVinoEngine:
-        folder = graph_folder(self._cache, card)
+        folder = graph_folder(self._graphs, card)
         try:
             return OpenVinoEngine(folder, card)
         except ModelError as error:

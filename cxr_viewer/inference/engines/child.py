@@ -8,26 +8,39 @@ pipe is small (a film as the network sees it is 150 kB), so a pass costs about a
 from __future__ import annotations
 
 import contextlib
-import logging
-import multiprocessing
+import json
 import os
+import pickle
+import queue
 import signal
+import subprocess
 import sys
+import tempfile
+import threading
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cxr_viewer.core.errors import CxrError, ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference.engines import Floats, thread_count
 
-_log = logging.getLogger(__name__)
-
+_BOOT = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from cxr_viewer.inference.engines.child import serve
+serve()
+"""
+_ENVIRONMENT = {
+    # Two pools that wait by spinning slow each other to a crawl; read by the libraries as they load.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "KMP_BLOCKTIME": "0",
+    "OMP_NUM_THREADS": str(thread_count()),
+    "TQDM_DISABLE": "1",
+}
+_ENDED = object()
 _POLL_S = 0.05  # how soon a cancelled wait ends
 _END_S = 3.0  # torch takes about half a second to leave
 _BUSY_END_S = 0.2
@@ -74,17 +87,22 @@ Command = Load | Convert | Run | LibraryMaps
 
 
 class TorchProcess:
-    """Starts the process with the first command, and again after it died. Used on one thread."""
+    """Starts the process with the first command, and again after it died. Used on one thread.
+
+    Started by command line with two pipes, like the reader processes: ``multiprocessing`` would import the program's
+    own start-up module, with Qt, into the child.
+    """
 
     def __init__(self) -> None:
-        self._process: BaseProcess | None = None
-        self._connection: Connection[Any, Any] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._listener: threading.Thread | None = None
         self._unanswered = 0
-        self._ending: list[tuple[BaseProcess, float]] = []
+        self._ending: list[tuple[subprocess.Popen[bytes], threading.Thread, float]] = []
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.is_alive()
+        return self._process is not None and self._process.poll() is None
 
     def call(self, command: Command, cancel: CancelToken) -> Any:
         """Send a command and wait for its answer.
@@ -98,15 +116,16 @@ class TorchProcess:
         """
         cancel.raise_if_cancelled()
         try:
-            connection = self._connected()
+            commands = self._started()
             while self._unanswered:
-                self._wait(connection, cancel)
-            connection.send(command)
+                self._wait(cancel)
+            pickle.dump(command, commands)
+            commands.flush()
             self._unanswered += 1
-            answer = self._wait(connection, cancel)
+            answer = self._wait(cancel)
         except (EOFError, OSError) as error:
-            code = self._process.exitcode if self._process else None
-            self.close()
+            code = self._process.poll() if self._process else None
+            self.release()
             raise ModelError(
                 "The engine's process ended unexpectedly.",
                 hint="Try again; if it happens again, choose another device.",
@@ -119,45 +138,76 @@ class TorchProcess:
 
     def release(self) -> None:
         """Let the process end by itself when it has finished what it does; the next command starts a new one."""
-        if self._connection is not None:
-            self._connection.close()  # the process waits for commands there, finds nobody, and ends
-        if self._process is not None:
-            self._ending.append((self._process, _END_S if self._unanswered == 0 else _BUSY_END_S))
-        self._process = self._connection = None
+        process, listener = self._process, self._listener
+        if process is not None and listener is not None:
+            with contextlib.suppress(OSError):  # what was not sent yet cannot be sent to a dead process
+                _pipe(process.stdin).close()  # it waits for commands there, finds nobody, and ends
+            self._ending.append((process, listener, _END_S if self._unanswered == 0 else _BUSY_END_S))
+        self._process = self._listener = None
         self._unanswered = 0
 
     def close(self) -> None:
         """End the process and wait until it is gone. Safe to call twice."""
         self.release()
-        for process, patience_s in self._ending:
-            process.join(patience_s)
-            if process.is_alive():
-                process.terminate()
-                process.join(_END_S)
-            if process.is_alive():
+        for process, listener, patience_s in self._ending:
+            try:
+                process.wait(patience_s)
+            except subprocess.TimeoutExpired:
                 process.kill()
-                process.join()
-            process.close()
+                process.wait()
+            listener.join()
+            _pipe(process.stdout).close()
         self._ending.clear()
 
-    def _connected(self) -> Connection[Any, Any]:
-        if self._connection is not None and self.running:
-            return self._connection
-        self.close()
-        context = multiprocessing.get_context("spawn")  # a process that holds Qt must not be forked
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), name="torch", daemon=True)
-        process.start()
-        theirs.close()
-        self._process, self._connection = process, ours
-        return ours
+    def _started(self) -> IO[bytes]:
+        if self._process is None or not self.running:
+            self.release()
+            self._process = _start()
+            self._answers = queue.SimpleQueue()  # a process that ended may still be answering into the old one
+            given = (_pipe(self._process.stdout), self._answers)
+            self._listener = threading.Thread(target=_listen, args=given, name="torch-answers", daemon=True)
+            self._listener.start()
+        return _pipe(self._process.stdin)
 
-    def _wait(self, connection: Connection[Any, Any], cancel: CancelToken) -> Any:
-        while not connection.poll(_POLL_S):
-            cancel.raise_if_cancelled()
-        answer = connection.recv()
-        self._unanswered -= 1
-        return answer
+    def _wait(self, cancel: CancelToken) -> Any:
+        while True:
+            try:
+                answer = self._answers.get(timeout=_POLL_S)
+            except queue.Empty:
+                cancel.raise_if_cancelled()
+                continue
+            if answer is _ENDED:
+                raise EOFError
+            self._unanswered -= 1
+            return answer
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """This interpreter, isolated from the folder and the Python settings it is started in."""
+    package_root = str(Path(__file__).resolve().parents[3])
+    search = [package_root, *(entry for entry in sys.path if entry and Path(entry).is_absolute())]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-W", "ignore", "-c", _BOOT, json.dumps(search)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=tempfile.gettempdir(),  # a process that stands in the reader's folder keeps a disc from ejecting
+        env={**os.environ, **_ENVIRONMENT},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def _listen(pipe: IO[bytes], answers: queue.SimpleQueue[object]) -> None:
+    """Pass answers on until the process ends; waiting in a thread, because Windows cannot poll a pipe."""
+    with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+        while True:
+            answers.put(pickle.load(pipe))
+    answers.put(_ENDED)
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None, "the process is started with pipes"
+    return pipe
 
 
 class ChildEngine:
@@ -211,30 +261,24 @@ class ChildEngine:
 # ---------------------------------------------------------------- in the process
 
 
-def _serve(connection: Connection[Any, Any]) -> None:
+def serve() -> None:
     """Answer commands until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is the window's to handle
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(2, 1)  # standard output is for results; libraries may print
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # libraries may print; nothing of that may come between the answers
     if hasattr(os, "nice"):
         os.nice(5)  # where cores are few, the window comes first
-    # Two pools that wait by spinning slow each other down; read by the libraries as they load.
-    os.environ.update(OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="0", TQDM_DISABLE="1")
-    os.environ.setdefault("OMP_NUM_THREADS", str(thread_count()))
-    if not sys.warnoptions:
-        import warnings
-
-        warnings.simplefilter("ignore")
     engines: dict[tuple[str, str], Any] = {}
     with contextlib.suppress(EOFError, OSError):
         while True:
-            command: Command = connection.recv()
-            connection.send(_answered(lambda given=command: _do(given, engines)))  # type: ignore[misc]
+            command: Command = pickle.load(sys.stdin.buffer)
+            pickle.dump(_answered(command, engines), answers)
+            answers.flush()
 
 
-def _answered(work: Callable[[], object]) -> object:
+def _answered(command: Command, engines: dict[tuple[str, str], Any]) -> object:
     try:
-        return work()
+        return _do(command, engines)
     except CxrError as error:
         return error
     except ImportError as error:

@@ -28,9 +28,10 @@ from dev_lock import Pin, is_cuda, is_torch, normalise
 from dev_pip import Pip, explain
 from dev_progress import SetupError, say
 
-INSTALLED_GB = {"cuda": 7.2, "cpu": 2.6}
-DOWNLOAD_GB = {"cuda": 2.8, "cpu": 0.9}
-"""Sizes of the whole set, measured on Linux x86-64 (``cpu``: the same less CUDA and what torch shrinks by)."""
+INSTALLED_GB = {"cuda": 7.2, "cpu": 2.5}
+DOWNLOAD_GB = {"cuda": 3.4, "cpu": 0.8}
+"""Sizes of the whole set on Linux x86-64: ``cuda`` as measured, ``cpu`` estimated as that less CUDA, triton and the
+part of torch that holds the GPU code."""
 
 PUBLIC_INDEX = "https://pypi.org/simple"  # pip's own default, asked only for pip itself where Python came without it
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's public index of builds without CUDA
@@ -196,7 +197,7 @@ def _ensure_pip(environment: Environment, pip: Pip, pin: Pin) -> None:
                 "This Python came without pip, and pip could not be fetched.",
                 f"Install it, then run the same command again:\n  sudo apt-get install -y {_venv_package()}",
             )
-    pip.install([pin])
+    pip.renew(pin)
 
 
 def _pip_from_python(environment: Environment, pin: Pin) -> bool:
@@ -336,9 +337,12 @@ def _size_gb(folder: Path) -> float:
 
 
 def _try_out(environment: Environment) -> None:
-    """Import what the program stands on, once, so that a set-up called complete is one that works."""
+    """Import what the program stands on, once, so that a set-up called complete is one that works.
+
+    Not openvino: imported without the program's own precautions it writes a telemetry number into the home folder.
+    """
     say("Checking that it works...")
-    code = "import PySide6.QtWidgets, pyqtgraph, SimpleITK, pydicom, cv2, openvino, torch, torchvision, cxr_viewer"
+    code = "import PySide6.QtWidgets, pyqtgraph, SimpleITK, pydicom, cv2, torch, torchvision, cxr_viewer"
     done = subprocess.run([environment.python, "-I", "-c", code], capture_output=True, text=True, env=_headless())
     if done.returncode:
         raise SetupError(

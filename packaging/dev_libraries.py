@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dev_progress import SetupError, say
@@ -78,52 +78,52 @@ def ensure(log: Path, *, tests: bool, thorough: bool) -> None:
         vital |= WAYLAND
     elif not tests and os.environ.get("DISPLAY"):
         vital |= X11
-    wanted = vital | X11 if tests or thorough else vital
-    absent = missing_libraries(wanted)
-    lacking = packages(wanted, absent)
-    if tests:
-        lacking += packages(JUDGES, [name for name in JUDGES if shutil.which(name) is None])
-    if not lacking:
+    wanted = vital | (X11 if tests or thorough else {}) | (JUDGES if tests else {})
+    absent = missing(wanted)
+    if not absent:
         return
     installer = _apt_get()
-    if installer is not None and _install(installer, lacking, log):
-        lacking = packages(wanted, missing_libraries(wanted))
-        absent = missing_libraries(vital)
+    if installer is not None and _install(installer, packages(wanted, absent), log):
+        absent = missing(wanted)
     needed = [name for name in vital if name in absent]
     if needed:
         raise SetupError(
             f"Qt needs system libraries that are not here: {', '.join(needed)}.",
-            f"Install them, then run the same command again:\n  {line_to_type(vital, needed)}",
+            f"Install them, then run the same command again:\n  {line_to_type(wanted, absent)}",
         )
-    if tests and lacking:
-        line = f"sudo apt-get install -y {' '.join(lacking)}"
-        say(f"A few tests will be skipped: their system packages are missing. To have them all:\n  {line}")
+    if tests and absent:
+        say(f"A few tests will be skipped, for {', '.join(absent)} is missing. To have them all:")
+        say(f"  {line_to_type(wanted, absent)}")
 
 
-def missing_libraries(names: Mapping[str, str]) -> list[str]:
-    """Those of the shared libraries that the dynamic linker does not find."""
-    missing = []
-    for name in names:
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            missing.append(name)
-    return missing
+def missing(names: Iterable[str]) -> list[str]:
+    """Those shared libraries the dynamic linker does not find, and those programs that are not on the PATH."""
+    return [name for name in names if not (_loads(name) if ".so" in name else shutil.which(name))]
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def packages(table: Mapping[str, str], names: list[str]) -> list[str]:
-    """Debian packages for ``names``, each once."""
+    """Debian packages of the libraries and programs ``names``, each once."""
     return list(dict.fromkeys(table[name] for name in names))
 
 
 def line_to_type(table: Mapping[str, str], names: list[str]) -> str:
-    """The line that installs the libraries ``names`` on this kind of Linux."""
+    """The line that installs the libraries and programs ``names`` on this kind of Linux."""
     if shutil.which("apt-get"):
         return f"sudo apt-get install -y {' '.join(packages(table, names))}"
     suffix = "()(64bit)" if sys.maxsize > 2**32 else ""
     for tool, arguments in (("dnf", "install"), ("zypper", "install --capability")):
         if shutil.which(tool):
-            return f"sudo {tool} {arguments} " + " ".join(f"'{name}{suffix}'" for name in names)
+            return f"sudo {tool} {arguments} " + " ".join(
+                f"'{name}{suffix}'" if ".so" in name else table[name] for name in names
+            )
     return "the packages of your system that hold " + ", ".join(names)
 
 

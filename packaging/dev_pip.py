@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev_lock import Pin
-from dev_progress import LiveLine, SetupError, say
+from dev_progress import LiveLine, SetupError, duration, say
 
 BATCH = 8
 """Packages per run of pip: what a kill can cost, and how many downloads lie on the disk beside the installed files."""
@@ -98,59 +98,60 @@ class Pip:
         if pip.returncode:
             raise explain("".join(said), "\n".join(tail))
 
+    def renew(self, pin: Pin) -> None:
+        """Bring pip itself to the version of the lock, by whatever pip is there.
+
+        Raises:
+            SetupError: pip failed.
+        """
+        self._install([pin])
+
     def install(self, pins: Sequence[Pin]) -> None:
         """Install exactly these entries of the lock, checked by their hashes, with a line of progress.
 
         Raises:
             SetupError: pip failed.
         """
-        watch = _Watch(len(pins))
+        with LiveLine() as line:
+            for start in range(0, len(pins), BATCH):
+                batch = pins[start : start + BATCH]
+                watch = _Watch(line, start, start + len(batch), len(pins))
+                options = ("--no-build-isolation", "--force-reinstall", "--no-warn-script-location")
+                self._install(batch, *options, "--progress-bar", "raw", watch=watch)
+        count = f"{len(pins)} package{'' if len(pins) == 1 else 's'}"
+        say(f"Installed {count} in {duration(line.seconds())}.")
+
+    def _install(self, pins: Sequence[Pin], *options: str, watch: Callable[[str], None] = lambda line: None) -> None:
         wanted = self.folder / "setup-requirements.txt"
-        for start in range(0, len(pins), BATCH):
-            batch = pins[start : start + BATCH]
-            watch.batch(batch)
-            wanted.write_text("".join(pin.requirement() + "\n" for pin in batch), encoding="utf-8")
-            self.run(
-                *("install", "--require-hashes", "--no-deps", "--no-build-isolation", "--force-reinstall"),
-                *("--progress-bar", "raw", "--no-warn-script-location", "--requirement", str(wanted)),
-                watch=watch,
-            )
-        wanted.unlink(missing_ok=True)
-        watch.close()
+        wanted.write_text("".join(pin.requirement() + "\n" for pin in pins), encoding="utf-8")
+        self.run("install", "--require-hashes", "--no-deps", *options, "--requirement", str(wanted), watch=watch)
+        wanted.unlink()
 
 
 class _Watch:
-    """Reads what pip says and keeps one line of progress."""
+    """Reads what pip says of one batch and keeps the line of progress."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, line: LiveLine, before: int, after: int, total: int) -> None:
+        self._line = line
+        self._count = before
+        self._after = after
         self._total = total
-        self._before = 0
-        self._batch = 0
-        self._collected = 0
         self._name = ""
-        self._line = LiveLine()
 
-    def batch(self, pins: Sequence[Pin]) -> None:
-        self._before += self._batch
-        self._batch, self._collected = len(pins), 0
-
-    def __call__(self, line: str) -> None:
-        if match := re.match(r"Collecting ([\w.-]+)", line):
+    def __call__(self, said: str) -> None:
+        if match := re.match(r"Collecting ([\w.-]+)", said):
             self._name = match[1]
-            self._collected += 1
+            self._count += 1
             self._show(self._name)
-        elif match := re.match(r"Progress (\d+) of (\d+)", line):
+        elif match := re.match(r"Progress (\d+) of (\d+)", said):
             done, size = (int(number) / 1e6 for number in match.groups())
             self._show(f"{self._name} ({done:.0f} of {size:.0f} MB)" if size >= 10 else self._name)
-        elif match := re.match(r"Installing collected packages: (.*)", line):
+        elif match := re.match(r"Installing collected packages: (.*)", said):
+            self._count = self._after
             self._show(f"unpacking {match[1].strip()}")
 
     def _show(self, what: str) -> None:
-        self._line.show(f"{min(self._before + self._collected, self._total)} of {self._total}: {what}")
-
-    def close(self) -> None:
-        seconds = self._line.close()
-        say(f"Installed {self._total} package{'' if self._total == 1 else 's'} in {seconds:.0f} s.")
+        self._line.show(f"{self._count} of {self._total}: {what}")
 
 
 def explain(said: str, tail: str) -> SetupError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -30,37 +31,52 @@ def say(sentence: str) -> None:
 
 
 class LiveLine:
-    """One line that is rewritten in place on a terminal; elsewhere a new line at most every ``quiet_s`` seconds."""
+    """A line of progress with the time passed, to be used in a ``with``.
+
+    On a terminal it is rewritten in place and ticks by itself; elsewhere a new line comes every ``quiet_s`` seconds.
+    """
 
     def __init__(self, stream: TextIO | None = None, quiet_s: float = 10.0) -> None:
         self._stream = stream or sys.stdout
         self._live = self._stream.isatty()
-        self._quiet_s = quiet_s
-        self._started = self._shown = time.monotonic()
-        self._last = ""
+        self._pause_s = 0.25 if self._live else quiet_s
+        self._started = time.monotonic()
+        self._text = ""
+        self._width = 0
+        self._stop = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> LiveLine:
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._ticker.join()
+        if self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
 
     def show(self, text: str) -> None:
-        """Show ``text`` with the time passed since the line was made."""
-        now = time.monotonic()
-        pause_s = 0.1 if self._live else self._quiet_s
-        if now - self._shown < pause_s:
-            return
-        self._shown = now
-        line = f"  {text}, {duration(now - self._started)}"
-        if not self._live:
-            self._stream.write(line + "\n")
-        else:
-            line = line[: shutil.get_terminal_size().columns - 1]
-            self._stream.write("\r" + line.ljust(len(self._last)))
-            self._last = line
-        self._stream.flush()
+        """The text to show from now on."""
+        self._text = text
 
-    def close(self) -> float:
-        """Wipe the moving line; returns the seconds since the line was made."""
-        if self._live and self._last:
-            self._stream.write("\r" + " " * len(self._last) + "\r")
-            self._stream.flush()
+    def seconds(self) -> float:
+        """Time since the line was made."""
         return time.monotonic() - self._started
+
+    def _tick(self) -> None:
+        while not self._stop.wait(self._pause_s):
+            if not self._text:
+                continue
+            line = f"  {self._text}, {duration(self.seconds())}"
+            if self._live:
+                line = line[: shutil.get_terminal_size().columns - 1]
+                self._stream.write("\r" + line.ljust(self._width))
+                self._width = len(line)
+            else:
+                self._stream.write(line + "\n")
+            self._stream.flush()
 
 
 def duration(seconds: float) -> str:

@@ -150,6 +150,8 @@ class Radiograph:
         presentation_lut_shape: ``"IDENTITY"``, ``"INVERSE"`` or empty (PS3.3 C.11.6).
         modality_lut: from stored to modality values (PS3.3 C.11.1).
         voi: every VOI the file offers, VOI LUT Sequence items first, the first one is the default; may be empty.
+        opening: the window the film opens with where the file's default VOI would leave it blank (a caution then says
+            so); None everywhere else.
         padding: (lowest, highest) stored value that is padding (0028,0120/0121), inclusive, or None.
         patient_orientation: towards the right and the bottom edge (0020,0020), or None.
         units: name of the modality values, empty where the file does not say.
@@ -169,6 +171,7 @@ class Radiograph:
     presentation_lut_shape: str = ""
     modality_lut: Rescale | ModalityTable = Rescale()
     voi: tuple[Voi, ...] = ()
+    opening: VoiWindow | None = None
     padding: tuple[int, int] | None = None
     spacing: PixelSpacing | None = None
     view: View = View.UNKNOWN

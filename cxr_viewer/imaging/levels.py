@@ -260,3 +260,11 @@ def drag_window(
         width=min(limits.widest, max(limits.narrowest, width)),
         label="",
     )
+
+
+def shows_something(image: Radiograph, voi: Voi | None) -> bool:
+    """Whether the film has a picture with this VOI: at least 2 % of its pixels are neither black nor white."""
+    grey = luts.compose(image, voi, inverted=False)
+    counts = luts.pattern_counts(image)
+    between = (grey > 0) & (grey < 255)
+    return float(counts[between].sum()) >= 0.02 * float(counts.sum())

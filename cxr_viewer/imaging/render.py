@@ -84,7 +84,7 @@ def thumbnail(image: Radiograph, side_px: int) -> NDArray[np.uint8]:
 
     Averaged over area, so that a small picture of a large film has no false lines.
     """
-    grey = render_grey(image, default_voi(image), False)
+    grey = render_grey(image, image.opening or default_voi(image), False)
     scale = side_px / max(grey.shape)
     if scale >= 1:
         return grey

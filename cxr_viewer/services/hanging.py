@@ -19,8 +19,9 @@ def hang(study: StudyNode) -> tuple[Layout, tuple[ImageNode, ...]]:
     images = [image for image in study.images if not image.missing] or list(study.images)
     if not images:
         return Layout.ONE, ()
-    frontal = next((image for view in _FRONTAL for image in images if image.view is view), None)
     lateral = next((image for image in images if image.view is View.LATERAL), None)
+    # Beside a lateral a film that does not name its view is taken for the frontal one; alone it is hung alone anyway.
+    frontal = next((image for view in (*_FRONTAL, View.UNKNOWN) for image in images if image.view is view), None)
     if frontal is not None and lateral is not None:
         return Layout.ONE_BY_TWO, (frontal, lateral)
     return Layout.ONE, (frontal or images[0],)

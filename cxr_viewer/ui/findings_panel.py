@@ -84,6 +84,9 @@ class FindingsPanel(QWidget):
         self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:
             self._device.addItem({"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(device, device), device)
+        for choice in (self._model, self._device):  # long names must not make the panel wider than its dock
+            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            choice.setMinimumContentsLength(6)
         self._automatic = named(
             QCheckBox("Run on every film"), "Run automatically", "Run the model as soon as a film opens"
         )

@@ -13,16 +13,16 @@ from cxr_viewer.services.state import ViewerState
 from cxr_viewer.ui.actions import Actions
 
 _TOOLBAR = (
-    ("open_files", "open_folder", "export_report"),
+    ("open_files", "export_report"),
     ("tool_window", "tool_pan", "tool_zoom"),
     ("tool_length", "tool_angle", "tool_arrow", "tool_text"),
     ("fit", "actual_size", "turn_right", "flip_horizontal", "invert", "reset"),
     ("layout_one", "layout_two", "layout_four"),
-    ("heat_map", "undo", "redo"),
+    ("heat_map",),
+    ("undo", "redo"),
 )
 _SHORT = {
     "open_files": "Open",
-    "open_folder": "Folder",
     "export_report": "Report",
     "actual_size": "1:1",
     "turn_right": "Turn",

@@ -63,9 +63,9 @@ QCheckBox::indicator:checked {{ background: {ACCENT_DARK}; border-color: {ACCENT
 QComboBox {{ padding-right: 22px; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
 QComboBox::down-arrow {{ image: url({{icons}}/down.svg); width: 10px; height: 10px; }}
-QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ background: transparent; border: none; width: 16px; }}
-QAbstractSpinBox::up-arrow {{ image: url({{icons}}/up.svg); width: 8px; height: 8px; }}
-QAbstractSpinBox::down-arrow {{ image: url({{icons}}/down.svg); width: 8px; height: 8px; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ subcontrol-origin: border; width: 0; border: 0; }}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
+QToolBarExtension {{ qproperty-icon: url({{icons}}/more.svg); background: {RAISED}; padding: 2px; }}
 QMenu::indicator {{ width: 12px; height: 12px; left: 5px; }}
 QMenu::indicator:checked {{ image: url({{icons}}/check.svg); }}
 QDockWidget {{ titlebar-close-icon: none; }}

@@ -17,8 +17,10 @@ UNDO_DEPTH = 200
 
 
 def default_display(image: Radiograph, before: DisplayState | None = None) -> DisplayState:
-    """How a film looks when it opens: the file's first VOI, upright, fitted; overlay habits are kept."""
+    """How a film looks when it opens: the file's first VOI (unless that shows nothing), upright, fitted."""
     overlay = replace(before.overlay, label=None) if before else DisplayState().overlay
+    if image.opening is not None:
+        return DisplayState(voi=image.opening, overlay=overlay)
     voi = image.voi[0] if image.voi else None
     return DisplayState(voi=voi, voi_index=0 if image.voi else None, overlay=overlay)
 

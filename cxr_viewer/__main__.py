@@ -19,14 +19,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with contextlib.suppress(RuntimeError, OSError, AttributeError):  # pythonw has no standard error
         faulthandler.enable()
-    if arguments and arguments[0] in COMMANDS:
+    if arguments and arguments[0] in (*COMMANDS, "-h", "--help", "--version"):
         from cxr_viewer import cli
 
         return cli.main(arguments)
     _torch_before_qt()
-    from cxr_viewer import app
-
+    try:
+        from cxr_viewer import app
+    except ImportError as error:
+        if not (error.name or "").startswith("PySide6") and "cannot open shared object" not in str(error):
+            raise
+        sys.exit(_no_window(error))
     return app.main(arguments)
+
+
+def _no_window(error: ImportError) -> str:
+    """What to do when Qt finds a library of the system missing, which is the one thing pip cannot bring."""
+    return (
+        f"cxr-viewer: The window cannot be opened: {error}.\n"
+        "Run python3 packaging/dev.py run, which names the missing system library; "
+        "the commands without a window (cxr-viewer --help) work all the same."
+    )
 
 
 def _torch_before_qt() -> None:

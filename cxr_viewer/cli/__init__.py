@@ -50,10 +50,11 @@ def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, 
     parser = argparse.ArgumentParser(
         prog="cxr-viewer",
         description=f"Chest films with a model beside them. {DISCLAIMER}",
-        epilog="Without a command, cxr-viewer [PATHS] opens the window.",
+        epilog="Without a command, cxr-viewer [PATHS] opens the window; cxr-viewer open --help tells more.",
     )
     parser.add_argument("--version", action="version", version=f"cxr-viewer {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers.add_parser("open", help="open the window (the same as no command)", add_help=False)
     commands: dict[str, Command] = {
         "render": render.add_parser(subparsers),
         "analyse": analyse.add_parser(subparsers),

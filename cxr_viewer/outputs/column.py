@@ -29,6 +29,7 @@ from cxr_viewer.outputs.sheet import SMALL, STRONG, TITLE, Sheet
 from cxr_viewer.outputs.text import Style, lacks_font
 
 COLUMN_PX = 1240
+_COLUMN_HEIGHT_PX = 2400
 _MARGIN_PX = 56
 _MOST_MARKS = 60
 _MOST_SPACIOUS = 4  # more findings than this are written closer together
@@ -53,8 +54,8 @@ def draw_words(report: Report, height: int) -> Image.Image:
     """Everything a report says in words.
 
     Args:
-        height: of the page, if it can be. What does not fit below goes into further columns; a section is broken over
-            no two of them, so a long comment makes the page longer.
+        height: of the film beside it. A column may become somewhat longer; what does not fit then goes into further
+            columns. No section is broken over two of them, so a long comment makes the page longer.
 
     Returns:
         White RGB picture of one or more columns of ``COLUMN_PX``.
@@ -64,7 +65,7 @@ def draw_words(report: Report, height: int) -> Image.Image:
     columns: list[list[Image.Image]] = [[]]
     for section in sections:
         filled = sum(other.height for other in columns[-1]) + 2 * _MARGIN_PX
-        if columns[-1] and filled + section.height > height:
+        if columns[-1] and filled + section.height > max(height, _COLUMN_HEIGHT_PX):
             columns.append([])
         columns[-1].append(section)
     tallest = max(sum(section.height for section in column) for column in columns) + 2 * _MARGIN_PX
@@ -203,7 +204,7 @@ def _heatmap_words(heatmap: Heatmap, report: Report) -> str:
     if finding is not None and not finding.positive:
         words += " The score is below the operating point."
     if result is not None and result.limits:
-        words += " The model was not made for such a film."
+        words += " The score does not hold for this film."
     return words
 
 
@@ -252,7 +253,8 @@ def _film(sheet: Sheet, report: Report) -> None:
     sheet.heading("FILM")
     sheet.row("Pixels", f"{image.columns} x {image.rows}, {image.bits_stored} bit, {image.photometric}")
     sheet.row("Spacing", spacing_text(image.spacing))
-    window = voi_text(display.voi, display.voi_index, len(image.voi))
+    own = display.voi_index if image.is_dicom else None  # the window of a picture file is ours, not its own
+    window = voi_text(display.voi, own, len(image.voi))
     sheet.row("Window", f"{window}, inverted by the reader" if display.inverted else window)
     turned = turn_text(display.orientation)
     if turned:

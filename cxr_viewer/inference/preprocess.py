@@ -94,18 +94,6 @@ def exposed_area(grey: Grey) -> ImageRect:
     return ImageRect(x0, y0, x1 - x0, y1 - y0)
 
 
-def seen_area(grey: Grey, spec: InputSpec) -> ImageRect:
-    """The part of the image, in image pixels, that the square input covers exactly; outside the image where padded."""
-    rows, columns = grey.shape
-    area = exposed_area(grey) if spec.crop_border else ImageRect(0, 0, columns, rows)
-    if spec.fit == "stretch":
-        return area
-    side = max(area.width, area.height) if spec.fit == "pad" else min(area.width, area.height)
-    left = area.x + (area.width - side) // 2
-    top = area.y + (area.height - side) // 2
-    return ImageRect(left, top, side, side)
-
-
 def prepare(grey: Grey, spec: InputSpec) -> tuple[NDArray[np.float32], ImageRect]:
     """Cut, fit, resize and normalise one film.
 
@@ -119,8 +107,8 @@ def prepare(grey: Grey, spec: InputSpec) -> tuple[NDArray[np.float32], ImageRect
     """
     if spec.fit not in ("pad", "crop", "stretch"):
         raise ValueError(f"unknown fit {spec.fit!r}")
-    seen = seen_area(grey, spec)
-    area = exposed_area(grey) if spec.crop_border and spec.fit == "pad" else seen
+    area = _usable_area(grey, spec)
+    seen = _square(area, spec)
     square = resize_area(_cut(grey, seen, area), spec.size_px, spec.size_px)
     normal = (square - np.float32(spec.mean)) / np.float32(spec.std)
     return np.ascontiguousarray(normal[None], dtype=np.float32), seen
@@ -212,6 +200,20 @@ def _to_full(first: int, last: int, work: int, full: int) -> tuple[int, int]:
     low = 0 if first == 0 else round(first * full / work)
     high = full if last == work else round(last * full / work)
     return low, max(high, low + 1)
+
+
+def _usable_area(grey: Grey, spec: InputSpec) -> ImageRect:
+    return exposed_area(grey) if spec.crop_border else ImageRect(0, 0, grey.shape[1], grey.shape[0])
+
+
+def _square(area: ImageRect, spec: InputSpec) -> ImageRect:
+    """What becomes the square input; it reaches outside ``area`` where padded."""
+    if spec.fit == "stretch":
+        return area
+    side = max(area.width, area.height) if spec.fit == "pad" else min(area.width, area.height)
+    left = area.x + (area.width - side) // 2
+    top = area.y + (area.height - side) // 2
+    return ImageRect(left, top, side, side)
 
 
 def _cut(grey: Grey, seen: ImageRect, area: ImageRect) -> Grey:

@@ -1,0 +1,126 @@
+"""A card comes back as it was written, and every fault in one gets a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.findings import InputSpec, LabelSpec, Metric, ModelCard, ScoreKind
+from cxr_viewer.inference.cards import CARD_NAME, file_sha256, read_card, verify_weights, write_card
+
+CARD = ModelCard(
+    model_id="two-findings",
+    name="Two findings",
+    version="1.2.3",
+    network="cxr-tiny",
+    sha256="ab" * 32,
+    licence="Apache-2.0",
+    labels=(LabelSpec("Pneumonia", 0.4, "opacity “as read”"), LabelSpec("Effusion", 0.25)),
+    score_kind=ScoreKind.CALIBRATED,
+    input=InputSpec(192, "stretch", True, 0.5, 0.25),
+    temperature=1.25,
+    bias=-0.5,
+    intended_ages=(1.0, 5.0),
+    intended_views=("PA", "AP"),
+    intended_use="Research use only.",
+    trained_on="films",
+    metrics=(Metric("AUC", 0.9, 0.85, 0.95, "test", 624), Metric("ECE", 0.02, None, None, "test")),
+    cautions=("One caution.", "And another."),
+)
+
+
+@pytest.mark.parametrize("change", [{}, {"intended_ages": None}, {"score_kind": ScoreKind.OPERATING_POINT}])
+def test_a_card_comes_back_as_it_was_written(tmp_path: Path, change: dict[str, object]) -> None:
+    card = dataclasses.replace(CARD, **change)  # type: ignore[arg-type]
+    write_card(card, tmp_path / CARD_NAME)
+    assert read_card(tmp_path) == card
+
+
+def _written(tmp_path: Path, table: str, name: str, value: object) -> Path:
+    """A good card with one value replaced, or removed where ``value`` is None."""
+    write_card(CARD, tmp_path / CARD_NAME)
+    data = tomllib.loads((tmp_path / CARD_NAME).read_text(encoding="utf-8"))
+    place = data if not table else data[table]
+    place = place[0] if isinstance(place, list) else place
+    if value is None:
+        del place[name]
+    else:
+        place[name] = value
+    (tmp_path / CARD_NAME).write_text(tomli_w.dumps(data), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value", "words"),
+    [
+        ("", "id", "../evil", "may hold only"),
+        ("", "id", None, "id is missing"),
+        ("", "sha256", "12", "64 lower-case"),
+        ("", "labels", [], "labels are missing"),
+        ("", "score_kind", "certainty", "not one of logit"),
+        ("", "schema", 2, "another schema"),
+        ("", "version", 1.0, "version is missing or not a text"),
+        ("labels", "threshold", 1.5, "not between 0 and 1"),
+        ("labels", "threshold", "half", "labels.threshold is missing or not a number"),
+        ("labels", "name", "Effusion", "same name"),
+        ("input", "fit", "squash", "not one of pad"),
+        ("input", "size_px", 4, "at least 16"),
+        ("input", "std", 0.0, "not above 0"),
+        ("input", "crop_border", 1, "neither true nor false"),
+        ("calibration", "temperature", 0.0, "calibration has temperature 0"),
+        ("calibration", "bias", float("nan"), "bias nan"),
+        ("intended", "ages_years", [5.0, 1.0], "not [youngest, oldest]"),
+        ("intended", "ages_years", "children", "list of two numbers"),
+        ("intended", "views", ["FRONT"], "intended.views names 'FRONT'"),
+    ],
+)
+def test_a_fault_gets_a_sentence(tmp_path: Path, table: str, name: str, value: object, words: str) -> None:
+    with pytest.raises(ModelError) as fault:
+        read_card(_written(tmp_path, table, name, value))
+    assert words in fault.value.summary
+    assert fault.value.summary.endswith(".")
+    assert fault.value.hint
+
+
+def test_every_fault_is_in_the_detail(tmp_path: Path) -> None:
+    _written(tmp_path, "input", "fit", "squash")
+    text = (tmp_path / CARD_NAME).read_text(encoding="utf-8").replace("temperature = 1.25", "temperature = -1.0")
+    (tmp_path / CARD_NAME).write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError) as fault:
+        read_card(tmp_path)
+    assert "fit" in fault.value.detail
+    assert "temperature" in fault.value.detail
+
+
+def test_a_missing_or_broken_card_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as fault:
+        read_card(tmp_path)
+    assert fault.value.code == "card-missing"
+    (tmp_path / CARD_NAME).write_bytes(b"\xff\xfe = [")
+    with pytest.raises(ModelError) as fault:
+        read_card(tmp_path)
+    assert fault.value.code == "card-damaged"
+
+
+def test_a_faulty_card_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="temperature"):
+        write_card(dataclasses.replace(CARD, temperature=-1.0), tmp_path / CARD_NAME)
+    assert not (tmp_path / CARD_NAME).exists()
+
+
+def test_weights_of_another_version_are_not_used(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"some weights")
+    card = dataclasses.replace(CARD, sha256=file_sha256(weights))
+    assert verify_weights(tmp_path, card) == weights
+    weights.write_bytes(b"Some weights")
+    with pytest.raises(ModelError, match="damaged or belong to another version"):
+        verify_weights(tmp_path, card)
+    weights.unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        verify_weights(tmp_path, card)

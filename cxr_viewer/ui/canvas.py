@@ -40,6 +40,7 @@ class CanvasGrid(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(320, 240)
         self.setAccessibleName("Films")
+        self.setFocusProxy(self._views[self._state.active])
         self._lay_out()
 
     def view(self, pane: int) -> PaneView:
@@ -56,8 +57,10 @@ class CanvasGrid(QWidget):
         if (state.layout, state.visible) != (before.layout, before.visible):
             self._lay_out()
         if state.active != before.active:
-            if any(view.hasFocus() for view in self._views):
-                self._views[state.active].setFocus()
+            had_focus = any(view.hasFocus() for view in self._views)
+            self.setFocusProxy(self._views[state.active])  # keys go to the active film
+            if had_focus:
+                self.setFocus()
             self.update()
 
     def grab_view(self, pane: int) -> QImage:

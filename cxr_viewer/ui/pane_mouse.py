@@ -109,10 +109,10 @@ class PaneMouse:
             return
         way = at - press.at
         press.moved = press.moved or max(abs(way.x()), abs(way.y())) >= CLICK_REACH_PX
-        if press.drag is None:
-            self._gate.put(lambda: self._follow(at))
-        elif press.moved:
+        if press.drag is not None and press.moved:
             self._gate.put(lambda: self._pull(press, at, factor))
+        elif press.drag is None and (press.moved or self._marks.drawing):
+            self._gate.put(lambda: self._follow(at))
 
     def release(self, event: QMouseEvent) -> None:
         press, placement = self._press, self._surface.placement

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QFrame, QGraphicsPixmapItem, QGraphicsScene, QGrap
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.geometry import Point
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import Radiograph, Voi
 from cxr_viewer.core.wording import view_text
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import Pane, PaneStatus, Tool, ViewerState
@@ -72,8 +72,7 @@ class PaneView(QGraphicsView):
         self._image: Radiograph | None = None
         self._layer: FilmLayer | None = None
         self._film: FilmItem | None = None
-        self._placement: Placement | None = None
-        self._drawn: tuple[object, ...] | None = None
+        self._drawn: tuple[Placement, Voi | None, bool] | None = None
         self._heat_drawn: tuple[object, ...] | None = None
         self._cursor: QPointF | None = None
         self._note: NoteEditor | None = None
@@ -118,8 +117,9 @@ class PaneView(QGraphicsView):
 
     @property
     def placement(self) -> Placement | None:
-        """Where the film lies now; None without a film."""
-        return self._placement
+        """Where the state puts the film now; None without a film."""
+        image = self._pane.image
+        return place(image, self._pane.display, self._frame()) if image is not None else None
 
     @property
     def _pane(self) -> Pane:
@@ -159,7 +159,7 @@ class PaneView(QGraphicsView):
     def _change_film(self, image: Radiograph | None) -> None:
         self._close_note()
         self._mouse.let_go()
-        self._image, self._placement = image, None
+        self._image = image
         self._drawn = self._heat_drawn = None
         self._layer = FilmLayer(image) if image is not None else None
         if self._film is not None:
@@ -194,7 +194,6 @@ class PaneView(QGraphicsView):
         if pane.image is None or self._layer is None:
             return
         placement = place(pane.image, pane.display, self._frame())
-        self._placement = placement
         wanted = (placement, pane.display.voi, pane.display.inverted)
         if wanted != self._drawn:
             if self._film is None:
@@ -225,8 +224,8 @@ class PaneView(QGraphicsView):
         self._heat.show()
 
     def drawForeground(self, painter: QPainter, rect: QRectF | object) -> None:
-        pane, placement = self._pane, self._placement
-        if pane.image is None or placement is None:
+        pane, placement = self._pane, self.placement
+        if placement is None:
             self._draw_words(painter, pane)
             return
         at = self._cursor
@@ -252,8 +251,7 @@ class PaneView(QGraphicsView):
     # ------------------------------------------------------------ Qt's events
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        placement = self._placement
-        if self._soon.isActive() or (placement is not None and placement.frame != self._frame()):
+        if self._soon.isActive() or (self._drawn is not None and self._drawn[0].frame != self._frame()):
             self._refresh()  # never paint what the state no longer says, nor for another screen's pixels
         super().paintEvent(event)
 
@@ -309,10 +307,11 @@ class PaneView(QGraphicsView):
     def _show_cursor(self) -> None:
         """The mouse pointer says what a press would do."""
         shape = Qt.CursorShape.ArrowCursor
-        if self._placement is not None and self._image is not None:
+        placement = self.placement
+        if placement is not None:
             held = None
             if self._cursor is not None:
-                held = self._marks.hold_at(self._cursor, self._state, self._placement)
+                held = self._marks.hold_at(self._cursor, self._state, placement)
             shape = _POINTERS.get(self._state.tool, Qt.CursorShape.CrossCursor)
             if held is not None:
                 shape = Qt.CursorShape.PointingHandCursor if held.point is not None else Qt.CursorShape.SizeAllCursor
@@ -354,7 +353,8 @@ class PaneView(QGraphicsView):
     def _write(self, points: tuple[Point, ...], text: str, then: Callable[[str], None]) -> None:
         """Open a line for a note where it will stand; ``then`` is called with words, if any and if changed."""
         self._close_note()
-        if self._placement is None:
+        placement = self.placement
+        if placement is None:
             return
         note = NoteEditor(self.viewport(), text)
         self._note = note
@@ -366,7 +366,7 @@ class PaneView(QGraphicsView):
                 then(words)
 
         note.written.connect(written)
-        note.open_at(QPointF(*self._placement.to_widget(points[-1])), self.viewport().size())
+        note.open_at(QPointF(*placement.to_widget(points[-1])), self.viewport().size())
 
     def _close_note(self) -> bool:
         note, self._note = self._note, None

@@ -68,18 +68,25 @@ class Placement:
         origin = turn.to_display(Point(0.0, 0.0), self.rows, self.columns)
         right = turn.to_display(Point(1.0, 0.0), self.rows, self.columns)
         down = turn.to_display(Point(0.0, 1.0), self.rows, self.columns)
-        stretch = self.display_stretch
         matrix = np.empty((2, 3))
-        for axis, half in ((0, self.frame.width / 2), (1, self.frame.height / 2)):
-            scale = self.zoom * stretch[axis]
-            corner = half - self.center[axis] * scale
-            corner = math.floor(corner * self.frame.device_ratio + 0.5) / self.frame.device_ratio
+        for axis, (scale, corner) in enumerate(self._axes()):
             matrix[axis] = (
                 (right[axis] - origin[axis]) * scale,
                 (down[axis] - origin[axis]) * scale,
                 origin[axis] * scale + corner,
             )
         return matrix
+
+    def _axes(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(scale, corner) along the screen's x and y: from display coordinates to the widget."""
+
+        def axis(half: float, center: float, stretch: float) -> tuple[float, float]:
+            scale = self.zoom * stretch
+            corner = half - center * scale
+            return scale, math.floor(corner * self.frame.device_ratio + 0.5) / self.frame.device_ratio
+
+        sx, sy = self.display_stretch
+        return axis(self.frame.width / 2, self.center.x, sx), axis(self.frame.height / 2, self.center.y, sy)
 
     def to_widget(self, point: Point) -> Point:
         """Where an image point is on the widget."""
@@ -119,9 +126,10 @@ class Placement:
         low = min(fit_zoom(self.display_size, self.display_stretch, self.frame) * _ZOOM_OUT_MAX, 1.0)
         zoom = min(max(self.zoom * factor, low), ZOOM_MAX)
         sx, sy = self.display_stretch
-        change = 1 / self.zoom - 1 / zoom
-        dx, dy = x - self.frame.width / 2, y - self.frame.height / 2
-        return self._at(zoom, self.center.x + dx * change / sx, self.center.y + dy * change / sy)
+        (scale_x, corner_x), (scale_y, corner_y) = self._axes()
+        center_x = (x - corner_x) / scale_x - (x - self.frame.width / 2) / (zoom * sx)
+        center_y = (y - corner_y) / scale_y - (y - self.frame.height / 2) / (zoom * sy)
+        return self._at(zoom, center_x, center_y)
 
     def _at(self, zoom: float, x: float, y: float) -> Placement:
         width, height = self.display_size

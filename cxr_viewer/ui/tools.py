@@ -110,7 +110,7 @@ class MarkHand:
         if self._draft is not None:
             self._draft.hand = _on_film(placement, at)
         move = self._move
-        if move is None or at == self._press:
+        if move is None:
             return []
         points = _moved(move, at, placement)
         return [ev.ChangeMark(self._index, move.mark.mark_id, points, None, move.gesture)]
@@ -151,15 +151,15 @@ class MarkHand:
 
 
 def _moved(move: _Move, at: QPointF, placement: Placement) -> tuple[Point, ...]:
-    """The points of a mark after the hand has taken one of them, or all of it, to ``at``."""
-    points = move.mark.points
-    if move.point is not None:
-        return (*points[: move.point], _on_film(placement, at), *points[move.point + 1 :])
+    """The points of a mark after the hand has taken one of them, or all of it, to ``at``. They stay on the film."""
     here = placement.to_image(at.x(), at.y())
-    xs, ys = [p.x for p in points], [p.y for p in points]  # the mark keeps its shape at the edge of the film
+    points = move.mark.points
+    held = points if move.point is None else (points[move.point],)
+    xs, ys = [p.x for p in held], [p.y for p in held]  # moved as a whole, a mark keeps its shape at the edge
     dx = min(max(here.x - move.start.x, -min(xs)), placement.columns - max(xs))
     dy = min(max(here.y - move.start.y, -min(ys)), placement.rows - max(ys))
-    return tuple(Point(p.x + dx, p.y + dy) for p in points)
+    moved = tuple(Point(p.x + dx, p.y + dy) for p in held)
+    return moved if move.point is None else (*points[: move.point], *moved, *points[move.point + 1 :])
 
 
 def _on_film(placement: Placement, at: QPointF) -> Point:

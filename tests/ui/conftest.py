@@ -1,0 +1,197 @@
+"""Real films for the widgets, a session to show them in, and a hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QImage, QMouseEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+from cxr_viewer.core.geometry import Orientation
+from cxr_viewer.core.image import ImageKey, Radiograph
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import ImageNode
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.session import reduce
+from cxr_viewer.services.state import Layout, ViewerState
+from cxr_viewer.sources.reader import SandboxReader
+
+LEFT = Qt.MouseButton.LeftButton
+NO_KEY = Qt.KeyboardModifier.NoModifier
+ALL_ORIENTATIONS = tuple(Orientation(turns, flipped) for turns in range(4) for flipped in (False, True))
+
+RealFilm = Callable[[str], Radiograph]
+MakeFilm = Callable[..., Radiograph]
+
+
+class Shows(Protocol):
+    event: Any
+
+    def show_state(self, state: ViewerState) -> None: ...
+
+
+class Session:
+    """Panels over one state: events go to ``reduce``, the next state goes to every panel."""
+
+    def __init__(self, *panels: Shows) -> None:
+        self.state = ViewerState()
+        self.events: list[ev.Event] = []
+        self._panels = panels
+        for panel in panels:
+            panel.event.connect(self.dispatch)
+            panel.show_state(self.state)
+
+    def dispatch(self, event: ev.Event) -> tuple[ev.Effect, ...]:
+        self.events.append(event)
+        self.state, effects = reduce(self.state, event)
+        self.show()
+        return effects
+
+    def show(self, state: ViewerState | None = None) -> None:
+        """Show the state, or put another in its place."""
+        self.state = state or self.state
+        for panel in self._panels:
+            panel.show_state(self.state)
+
+    def begin_open(self, film: Radiograph, pane: int = 0) -> ev.LoadImage:
+        """Open a film as far as the loader's turn."""
+        node = ImageNode(film.key, film.path, film.rows, film.columns)
+        effects = self.dispatch(ev.OpenImage(node, pane))
+        return next(effect for effect in effects if isinstance(effect, ev.LoadImage))
+
+    def open(self, film: Radiograph, pane: int = 0) -> None:
+        load = self.begin_open(film, pane)
+        self.dispatch(ev.ImageLoaded(pane, load.generation, film))
+        self.events.clear()
+
+    def sent(self, kind: type[Any]) -> list[Any]:
+        """Events of one kind since the film was opened."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def layout(self, layout: Layout) -> None:
+        self.dispatch(ev.SetLayout(layout))
+
+
+class Hand:
+    """Presses, moves and lets go of the mouse on a widget, with keys held."""
+
+    def send(
+        self,
+        widget: QWidget,
+        kind: QEvent.Type,
+        at: tuple[float, float],
+        button: Qt.MouseButton,
+        held: Qt.MouseButton,
+        keys: Qt.KeyboardModifier = NO_KEY,
+    ) -> None:
+        point = QPointF(*at)
+        event = QMouseEvent(kind, point, QPointF(widget.mapToGlobal(QPoint(*map(int, at)))), button, held, keys)
+        QApplication.sendEvent(widget, event)
+
+    def press(self, widget: QWidget, at: tuple[float, float], button: Qt.MouseButton = LEFT, **keys: Any) -> None:
+        self.send(widget, QEvent.Type.MouseButtonPress, at, button, button, **keys)
+
+    def move(self, widget: QWidget, at: tuple[float, float], button: Qt.MouseButton = LEFT, **keys: Any) -> None:
+        self.send(widget, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, button, **keys)
+
+    def release(self, widget: QWidget, at: tuple[float, float], button: Qt.MouseButton = LEFT, **keys: Any) -> None:
+        self.send(widget, QEvent.Type.MouseButtonRelease, at, button, Qt.MouseButton.NoButton, **keys)
+
+    def click(self, widget: QWidget, at: tuple[float, float], button: Qt.MouseButton = LEFT) -> None:
+        self.press(widget, at, button)
+        self.release(widget, at, button)
+
+    def double_click(self, widget: QWidget, at: tuple[float, float]) -> None:
+        self.click(widget, at)
+        self.send(widget, QEvent.Type.MouseButtonDblClick, at, LEFT, LEFT)
+        self.release(widget, at)
+
+    def drag(
+        self,
+        widget: QWidget,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        button: Qt.MouseButton = LEFT,
+        keys: Qt.KeyboardModifier = NO_KEY,
+        steps: int = 8,
+    ) -> None:
+        self.press(widget, start, button, keys=keys)
+        for step in range(1, steps + 1):
+            share = step / steps
+            at = (start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]))
+            self.move(widget, at, button, keys=keys)
+        self.release(widget, end, button, keys=keys)
+
+
+def pixels(picture: QImage) -> NDArray[np.uint8]:
+    """uint8 (height, width, 3): red, green, blue of a picture."""
+    ready = picture.convertToFormat(QImage.Format.Format_RGB888)
+    flat = np.frombuffer(ready.constBits(), np.uint8).reshape(ready.height(), ready.bytesPerLine())
+    return flat[:, : 3 * ready.width()].reshape(ready.height(), ready.width(), 3).copy()
+
+
+@pytest.fixture(scope="session")
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture(scope="session")
+def screen_pixels() -> Callable[[QWidget], NDArray[np.uint8]]:
+    """What a widget paints: uint8 (height, width, 3)."""
+    return lambda widget: pixels(widget.grab().toImage())
+
+
+@pytest.fixture(scope="session")
+def new_session() -> type[Session]:
+    """``new_session(panel, ...)``: a state, ``reduce`` and the panels that show it."""
+    return Session
+
+
+@pytest.fixture(params=ALL_ORIENTATIONS, ids=lambda o: f"{o.quarter_turns}{'f' if o.flipped else ''}")
+def orientation(request: pytest.FixtureRequest) -> Orientation:
+    """Each of the eight ways a film can lie on the screen."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def real_film(request: pytest.FixtureRequest) -> RealFilm:
+    """``real_film("name.dcm")``: a film of ../shared/data/dicom as the program's own reader gives it, kept."""
+    kept: dict[str, Radiograph] = {}
+    need = request.getfixturevalue("need_data")
+
+    def read(name: str) -> Radiograph:
+        if name not in kept:
+            path = need(f"dicom/{name}")
+            reader = SandboxReader()
+            try:
+                found = reader.describe(path, CancelToken())
+                kept[name] = reader.read(found.image, CancelToken())
+            finally:
+                reader.close()
+        return kept[name]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def make_film() -> MakeFilm:
+    """``make_film(stored, photometric="MONOCHROME1", ...)``: a film around an array, for what no real film shows."""
+
+    def make(stored: Any, **changes: Any) -> Radiograph:
+        array = np.ascontiguousarray(stored)
+        fields: dict[str, Any] = {
+            "key": ImageKey("1", "2", str(id(array))),
+            "path": "film.dcm",
+            "stored": array,
+            "bits_stored": 8 * array.dtype.itemsize,
+            "photometric": "MONOCHROME2",
+            "modality": "DX",
+        }
+        return Radiograph(**(fields | changes))
+
+    return make

@@ -83,10 +83,8 @@ def test(arguments: list[str]) -> int:
         if status:
             failed.append(title)
         closing = last
-    say(
-        f"\n{len(STEPS) - len(failed)} of {len(STEPS)} checks passed"
-        + (f"; failed: {', '.join(failed)}" if failed else "")
-    )
+    passed = f"\n{len(STEPS) - len(failed)} of {len(STEPS)} checks passed"
+    say(f"{passed}; failed: {', '.join(failed)}." if failed else f"{passed}.")
     say(closing)
     return 1 if failed else 0
 

@@ -26,6 +26,7 @@ ALWAYS = {
     "libglib-2.0.so.0": "libglib2.0-0",
     "libgthread-2.0.so.0": "libglib2.0-0",
     "libxkbcommon.so.0": "libxkbcommon0",
+    "libzstd.so.1": "libzstd1",
 }
 """Needed to import Qt's widgets at all, with or without a screen."""
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
@@ -18,15 +18,17 @@ from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.devices import devices
 from cxr_viewer.inference.explain import METHODS
-from cxr_viewer.inference.runner import LocalRunner
-from cxr_viewer.outputs.png import PngReportWriter
+from cxr_viewer.services.audit import AuditTrail
 from cxr_viewer.services.library import Library
+from cxr_viewer.services.ports import ModelRunner, ReportWriter
+from cxr_viewer.services.records import Log, Redactor
 from cxr_viewer.services.settings import Paths, Settings, SettingsStore, WindowPlace, WindowStore
 from cxr_viewer.services.state import ViewerState
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 from cxr_viewer.ui import theme
+from cxr_viewer.ui.recorder import Recorder
 from cxr_viewer.ui.workbench import Parts, Workbench, when_settled
 
 _log = logging.getLogger(__name__)
@@ -123,6 +125,9 @@ class Program(QObject):
         super().__init__()
         self._paths = Paths.of_user()
         self._size = size
+        self._redactor = Redactor()
+        self._log = Log(self._paths.log_file, self._redactor)
+        self._log.start()
         self._store = SettingsStore(self._paths.settings_file)
         self._settings = self._store.load()
         self._window_store = WindowStore(self._paths.window_file)
@@ -136,8 +141,8 @@ class Program(QObject):
                 library=self._library,
                 reader=self._reader,
                 scanner=FolderScanner(sandbox),
-                make_runner=lambda: LocalRunner(catalog, self._paths.cache),
-                writer=PngReportWriter(),
+                make_runner=lambda: _runner(catalog, self._paths.cache / "graphs"),
+                make_writer=_writer,
                 cards=cards,
                 model_problems=catalog.problems(),
                 devices=devices(),
@@ -149,6 +154,7 @@ class Program(QObject):
             first_state(self._settings, cards),
         )
         self.workbench.controller.preference.connect(self._keep)
+        self._recorder = self._record()
         files = self.workbench.files
         files.open_folder_at = Path(self._settings.last_folder) if self._settings.last_folder else None
         files.export_folder = Path(self._settings.export_folder) if self._settings.export_folder else None
@@ -157,6 +163,15 @@ class Program(QObject):
         self.workbench.window.closing.connect(self._keep_places)
         self.workbench.window.show()
         self._closed = False
+
+    def _record(self) -> Recorder:
+        recorder = Recorder(AuditTrail(self._paths.audit_file), self._redactor, self)
+        workbench = self.workbench
+        workbench.controller.happened.connect(recorder.happened)
+        workbench.exporter.exported.connect(recorder.exported, Qt.ConnectionType.QueuedConnection)
+        workbench.loaders.scan_found.connect(recorder.found, Qt.ConnectionType.QueuedConnection)
+        workbench.loaders.library_read.connect(recorder.listed, Qt.ConnectionType.QueuedConnection)
+        return recorder
 
     def start(self, paths: Sequence[Path]) -> None:
         """Begin what is slow; without paths the bundled sample study is opened."""
@@ -189,11 +204,25 @@ class Program(QObject):
         return 0
 
     def close(self) -> None:
-        """Stop threads and processes, then close the library."""
+        """Stop threads and processes, then close library and log. Safe to call twice."""
         if not self._closed:
             self._closed = True
             self.workbench.close()
+            self._recorder.close()
             self._library.close()
+            self._log.stop()
+
+
+def _runner(catalog: BundleCatalog, cache: Path) -> ModelRunner:
+    from cxr_viewer.inference.runner import LocalRunner  # on the inference thread, when the window is up
+
+    return LocalRunner(catalog, cache)
+
+
+def _writer() -> ReportWriter:
+    from cxr_viewer.outputs.png import PngReportWriter  # on the exporting thread, at the first report
+
+    return PngReportWriter()
 
 
 def first_state(settings: Settings, cards: Sequence[ModelCard]) -> ViewerState:

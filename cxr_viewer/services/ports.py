@@ -62,6 +62,10 @@ class ModelRunner(Protocol):
         """
         ...
 
+    def warm_up(self, model_id: str, device: str) -> None:
+        """Load a model before the first film asks for it. Raises ModelError like :meth:`analyse`."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Final
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, QTimer, Signal, Slot
@@ -29,6 +31,8 @@ from cxr_viewer.ui.study_rows import Level, Row
 from cxr_viewer.ui.study_view import FileFrame, StudyDelegate, StudyTree, Thumbnails
 
 _GATHER_MS: Final = 250  # changes of a running scan are shown together
+_REST: Final = 8  # and at most one eighth of the time goes into showing them
+_PIECE: Final = 400  # studies of a long list taken in at once
 _ASK_MS: Final = 40  # a row has to stay this long before its thumbnail is asked for
 _WARM_S: Final = 0.004
 _EMPTY: Final = "No studies yet.\n\nDrop files or folders here,\nor press Ctrl+O."
@@ -67,12 +71,14 @@ class BrowserPanel(QWidget):
         self._thumbnails = Thumbnails()
         self._delegate = StudyDelegate(self.model, self._thumbnails, self.tree)
         self.tree.setItemDelegate(self._delegate)
+        self._coming: deque[StudyNode] = deque()
         self._asked: set[FileFrame] = set()
         self._open_nodes: tuple[ImageNode | None, ...] = ()
         self._scan: ScanStatus | None = None
         self._build(sort)
         self._gather = self._timer(_GATHER_MS, self._show_changes)
         self._ask = self._timer(_ASK_MS, self._ask_for_thumbnails)
+        self._more = self._timer(0, self._take_piece)
         self._warm = self._timer(0, self._warm_search)
         self._connect()
         self._describe()
@@ -140,10 +146,29 @@ class BrowserPanel(QWidget):
 
     @Slot(object)
     def set_studies(self, studies: Iterable[StudyNode]) -> None:
-        """Show these studies and no others."""
+        """Show these studies and no others. A long list comes in pieces, so that the window goes on answering."""
         self._gather.stop()
-        self.model.set_studies(studies)
-        self._after_change()
+        self.model.clear()
+        self._coming = deque(studies)
+        self._take_piece()
+        self._show_changes()
+
+    @Slot()
+    def _take_piece(self) -> None:
+        """Take in the next piece; the list is laid out after the first, for the eye, and after the last."""
+        piece = [self._coming.popleft() for _ in range(min(_PIECE, len(self._coming)))]
+        self.model.take(piece)
+        self.model.prepare()
+        if self._coming:
+            self._more.start()
+        else:
+            self._show_changes()
+
+    def _take_all(self) -> None:
+        """Before anything else changes the list it has to be whole."""
+        self._more.stop()
+        while self._coming:
+            self.model.take((self._coming.popleft(),))
 
     @Slot(object)
     def update_studies(self, studies: Iterable[StudyNode]) -> None:
@@ -151,16 +176,17 @@ class BrowserPanel(QWidget):
 
         Selection, unfolded rows and the place on screen stay. Updates that follow closely are shown together.
         """
+        self._take_all()
         studies = tuple(studies)
         for study in studies:
             self._forget_changed_pictures(study)
         self.model.take(studies)
         if not self._gather.isActive():
             self._show_changes()
-            self._gather.start()
 
     def remove_study(self, study_uid: str) -> None:
         """Take a study off the list."""
+        self._take_all()
         self.model.drop(study_uid)
         self._show_changes()
 
@@ -190,13 +216,18 @@ class BrowserPanel(QWidget):
 
     @Slot()
     def _show_changes(self) -> None:
+        """Lay the list out anew. A long list that is wholly unfolded takes a while; the next time comes later then."""
+        start = perf_counter()
         anchor = self._anchor()
-        self.model.show_changes()
+        changed = self.model.show_changes()
         self._after_change()
         self._restore(anchor)
+        if changed:
+            took_ms = (perf_counter() - start) * 1e3
+            self._gather.start(max(_GATHER_MS, int(took_ms * _REST)))
 
     def _after_change(self) -> None:
-        self.tree.unfold_again()
+        self.tree.unfold_short_list()
         self._describe()
         self._ask_soon()
         self._warm.start()
@@ -219,7 +250,7 @@ class BrowserPanel(QWidget):
             bar.setValue(bar.value() + self.tree.visualRect(index).top() - top)
 
     def _describe(self) -> None:
-        total, shown = self.model.total, len(self.model.shown_studies())
+        total, shown = self.model.total, self.model.shown_count
         words = f"{total:,}" if shown == total else f"{shown:,} of {total:,}"
         self.count.setText(f"{words} {'study' if total == 1 else 'studies'}")
         self.count.setVisible(total > 0)
@@ -242,6 +273,7 @@ class BrowserPanel(QWidget):
     @Slot(str)
     def _search(self, text: str) -> None:
         self.model.set_query(text)
+        self.tree.unfold_again()
         self.tree.verticalScrollBar().setValue(0)
         self._after_change()
 
@@ -365,7 +397,7 @@ class BrowserPanel(QWidget):
         if state.scan != self._scan:
             self._scan = state.scan
             self.scan_bar.show_scan(state.scan)
-            if state.scan is None and self._gather.isActive():
+            if state.scan is None:
                 self._gather.stop()
                 self._show_changes()
         visible = state.visible

@@ -18,7 +18,7 @@ from cxr_viewer.services.state import NoticeLevel
 
 
 class Exporter(QObject):
-    """One export after the other.
+    """One export after the other; ``make_writer`` is called on the exporting thread.
 
     Signals:
         event(object): Tell, when an export is done or has failed.
@@ -28,16 +28,16 @@ class Exporter(QObject):
     event = Signal(object)  # type: ignore[assignment]
     exported = Signal(object, object)
 
-    def __init__(self, writer: ReportWriter, parent: QObject | None = None) -> None:
+    def __init__(self, make_writer: Callable[[], ReportWriter], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._writer = writer
+        self._make_writer = make_writer
         self._pool = ThreadPoolExecutor(1, "exporter")
 
     def report(self, report: Report, path: Path) -> None:
         """Write an annotated report."""
 
         def write() -> None:
-            self._writer.write_png(report, path)
+            self._make_writer().write_png(report, path)
             self.exported.emit(report, path)
 
         self._submit(write, path)

@@ -46,19 +46,19 @@ class StudyModel(QAbstractItemModel):
         self._numbers: dict[Hashable, int] = {}
         self._top: list[Row] = []
         self._changed: dict[Hashable, dict[StudyKey, StudyNode]] = {}
+        self._prepared: dict[Hashable, Patient] = {}
         self._query = ""
+        self._shown_count = 0
         self._sort = BrowserSort.DATE
         self._warming: Iterator[Patient] = iter(())
 
     # ------------------------------------------------------------ content
 
-    def set_studies(self, studies: Iterable[StudyNode]) -> None:
-        """Show these studies and no others."""
-        for patient in self._patients.values():
-            self._changed[patient.ident] = {}
+    def clear(self) -> None:
+        """Note that every study has left the list."""
+        self._changed = {ident: {} for ident in self._patients}
+        self._prepared = {}
         self._studies = {}
-        self.take(studies)
-        self.show_changes()
 
     def take(self, studies: Iterable[StudyNode]) -> None:
         """Note studies that are new or changed; one without series has left the list."""
@@ -81,12 +81,23 @@ class StudyModel(QAbstractItemModel):
         if ident not in self._changed:
             patient = self._patients.get(ident)
             self._changed[ident] = dict(patient.studies) if patient else {}
+        self._prepared.pop(ident, None)
         return self._changed[ident]
 
-    def show_changes(self) -> None:
-        """Make what was taken and dropped visible."""
-        if self._changed:
-            self._relayout(self._apply_changes)
+    def prepare(self) -> None:
+        """Do the part of :meth:`show_changes` that needs no view, so that it can be done in pieces."""
+        for ident, studies in self._changed.items():
+            if studies and ident not in self._prepared:
+                patient = self._prepared[ident] = Patient(ident, studies)
+                patient.sort_key(self._sort)
+
+    def show_changes(self) -> bool:
+        """Make what was taken and dropped visible; False when there was nothing."""
+        if not self._changed:
+            return False
+        self.prepare()
+        self._relayout(self._apply_changes)
+        return True
 
     def _apply_changes(self) -> None:
         for ident, studies in self._changed.items():
@@ -94,11 +105,11 @@ class StudyModel(QAbstractItemModel):
             if former is not None:
                 self._forget(former.row)
             if studies:
-                patient = self._patients[ident] = Patient(ident, studies)
+                patient = self._patients[ident] = self._prepared[ident]
                 self._register(patient.row)
                 if former is not None:
                     self._rebuild_children(patient.row, former.row)
-        self._changed = {}
+        self._changed, self._prepared = {}, {}
         self._warming = iter(tuple(self._patients.values()))
 
     def _register(self, row: Row) -> None:
@@ -139,8 +150,11 @@ class StudyModel(QAbstractItemModel):
         """Show studies in which every word of ``text`` is found; all when it is empty."""
         query = fold(text)
         if query != self._query:
+            narrower = bool(self._query) and query.startswith(self._query)
             self._query = query
-            self._relayout(lambda: None)
+            # One more letter can only take away: what was hidden need not be asked again.
+            among = [self._patients[row.ident] for row in self._top] if narrower else None
+            self._relayout(lambda: None, among)
 
     def set_sort(self, sort: BrowserSort) -> None:
         """Order patients; the studies of one patient always go newest first."""
@@ -157,23 +171,30 @@ class StudyModel(QAbstractItemModel):
                 return True
         return False
 
-    def _matches(self, patient: Patient) -> bool:
-        return any(matches(text, self._query) for text in patient.study_texts())
-
-    def _relayout(self, change: Callable[[], None]) -> None:
+    def _relayout(self, change: Callable[[], None], among: list[Patient] | None = None) -> None:
+        """Announce, change, arrange; ``among`` are the patients that may be shown, in order (None: all, unsorted)."""
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         change()
-        self._arrange()
+        self._arrange(self._sorted() if among is None else among)
         self.changePersistentIndexList(before, [self._index_of(index.internalId()) for index in before])
         self.layoutChanged.emit()
 
-    def _arrange(self) -> None:
+    def _sorted(self) -> list[Patient]:
+        sort = self._sort
+        return sorted(self._patients.values(), key=lambda patient: patient.sort_key(sort))
+
+    def _arrange(self, patients: list[Patient]) -> None:
         for row in self._top:
             row.position = -1
-        sort = self._sort
-        ordered = sorted(self._patients.values(), key=lambda patient: patient.sort_keys[sort])
-        self._top = [patient.row for patient in ordered if not self._query or self._matches(patient)]
+        if self._query:
+            words = self._query.split()
+            hits = [(patient, _hits(patient, words)) for patient in patients]
+            patients = [patient for patient, count in hits if count]
+            self._shown_count = sum(count for _, count in hits)
+        else:
+            self._shown_count = sum(len(patient.studies) for patient in patients)
+        self._top = [patient.row for patient in patients]
         for position, row in enumerate(self._top):
             row.position = position
             if row.children is not None and row.level is Level.PATIENT:
@@ -196,6 +217,11 @@ class StudyModel(QAbstractItemModel):
     def total(self) -> int:
         """Studies in the list, shown or not."""
         return sum(len(patient.studies) for patient in self._patients.values())
+
+    @property
+    def shown_count(self) -> int:
+        """Studies that pass the search."""
+        return self._shown_count
 
     def shown_studies(self) -> list[StudyNode]:
         """The studies that pass the search, in the order of the list."""
@@ -245,12 +271,14 @@ class StudyModel(QAbstractItemModel):
 
     def _index_of(self, number: int) -> QModelIndex:
         row = self._rows.get(number)
-        above = row
+        if row is None or row.position < 0:
+            return _ROOT
+        above = row.parent
         while above is not None:
             if above.position < 0:
                 return _ROOT
             above = above.parent
-        return self.createIndex(row.position, 0, number) if row is not None else _ROOT
+        return self.createIndex(row.position, 0, number)
 
     def find(self, key: ImageKey, path: object = None) -> QModelIndex:
         """The innermost row that stands for an image (of this very file if ``path`` is given); invalid when hidden."""
@@ -311,3 +339,12 @@ class StudyModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return tooltip(row).replace("\n", ", ")
         return None
+
+
+def _hits(patient: Patient, words: list[str]) -> int:
+    """How many studies hold every word; see ``services.search.matches``."""
+    texts = patient.study_texts()
+    if len(words) == 1:
+        word = words[0]
+        return sum(word in text for text in texts) if len(texts) > 1 else int(word in texts[0])
+    return sum(all(word in text for word in words) for text in texts)

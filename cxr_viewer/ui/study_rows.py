@@ -158,19 +158,27 @@ class Patient:
     ident: Hashable
     studies: dict[StudyKey, StudyNode]
     row: Row = field(init=False)
-    sort_keys: dict[BrowserSort, tuple[object, ...]] = field(init=False)
     texts: tuple[str, ...] | None = None
+    keys: dict[BrowserSort, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.studies.values(), key=_newest_first))
+        studies = tuple(self.studies.values())
+        ordered = tuple(sorted(studies, key=_newest_first)) if len(studies) > 1 else studies
         self.row = Row(self.ident, Level.PATIENT, ordered).narrow()
-        newest, name = _newest_first(ordered[0]), fold(ordered[0].patient.name)
-        read = all(study.status is ReadStatus.READ for study in ordered)
-        self.sort_keys = {
-            BrowserSort.DATE: (*newest, name),
-            BrowserSort.NAME: (not name, name, *newest),
-            BrowserSort.STATUS: (read, *newest, name),
-        }
+
+    def sort_key(self, sort: BrowserSort) -> tuple[object, ...]:
+        """What this patient is compared by in this order."""
+        key = self.keys.get(sort)
+        if key is None:
+            newest, name = _newest_first(self.row.studies[0]), fold(self.row.studies[0].patient.name)
+            read = all(study.status is ReadStatus.READ for study in self.row.studies)
+            key = {
+                BrowserSort.DATE: newest,
+                BrowserSort.NAME: (not name, name, *newest),
+                BrowserSort.STATUS: (read, *newest),
+            }[sort]
+            self.keys[sort] = key
+        return key
 
     def study_texts(self) -> tuple[str, ...]:
         """Folded text of each study, in the order of ``row.studies``."""
@@ -186,8 +194,10 @@ def patient_ident(study: StudyNode) -> Hashable:
 
 
 def _newest_first(study: StudyNode) -> tuple[int, int, str]:
-    digits = "".join(letter for letter in study.time if letter.isdecimal())[:6]
-    return (-study.date.toordinal() if study.date else 0, -int(digits or 0), study.study_uid)
+    time = study.time[:6]
+    if not time.isdecimal():
+        time = "".join(letter for letter in study.time if letter.isdecimal())[:6] or "0"
+    return (-study.date.toordinal() if study.date else 0, -int(time), study.study_uid)
 
 
 # ---------------------------------------------------------------- words

@@ -253,13 +253,20 @@ class StudyTree(QTreeView):
         painter.restore()
 
     def unfold_again(self) -> None:
-        """After a change of the list: unfold what the reader unfolded, and everything while the list is short."""
-        rows = self._model.top_rows()
-        short = len(rows) <= _UNFOLD_UP_TO and sum(len(row.images) for row in rows) <= _UNFOLD_UP_TO
+        """Unfold what the reader unfolded and a search has hidden since."""
         self._by_itself = True
-        for row in rows if short else self._model.rows_of(self._unfolded):
-            self._unfold(row, short)
+        for row in self._model.rows_of(self._unfolded):
+            self._unfold(row, whole=False)
         self._by_itself = False
+
+    def unfold_short_list(self) -> None:
+        """Unfold everything while the list is short, save what the reader folded."""
+        rows = self._model.top_rows()
+        if len(rows) <= _UNFOLD_UP_TO and sum(len(row.images) for row in rows) <= _UNFOLD_UP_TO:
+            self._by_itself = True
+            for row in rows:
+                self._unfold(row, whole=True)
+            self._by_itself = False
 
     def _unfold(self, row: Row, whole: bool) -> None:
         index = self._model.index_of(row)

@@ -51,7 +51,7 @@ class Parts:
     """What the window is made from; ``app`` supplies the real ones.
 
     Attributes:
-        make_runner: builds the model runner, called on the inference thread.
+        make_runner, make_writer: build what runs models and what writes reports, on the threads that do so.
         notes: sentences to show once at the start (a damaged setting, a broken bundle).
         samples: folder of the bundled sample study.
     """
@@ -60,7 +60,7 @@ class Parts:
     reader: ImageReader
     scanner: Scanner
     make_runner: Callable[[], ModelRunner]
-    writer: ReportWriter
+    make_writer: Callable[[], ReportWriter]
     cards: tuple[ModelCard, ...]
     model_problems: tuple[str, ...]
     devices: tuple[str, ...]
@@ -79,7 +79,7 @@ class Workbench(QObject):
         self.loaders = Loaders(parts.reader, parts.scanner, parts.library, self)
         self.inference = InferenceThread(parts.make_runner, self)
         self.controller = Controller(state, self.loaders, self.inference, self)
-        self.exporter = Exporter(parts.writer, self)
+        self.exporter = Exporter(parts.make_writer, self)
         self.opener = Opener(self.loaders, self._study_of, self)
         self.browser = BrowserPanel()
         self.canvas = CanvasGrid()
@@ -152,6 +152,9 @@ class Workbench(QObject):
         """Begin the slow things once the window is up: library, threads, the films asked for."""
         self.canvas.warm_up()
         self.inference.start()
+        state = self.controller.state
+        if state.model_id and state.automatic:
+            self.inference.warm_up(state.model_id, state.device)
         self.loaders.read_library()
         for note in self._parts.notes:
             self.controller.dispatch(ev.Tell(NoticeLevel.CAUTION, note))

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal
@@ -29,6 +30,14 @@ THUMBNAIL_PX = 96
 _THUMBNAILS_KEPT_WAITING = 200
 
 
+@dataclass(frozen=True, slots=True)
+class _WarmUp:
+    """Load this model while nobody waits for it."""
+
+    model_id: str
+    device: str
+
+
 class InferenceThread(QThread):
     """Builds, uses and closes the model runner on itself; the newest question of each pane is answered.
 
@@ -42,7 +51,7 @@ class InferenceThread(QThread):
         super().__init__(parent)
         self.setObjectName("inference")
         self._make_runner = make_runner
-        self._slot: LatestSlot[AnalysisRequest] = LatestSlot()
+        self._slot: LatestSlot[AnalysisRequest | _WarmUp] = LatestSlot()
 
     def ask(self, request: AnalysisRequest) -> None:
         """Answer this request; an earlier one of the same pane is dropped."""
@@ -50,6 +59,10 @@ class InferenceThread(QThread):
 
     def cancel(self, pane: int) -> None:
         self._slot.discard(pane)
+
+    def warm_up(self, model_id: str, device: str) -> None:
+        """Load a model ahead of the first film. What goes wrong is told when a film asks for it."""
+        self._slot.put("warm-up", _WarmUp(model_id, device))
 
     def stop(self, timeout_ms: int = 10_000) -> bool:
         """Cancel everything and wait for the thread to end. False when it did not end in time."""
@@ -63,25 +76,43 @@ class InferenceThread(QThread):
             name, request, token = taken
             try:
                 runner = runner or self._make_runner()
-                self.event.emit(ev.AnalysisArrived(self._analyse(runner, request, token)))
-            except CancelledError:
-                pass
-            except RefusalError as error:
-                self.event.emit(ev.AnalysisRefused(_refusal(request, error)))
+                if isinstance(request, _WarmUp):
+                    _warm_up(runner, request)
+                else:
+                    self._answer(runner, request, token)
             except Exception as error:
-                failure = failure_from(error, job="analysis", pane=request.pane, generation=request.generation)
-                self.event.emit(ev.AnalysisFailed(failure))
+                self._fail(request, error)
             finally:
                 self._slot.done(name, token)
             del taken, request  # a waiting thread must not keep the last film alive
         if runner is not None:
             runner.close()
 
+    def _answer(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> None:
+        try:
+            self.event.emit(ev.AnalysisArrived(self._analyse(runner, request, token)))
+        except CancelledError:
+            pass
+        except RefusalError as error:
+            self.event.emit(ev.AnalysisRefused(_refusal(request, error)))
+
+    def _fail(self, request: AnalysisRequest | _WarmUp, error: Exception) -> None:
+        pane, generation = (-1, -1) if isinstance(request, _WarmUp) else (request.pane, request.generation)
+        failure = failure_from(error, job="analysis", pane=pane, generation=generation)
+        self.event.emit(ev.AnalysisFailed(failure))
+
     def _analyse(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> AnalysisResult:
         def report(stage: str) -> None:
             self.event.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
 
         return runner.analyse(request, token, report)
+
+
+def _warm_up(runner: ModelRunner, request: _WarmUp) -> None:
+    try:
+        runner.warm_up(request.model_id, request.device)
+    except CxrError as error:
+        _log.warning("the model could not be loaded ahead: %s %s", error.summary, error.detail)
 
 
 def _refusal(request: AnalysisRequest, error: RefusalError) -> Refusal:

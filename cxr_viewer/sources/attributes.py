@@ -11,7 +11,7 @@ from pydicom.uid import UID
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.sources import decoder, faults, greys, identity, spacing
+from cxr_viewer.sources import decoder, faults, greys, identity, pixelformat, plausibility, spacing
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.dicomfile import DicomFile
 from cxr_viewer.sources.tolerant import Cautions
@@ -43,8 +43,8 @@ def check_is_image(file: DicomFile) -> None:
         return
     if file.pixel_keyword:
         raise faults.unsupported_depth("floating point numbers")
-    if not sop_class and not tol.has(ds, "Rows"):
-        raise faults.no_pixel_data() if len(ds) > 3 else faults.not_an_image()
+    if not sop_class and not tol.has(ds, "Rows") and not file.has_preamble:
+        raise faults.not_an_image()
     if tol.has(ds, "Rows") or not sop_class or "Image" in UID(sop_class).name:
         raise faults.no_pixel_data()
     raise faults.holds_no_image(_object_kind(sop_class))
@@ -65,13 +65,12 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
     if file.pixels is None:
         raise faults.no_pixel_data()
     ds, cautions = file.header, Cautions()
-    form = decoder.pixel_format(ds, cautions)
+    form = pixelformat.pixel_format(ds, cautions)
     decoded = decoder.decode_frame(ds, file.pixels, file.syntax, frame, form, cautions)
-    decoded.stored.flags.writeable = False
     grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)
     modality = tol.code_string(ds, "Modality")[:16]
     _general_cautions(ds, modality, cautions)
-    return Radiograph(
+    image = Radiograph(
         key=identity.image_key(ds, digest, frame),
         path=path,
         stored=decoded.stored,
@@ -95,8 +94,9 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
         source_sha256=digest,
         transfer_syntax=file.syntax,
         decoder=decoded.decoder,
-        cautions=cautions.all(),
     )
+    plausibility.check(image, cautions)
+    return replace(image, cautions=cautions.all())
 
 
 def _general_cautions(ds: Dataset, modality: str, cautions: Cautions) -> None:
@@ -125,7 +125,7 @@ def found_image(file: DicomFile, facts: FileFacts, digest: str) -> FoundImage:
     ds, cautions = file.header, Cautions()
     problem, frames = "", 1
     try:
-        frames = decoder.pixel_format(ds, cautions).frames
+        frames = pixelformat.pixel_format(ds, cautions).frames
     except ReadError as error:
         problem = error.summary
     study = identity.study_info(ds)

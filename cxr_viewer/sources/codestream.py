@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,6 +37,7 @@ _JPEG_FRAMES = {
     0xF7: Codec.JPEG_LS,
 }
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+_SCAN = 0xDA
 
 
 def inspect(data: bytes) -> Codestream | None:
@@ -53,23 +55,33 @@ def inspect(data: bytes) -> Codestream | None:
     return None
 
 
-def _jpeg(data: bytes) -> Codestream | None:
-    position = 2
-    while position < len(data):
-        if data[position] != 0xFF:
-            return None
-        marker = data[position + 1]
+def ends_properly(data: bytes) -> bool:
+    """Whether a codestream of the JPEG family stops with its end mark, apart from padding."""
+    return data[-64:].rstrip(b"\0\xff").endswith(b"\xff\xd9")
+
+
+def segments(data: bytes) -> Iterator[int]:
+    """Offsets of the marker segments of a JPEG or JPEG-LS, up to and including the first scan."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
         if marker == 0xFF:  # fill byte
-            position += 1
+            place += 1
         elif marker in _WITHOUT_LENGTH:
-            position += 2
-        elif marker in _JPEG_FRAMES:
-            precision, rows, columns, components = struct.unpack_from(">BHHB", data, position + 4)
-            return Codestream(_JPEG_FRAMES[marker], rows, columns, components, precision)
-        elif marker == 0xDA:
-            return None
+            place += 2
         else:
-            position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+            yield place
+            if marker == _SCAN:
+                return
+            place += 2 + int(struct.unpack_from(">H", data, place + 2)[0])
+
+
+def _jpeg(data: bytes) -> Codestream | None:
+    for place in segments(data):
+        codec = _JPEG_FRAMES.get(data[place + 1])
+        if codec is not None:
+            precision, rows, columns, components = struct.unpack_from(">BHHB", data, place + 4)
+            return Codestream(codec, rows, columns, components, precision)
     return None
 
 

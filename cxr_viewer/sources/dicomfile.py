@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -22,7 +21,7 @@ from pydicom.tag import BaseTag
 
 from cxr_viewer.sources import faults
 from cxr_viewer.sources import tolerant as tol
-from cxr_viewer.sources.decoder import PixelElement
+from cxr_viewer.sources.pixelformat import PixelElement
 
 MAGIC_OFFSET = 128
 INFLATED_LIMIT = 1 << 29
@@ -57,99 +56,119 @@ class DicomFile:
         syntax: transfer syntax UID; empty where the file has none.
         pixel_keyword: ``"PixelData"``, one of its floating point kin, or empty.
         pixels: None in a header-only reading, or where the file holds none.
+        has_preamble: the file says itself that it is DICOM.
     """
 
     header: Dataset
     syntax: str
     pixel_keyword: str
     pixels: PixelElement | None
+    has_preamble: bool
 
 
 def looks_like_dicom(start: bytes) -> bool:
-    """Judged by the first 132 bytes or more; also files without preamble, as older systems wrote them."""
+    """Judged by the first 132 bytes or more; also files without preamble, as older systems wrote them.
+
+    Those begin with group 2 or 8, then a VR or the length of a short value. What is taken for DICOM wrongly is found to
+    hold no image later.
+    """
     if start[MAGIC_OFFSET : MAGIC_OFFSET + 4] == b"DICM":
         return True
     if len(start) < 8:
         return False
     for order in ("<", ">"):
         group, element = struct.unpack_from(order + "HH", start)
-        if (group == 2 and element <= 3) or (group == 8 and element <= 0x20):
-            return (start[4:6].isalpha() and start[4:6].isupper()) or struct.unpack_from("<I", start, 4)[0] <= 256
+        if (group == 2 and element <= 0x0102) or (group == 8 and element <= 0x1000):
+            explicit = start[4:6].isalpha() and start[4:6].isupper()
+            return explicit or int(struct.unpack_from(order + "I", start, 4)[0]) <= 256
     return False
 
 
 def read_header(file: BinaryIO) -> DicomFile:
-    """Header of an open file, without reading its pixels. ``pixels`` is None."""
-    return _parse(file, keep_pixels=False)
+    """Header of an open file, without reading its pixels; ``pixels`` is None. Raises like :func:`read_all`."""
+    file.seek(0)
+    packed = _deflated_from(file.read(MAGIC_OFFSET + 1024))
+    if packed:
+        file.seek(packed)
+        return _parse_inflated(_inflate(file.read()), keep_pixels=False)
+    return _parse(file, None)
 
 
 def read_all(data: bytes) -> DicomFile:
     """Header and pixels of a whole file.
 
     Raises:
-        ReadError: a deflated file that inflates beyond all measure.
+        ReadError: a deflated file that is broken or inflates beyond all measure.
         Exception: whatever pydicom raises on damage; the caller turns it into a sentence.
     """
-    return _parse(io.BytesIO(data), keep_pixels=True)
+    packed = _deflated_from(data[: MAGIC_OFFSET + 1024])
+    if packed:
+        return _parse_inflated(_inflate(data[packed:]), keep_pixels=True)
+    return _parse(io.BytesIO(data), data)
 
 
-def _parse(file: BinaryIO, *, keep_pixels: bool) -> DicomFile:
-    met: list[tuple[int, str | None, int]] = []
+class _Stop:
+    """Ends parsing at the pixel data and remembers what it met."""
 
-    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    def __init__(self) -> None:
+        self.keyword, self.vr, self.length = "", "", 0
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
         if int(tag) in _PIXELS:
-            met.append((int(tag), vr, length))
-        return int(tag) >= 0x7FE00008
-
-    header, syntax, source = _read(file, at_pixels)
-    keyword = _PIXELS[met[0][0]] if met else ""
-    pixels = None
-    if keep_pixels and met and isinstance(source, io.BytesIO):
-        _, vr, length = met[0]
-        little = syntax != uids.ExplicitVRBigEndian and bool(header.original_encoding[1] in (True, None))
-        start = source.tell() + (12 if vr in _LONG_VRS else 8)
-        pixels = PixelElement(source.getbuffer()[start:], length, little)
-    return DicomFile(header, syntax, keyword, pixels)
+            self.keyword, self.vr, self.length = _PIXELS[int(tag)], vr or "", length
+        return int(tag) >= min(_PIXELS)
 
 
-def _read(file: BinaryIO, stop_when: Callable[[BaseTag, str | None, int], bool]) -> tuple[Dataset, str, BinaryIO]:
-    """(data set, transfer syntax, the stream it was read from)."""
-    inflated = _inflated(file)
-    if inflated is not None:
-        stream = io.BytesIO(inflated)
-        return (
-            read_dataset(stream, False, True, stop_when=stop_when, specific_tags=_TAGS),
-            (uids.DeflatedExplicitVRLittleEndian),
-            stream,
-        )
+def _parse(file: BinaryIO, data: bytes | None) -> DicomFile:
+    stop = _Stop()
     file.seek(0)
-    ds = read_partial(file, stop_when=stop_when, force=True, specific_tags=_TAGS)
+    ds = read_partial(file, stop_when=stop, force=True, specific_tags=_TAGS)
     meta = getattr(ds, "file_meta", None)
     syntax = tol.text(meta, "TransferSyntaxUID") if isinstance(meta, FileMetaDataset) else ""
-    return ds, syntax, file
+    preamble = getattr(ds, "preamble", None) is not None
+    return DicomFile(ds, syntax, stop.keyword, _pixels(stop, ds, file.tell(), data), preamble)
 
 
-def _inflated(file: BinaryIO) -> bytes | None:
-    """The data set of a deflated file, inflated with a limit (pydicom's own has none); None for every other file."""
-    file.seek(0)
-    start = file.read(MAGIC_OFFSET + 1024)
-    if start[MAGIC_OFFSET : MAGIC_OFFSET + 4] != b"DICM" or uids.DeflatedExplicitVRLittleEndian.encode() not in start:
+def _parse_inflated(data: bytes, *, keep_pixels: bool) -> DicomFile:
+    stop, stream = _Stop(), io.BytesIO(data)
+    ds = read_dataset(stream, False, True, stop_when=stop, specific_tags=_TAGS)
+    pixels = _pixels(stop, ds, stream.tell(), data if keep_pixels else None)
+    return DicomFile(ds, uids.DeflatedExplicitVRLittleEndian, stop.keyword, pixels, True)
+
+
+def _pixels(stop: _Stop, ds: Dataset, element_at: int, data: bytes | None) -> PixelElement | None:
+    if data is None or not stop.keyword:
         return None
-    place = MAGIC_OFFSET + 4
-    tag_vr, length = start[place : place + 6], struct.unpack_from("<H", start, place + 6)[0]
-    if tag_vr != b"\x02\x00\x00\x00UL" or length != 4:
-        return None
-    end = place + 12 + int(struct.unpack_from("<I", start, place + 8)[0])
+    little = ds.original_encoding[1] is not False
+    value_at = element_at + (12 if stop.vr in _LONG_VRS else 8)
+    return PixelElement(memoryview(data)[value_at:], stop.length, little, not little and stop.vr == "OW")
+
+
+# ---------------------------------------------------------------- deflated files
+
+
+def _deflated_from(start: bytes) -> int:
+    """Where the deflated data set of a file begins, 0 for a file that is not deflated."""
     syntax_at = start.find(b"\x02\x00\x10\x00UI")
-    if uids.DeflatedExplicitVRLittleEndian.encode() not in start[syntax_at : syntax_at + 40]:
-        return None
-    file.seek(end)
-    packed = file.read()
+    if start[MAGIC_OFFSET : MAGIC_OFFSET + 4] != b"DICM" or syntax_at < 0:
+        return 0
+    length = struct.unpack_from("<H", start, syntax_at + 6)[0]
+    if start[syntax_at + 8 :][:length].rstrip(b"\0 ") != uids.DeflatedExplicitVRLittleEndian.encode():
+        return 0
+    place = MAGIC_OFFSET + 4
+    if start[place : place + 8] != b"\x02\x00\x00\x00UL\x04\x00":
+        raise faults.damaged("deflated, and the length of the file meta information is missing")
+    return place + 12 + int(struct.unpack_from("<I", start, place + 8)[0])
+
+
+def _inflate(packed: bytes) -> bytes:
+    """Inflated with a limit: pydicom's own has none, and 1 MB can hold 1 GiB. Films shrink to a tenth at best."""
+    limit = min(INFLATED_LIMIT, (1 << 24) + 100 * len(packed))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        plain = inflater.decompress(packed, INFLATED_LIMIT)
+        plain = inflater.decompress(packed, limit)
     except zlib.error as error:
         raise faults.damaged(f"deflate: {error}") from error
     if inflater.unconsumed_tail:
-        raise faults.too_large_for_memory("deflated data beyond the limit")
+        raise faults.too_large_for_memory(f"deflated data of {len(packed)} bytes hold more than {limit}")
     return plain

@@ -53,6 +53,14 @@ def empty_file() -> ReadError:
     return ReadError("The file is empty.", hint=_COPY_AGAIN, code="empty-file")
 
 
+def not_a_file() -> ReadError:
+    return ReadError(
+        "This is not a file that holds anything, but a folder or a device.",
+        hint="Open a file, or a folder with File > Open folder.",
+        code="not-a-file",
+    )
+
+
 def file_too_large(size_bytes: int, limit_bytes: int) -> ReadError:
     return ReadError(
         f"The file is too large for a radiograph ({size_bytes / 2**30:.1f} GiB).",

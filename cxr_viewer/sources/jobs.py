@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -79,14 +80,21 @@ def _read(path: Path, frame: int) -> Radiograph:
 
 
 def _whole(path: Path) -> bytes:
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise faults.file_too_large(size, LARGEST_FILE)
-        data = file.read()
+    size = _facts(path).size_bytes
+    if size > LARGEST_FILE:
+        raise faults.file_too_large(size, LARGEST_FILE)
+    data = path.read_bytes()
     if not data:
         raise faults.empty_file()
     return data
+
+
+def _facts(path: Path) -> FileFacts:
+    """Asked before opening: opening a pipe or a device may wait for ever."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise faults.not_a_file()
+    return FileFacts(path, status.st_size, status.st_mtime_ns)
 
 
 def thumbnail(path: Path, frame: int, side_px: int) -> str:
@@ -107,9 +115,8 @@ def thumbnail(path: Path, frame: int, side_px: int) -> str:
 
 def describe(path: Path) -> FoundImage:
     """One file as the browser lists it, its pixels untouched."""
+    facts = _facts(path)
     with path.open("rb") as file:
-        stat = path.stat()
-        facts = FileFacts(path, stat.st_size, stat.st_mtime_ns)
         head = file.read(HEAD_BYTES)
         if not head:
             raise faults.empty_file()

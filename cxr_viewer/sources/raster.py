@@ -20,6 +20,7 @@ from cxr_viewer.core.image import ImageKey, PatientInfo, Radiograph, Rescale, Vi
 from cxr_viewer.core.study import FoundImage, ImageNode
 from cxr_viewer.sources import decoder, faults, rasterformat
 from cxr_viewer.sources.attributes import FileFacts
+from cxr_viewer.sources.pixelformat import LIMIT_MEGAPIXELS
 from cxr_viewer.sources.rasterformat import Format
 from cxr_viewer.sources.tolerant import Cautions
 from cxr_viewer.sources.words import clean, synthetic_uid
@@ -167,8 +168,8 @@ def _size(path: Path, form: Format) -> tuple[int, int, int]:
     except RuntimeError as error:
         raise faults.damaged(f"{form.name}: {str(error)[-300:]}") from error
     frames = int(np.prod(more, dtype=np.int64)) if more else 1
-    if rows * columns * frames > decoder.LIMIT_MEGAPIXELS * 1_000_000:
-        raise faults.image_too_large(rows, columns, decoder.LIMIT_MEGAPIXELS)
+    if rows * columns * frames > LIMIT_MEGAPIXELS * 1_000_000:
+        raise faults.image_too_large(rows, columns, LIMIT_MEGAPIXELS)
     return int(rows), int(columns), frames
 
 

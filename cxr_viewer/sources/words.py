@@ -16,13 +16,18 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
     A name is shown in labels, lists, file dialogs and reports, and every one of them reads such characters differently.
     """
     text = text[: 8 * limit]
-    text = "".join(
+    if not text.isprintable():
+        text = _printable(text)
+    text = _SPACE.sub(" ", text).strip()
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _printable(text: str) -> str:
+    return "".join(
         " " if unicodedata.category(c) in ("Zl", "Zp") or c in "\t\r\n\v\f" else c
         for c in text
         if c in "\t\r\n\v\f" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn")
     )
-    text = _SPACE.sub(" ", text).strip()
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def synthetic_uid(*parts: str) -> str:

@@ -1,0 +1,177 @@
+"""Compressed pixel data. Runs in the reader process only.
+
+Which library decodes what is chosen here by name: trying them in turn, as is the habit, means that a damaged picture is
+shown by whichever library notices least. What the codestream says of itself is checked first, so that no library
+allocates for a picture that the header does not announce.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import uid as uids
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+from cxr_viewer.core.errors import ReadError
+from cxr_viewer.sources import codestream, faults
+from cxr_viewer.sources import tolerant as tol
+from cxr_viewer.sources.codestream import Codec, Codestream
+from cxr_viewer.sources.pixelformat import PixelElement, PixelFormat
+from cxr_viewer.sources.tolerant import Cautions
+
+# codec -> (syntax the decoder is asked for, pydicom's name of the library, name for the inspector)
+_DECODERS = {
+    Codec.JPEG: (uids.JPEGExtended12Bit, "pylibjpeg", "pylibjpeg-libjpeg"),
+    Codec.JPEG_LOSSLESS: (uids.JPEGLossless, "gdcm", "gdcm"),
+    Codec.JPEG_LS: (uids.JPEGLSNearLossless, "pyjpegls", "pyjpegls"),
+    Codec.JPEG_2000: (uids.JPEG2000, "pylibjpeg", "pylibjpeg-openjpeg"),
+    Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
+    Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
+}
+CODEC_OF = {
+    uids.JPEGBaseline8Bit: Codec.JPEG,
+    uids.JPEGExtended12Bit: Codec.JPEG,
+    uids.JPEGLossless: Codec.JPEG_LOSSLESS,
+    uids.JPEGLosslessSV1: Codec.JPEG_LOSSLESS,
+    uids.JPEGLSLossless: Codec.JPEG_LS,
+    uids.JPEGLSNearLossless: Codec.JPEG_LS,
+    uids.JPEG2000Lossless: Codec.JPEG_2000,
+    uids.JPEG2000: Codec.JPEG_2000,
+    uids.JPEG2000MCLossless: Codec.JPEG_2000,
+    uids.JPEG2000MC: Codec.JPEG_2000,
+    uids.HTJ2KLossless: Codec.HTJ2K,
+    uids.HTJ2KLosslessRPCL: Codec.HTJ2K,
+    uids.HTJ2K: Codec.HTJ2K,
+    uids.RLELossless: Codec.RLE,
+}
+
+
+def decode(
+    pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cautions: Cautions
+) -> tuple[NDArray[Any], int, str]:
+    """One frame.
+
+    Returns:
+        uint8 or uint16 words (rows, columns), or (rows, columns, 3) in RGB; bits of a word that count; the decoder.
+
+    Raises:
+        ReadError: the picture is damaged or not the one the header announces.
+    """
+    data = _fragments(pixels, frame, form, cautions)
+    codec, stream = _identify(data, CODEC_OF.get(UID(syntax)), cautions)
+    precision, allocated = form.bits_stored, form.bits_allocated
+    if stream is not None:
+        _check(stream, form)
+        precision, allocated = stream.precision, 8 if stream.precision <= 8 else 16
+    wanted, plugin, name = _DECODERS[codec]
+    if codec is Codec.JPEG:
+        data = _with_whole_spectrum(data, cautions)
+        wanted = uids.JPEGBaseline8Bit if precision == 8 else wanted
+    try:
+        source = io.BytesIO(encapsulate([data], has_bot=False))
+        words = run(wanted, source, form, allocated, precision, planar=0, plugin=plugin)
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:
+        raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
+    if stream is not None and not codestream.ends_properly(data):
+        text = "The compressed picture stops before its end mark: a part of it may be missing."
+        cautions.add("no-end-mark", text)
+    if words.ndim == 2 and stream is not None:
+        words = words & ((1 << precision) - 1)
+    return words, precision, name
+
+
+def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> bytes:
+    """The bytes of one compressed frame, its fragments joined."""
+    present, expected = _extent(pixels.data)
+    if present < expected:
+        if frame == form.frames - 1:  # decoders make a whole picture of half a codestream, and say nothing
+            raise faults.truncated(present, expected)
+        cautions.add("truncated", "The file is truncated: its last frames are not there.")
+    try:
+        return get_frame(bytes(pixels.data), frame, number_of_frames=form.frames)
+    except Exception as error:
+        raise faults.damaged_pixels(f"fragments: {str(error)[:300]}") from error
+
+
+def _extent(data: memoryview) -> tuple[int, int]:
+    """(bytes there, bytes announced) of the items of encapsulated pixel data (PS3.5 A.4)."""
+    place = 0
+    while place + 8 <= len(data):
+        group, element, length = struct.unpack_from("<HHI", data, place)
+        if (group, element) != (0xFFFE, 0xE000):
+            break
+        place += 8 + int(length)
+    return min(len(data), place), max(place, 16)
+
+
+def _identify(data: bytes, promised: Codec | None, cautions: Cautions) -> tuple[Codec, Codestream | None]:
+    """What the frame really is: a codestream names itself, RLE does not."""
+    stream = codestream.inspect(data)
+    if stream is None:
+        if promised is Codec.RLE:
+            return promised, None
+        raise faults.damaged_pixels("no picture header at the start of the frame")
+    if stream.codec is not promised and {stream.codec, promised} != {Codec.JPEG_2000, Codec.HTJ2K}:
+        cautions.add(
+            "wrong-syntax", f"The pixels are {stream.codec.value}, not what the file says.", "TransferSyntaxUID"
+        )
+    return stream.codec, stream
+
+
+def _check(stream: Codestream, form: PixelFormat) -> None:
+    if (stream.rows, stream.columns) != (form.rows, form.columns):
+        raise faults.size_mismatch((form.rows, form.columns), (stream.rows, stream.columns))
+    if stream.components != form.samples:
+        raise faults.impossible_value(tol.tag_name("SamplesPerPixel"), form.samples)
+    if not 1 <= stream.precision <= 16:
+        raise faults.unsupported_depth(f"{stream.precision} bits")
+
+
+def _with_whole_spectrum(data: bytes, cautions: Cautions) -> bytes:
+    """A sequential JPEG whose scan header says 0..63, as it must; some writers leave 0..0, which means nothing else."""
+    frame = next((place for place in codestream.segments(data) if data[place + 1] in (0xC0, 0xC1)), None)
+    scan = next((place for place in codestream.segments(data) if data[place + 1] == 0xDA), None)
+    if frame is None or scan is None:
+        return data
+    spectrum = scan + 2 + struct.unpack_from(">H", data, scan + 2)[0] - 3
+    if data[spectrum : spectrum + 3] == b"\x00\x3f\x00" or spectrum + 3 > len(data):
+        return data
+    cautions.add("repaired", "A wrong field in the header of the compressed picture was put right before decoding.")
+    return data[:spectrum] + b"\x00\x3f\x00" + data[spectrum + 3 :]
+
+
+def run(
+    syntax: UID, source: io.BytesIO, form: PixelFormat, allocated: int, stored: int, *, planar: int, plugin: str = ""
+) -> NDArray[Any]:
+    """pydicom's decoding of one frame by one library, without its own ideas on unused bits and signs."""
+    if syntax in uids.JPEG2000TransferSyntaxes:
+        corrections = {"apply_j2k_sign_correction": False}
+    elif syntax in uids.JPEGLSTransferSyntaxes:
+        corrections = {"apply_jls_sign_correction": False}
+    else:
+        corrections = {"correct_unused_bits": False}
+    options: dict[str, Any] = {
+        "rows": form.rows,
+        "columns": form.columns,
+        "samples_per_pixel": form.samples,
+        "photometric_interpretation": form.photometric if form.samples > 1 else "MONOCHROME2",
+        "bits_allocated": allocated,
+        "bits_stored": stored,
+        "pixel_representation": 0,
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+        **corrections,
+    }
+    if form.samples > 1:
+        options["planar_configuration"] = planar
+    decoder = get_decoder(syntax)
+    array, _ = decoder.as_array(source, index=0, raw=form.samples == 1, decoding_plugin=plugin, **options)
+    return np.asarray(array)

@@ -70,3 +70,14 @@ def test_no_dependency_has_become_gpl_unseen(repository: Path) -> None:
         licence = " ".join([said.get("License-Expression") or "", *(said.get_all("Classifier") or [])])
         if re.search(r"\bGPL|GNU General Public", licence):
             assert re.search(rf"{re.escape(name)}\b.*GPL", notice), f"{name}: {licence}"
+
+
+def test_the_documents_link_to_what_is_there(repository: Path, texts: dict[str, str]) -> None:
+    dead = []
+    for name, text in texts.items():
+        if name.endswith(".md"):
+            prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+            for target in re.findall(r"\]\(([^)\s#]+)(?:#[^)]*)?\)", prose):
+                if "://" not in target and not (repository / name).parent.joinpath(target).exists():
+                    dead.append(f"{name}: {target}")
+    assert not dead

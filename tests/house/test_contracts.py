@@ -1,4 +1,4 @@
-"""The import contracts of pyproject.toml are kept by a tool; here the tool is shown a house that breaks each of them."""
+"""The import contracts of pyproject.toml are kept by a tool; here it is shown a house that breaks each of them."""
 
 from __future__ import annotations
 

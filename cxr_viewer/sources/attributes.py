@@ -11,7 +11,7 @@ from pydicom.uid import UID
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.sources import decoder, faults, greys, identity, pixelformat, plausibility, spacing
+from cxr_viewer.sources import decoder, faults, greys, identity, pixelformat, spacing
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.dicomfile import DicomFile
 from cxr_viewer.sources.tolerant import Cautions
@@ -70,7 +70,7 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
     grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)
     modality = tol.code_string(ds, "Modality")[:16]
     _general_cautions(ds, modality, cautions)
-    image = Radiograph(
+    return Radiograph(
         key=identity.image_key(ds, digest, frame),
         path=path,
         stored=decoded.stored,
@@ -94,9 +94,8 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
         source_sha256=digest,
         transfer_syntax=file.syntax,
         decoder=decoded.decoder,
+        cautions=cautions.all(),
     )
-    plausibility.check(image, cautions)
-    return replace(image, cautions=cautions.all())
 
 
 def _general_cautions(ds: Dataset, modality: str, cautions: Cautions) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import stat
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cxr_viewer.core.errors import CxrError, ReadError
-from cxr_viewer.core.image import Caution, Radiograph, VoiWindow
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage
-from cxr_viewer.imaging import levels, render
-from cxr_viewer.sources import attributes, dicomdir, dicomfile, faults, identity, raster
+from cxr_viewer.imaging import render
+from cxr_viewer.sources import attributes, dicomdir, dicomfile, faults, identity, plausibility, raster
 from cxr_viewer.sources.answers import Directory, Header, Headers
 from cxr_viewer.sources.attributes import FileFacts
 
@@ -46,20 +45,7 @@ def run(job: str, words: dict[str, Any]) -> object:
 
 def read(path: Path, frame: int) -> Radiograph:
     """One frame of any image file."""
-    return _with_opening(_read(path, frame))
-
-
-def _with_opening(image: Radiograph) -> Radiograph:
-    """The film with a window to open with, where the file's own would show a blank picture.
-
-    Seen on real DX films that carry the lung window of a CT (-600, 1600): every pixel lies above it.
-    """
-    if not image.voi or levels.shows_something(image, image.voi[0]):
-        return image
-    text = "The film's own window leaves it blank. An automatic window is used; press 1 for the film's own."
-    tag = "Window Center (0028,1050)" if isinstance(image.voi[0], VoiWindow) else "VOI LUT Sequence (0028,3010)"
-    caution = Caution("blank-window", text, tag)
-    return replace(image, opening=levels.auto_window(image), cautions=(*image.cautions, caution))
+    return plausibility.checked(_read(path, frame))
 
 
 def _read(path: Path, frame: int) -> Radiograph:

@@ -1,4 +1,4 @@
-"""What decoded pixels say against their own file: a window that does not fit, a picture that stops half-way."""
+"""What decoded pixels say against their own file: a picture that stops half-way, a window that shows nothing of it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import Caution, Radiograph, VoiWindow
 from cxr_viewer.imaging import levels
-from cxr_viewer.sources.tolerant import Cautions
 
-FLAT_SHARE = 0.75
-"""Real films keep at least half of their pixels inside their own default window, the rest is collimation and air."""
 BLANK_SHARE = 0.2
+_SKETCH_STEP = 4
 
 
-def check(image: Radiograph, cautions: Cautions) -> None:
-    """Add a caution for what looks wrong; changes nothing, because the file may be right."""
-    sketch = replace(image, stored=np.ascontiguousarray(image.stored[::4, ::4]))
-    if image.voi and sum(levels.clipped_shares(sketch, image.voi[0])) > FLAT_SHARE:
-        cautions.add(
-            "window-misses",
-            "The file's own window shows little of this film; use the automatic window.",
-            "WindowCenter",
-        )
+def checked(image: Radiograph) -> Radiograph:
+    """The film with a caution for what looks wrong, and a window to open with where its own shows nothing."""
+    return _with_opening(_with_blank_rows(image))
+
+
+def _with_blank_rows(image: Radiograph) -> Radiograph:
     share = blank_tail(image.stored)
-    if share >= BLANK_SHARE:
-        text = f"The lowest {100 * share:.0f} % of the picture is blank: the file may be incomplete."
-        cautions.add("blank-rows", text)
+    if share < BLANK_SHARE:
+        return image
+    text = f"The lowest {100 * share:.0f} % of the picture is blank: the file may be incomplete."
+    return replace(image, cautions=(*image.cautions, Caution("blank-rows", text)))
 
 
 def blank_tail(stored: NDArray[np.generic]) -> float:
@@ -38,3 +34,18 @@ def blank_tail(stored: NDArray[np.generic]) -> float:
         return 0.0
     filled = np.flatnonzero(stored.any(axis=1))
     return 1.0 - (int(filled[-1]) + 1) / len(stored)
+
+
+def _with_opening(image: Radiograph) -> Radiograph:
+    """The film with a window to open with, where the file's own would show a blank picture.
+
+    Seen on real DX films that carry the lung window of a CT (-600, 1600): every pixel lies above it. Judged by every
+    fourth pixel of every fourth row, which takes a tenth of the time.
+    """
+    sketch = replace(image, stored=np.ascontiguousarray(image.stored[::_SKETCH_STEP, ::_SKETCH_STEP]))
+    if not image.voi or levels.shows_something(sketch, image.voi[0]):
+        return image
+    text = "The film's own window leaves it blank. An automatic window is used; press 1 for the film's own."
+    tag = "Window Center (0028,1050)" if isinstance(image.voi[0], VoiWindow) else "VOI LUT Sequence (0028,3010)"
+    caution = Caution("blank-window", text, tag)
+    return replace(image, opening=levels.auto_window(image), cautions=(*image.cautions, caution))

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+# What the window does of itself is left to the user here: a picture for a comparison must be the one asked for.
+_RENDERED = {"blank-window": "The film's own window leaves it blank; --window auto shows it."}
+
 
 def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     parser = subparsers.add_parser(
         "render",
         help="write a film as a grey PNG",
         description="Write the film as an 8-bit grey PNG at full resolution through its grey chain (DICOM PS3.3 C.11); "
-        "nothing is drawn on it.",
+        "nothing is drawn on it. The film's own window is taken as it is, even where the window of the program would "
+        "open the film with another one.",
     )
     parts.add_film(parser)
     return run
@@ -35,5 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     voi = parse_window(arguments.window, image) if arguments.window else default_voi(image)
     write_picture(render_grey(image, voi, arguments.invert), arguments.output)
     for caution in image.cautions:
-        print(f"cxr-viewer: {caution.text}", file=sys.stderr)
+        print(f"cxr-viewer: {_RENDERED.get(caution.code, caution.text)}", file=sys.stderr)
     return 0

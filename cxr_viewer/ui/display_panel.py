@@ -120,10 +120,10 @@ class DisplayPanel(QWidget):
         self._ask(replace(window, center=center, width=window.width if width is None else width, label=""), gesture)
 
     def _ask(self, window: VoiWindow, gesture: int) -> None:
+        falls, inverted = self._falls, self._inverted  # the first event has taken effect when the second is sent
         self.event.emit(ev.SetVoi(self._pane_index, tidy(window, self._range), None, gesture))
-        if self._falls:  # a window rises where the table fell: exchange polarity with it
-            self._falls = False
-            self.event.emit(ev.SetInverted(self._pane_index, not self._inverted))
+        if falls:  # a window rises where the table fell: exchange polarity with it
+            self.event.emit(ev.SetInverted(self._pane_index, not inverted))
 
     # ------------------------------------------------------------ drawing the state
 
@@ -191,7 +191,7 @@ class DisplayPanel(QWidget):
         """Show a number with as many decimals as it needs and the film's values are worth."""
         span = self._range[1] - self._range[0]
         with QSignalBlocker(spin):
-            spin.setDecimals(0 if value.is_integer() and span >= 20 else 2 if span >= 20 else 4)
+            spin.setDecimals(0 if float(value).is_integer() and span >= 20 else 2 if span >= 20 else 4)
             spin.setSingleStep(max(1.0, round(span / 100)) if span >= 20 else span / 100 or 0.01)
             spin.setRange(low, high)
             spin.setValue(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from cxr_viewer.core.image import PatientInfo
 from cxr_viewer.core.study import StudyNode
@@ -11,7 +12,7 @@ from cxr_viewer.core.study import StudyNode
 _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th"}
 )
-_NAME_SEPARATORS = str.maketrans("^=", "  ")
+_IDENTITIES_KEPT = 65_536
 
 
 def fold(text: str) -> str:
@@ -20,10 +21,11 @@ def fold(text: str) -> str:
     Works for every script: the Cyrillic letters that carry marks match the plain ones, full-width letters match
     half-width ones. Runs of white space become one space.
     """
-    text = text.translate(_NAME_SEPARATORS)
-    if not text.isascii():
-        decomposed = unicodedata.normalize("NFKD", text.casefold())
-        text = "".join(mark for mark in decomposed if not unicodedata.combining(mark)).translate(_LETTERS)
+    text = text.replace("^", " ").replace("=", " ")
+    if text.isascii():  # nearly every text is, and this way takes a tenth of the time
+        return " ".join(text.lower().split())
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    text = "".join(mark for mark in decomposed if not unicodedata.combining(mark)).translate(_LETTERS)
     return " ".join(text.casefold().split())
 
 
@@ -53,7 +55,12 @@ def patient_identity(patient: PatientInfo) -> str:
     The id alone does not do, since ids of two hospitals collide. Empty when the file names nobody; such studies belong
     to nobody in common.
     """
-    patient_id, name = fold(patient.patient_id), fold(patient.name)
+    return _identity(patient.patient_id, patient.name)
+
+
+@lru_cache(_IDENTITIES_KEPT)
+def _identity(patient_id: str, name: str) -> str:
+    patient_id, name = fold(patient_id), fold(name)
     return f"{patient_id}\n{name}" if patient_id or name else ""
 
 

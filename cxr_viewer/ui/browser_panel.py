@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtCore import QEvent, QModelIndex, QPoint, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -25,15 +24,16 @@ from cxr_viewer.services.settings import BrowserSort
 from cxr_viewer.services.state import ScanStatus, ViewerState
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.scan_bar import ScanBar
+from cxr_viewer.ui.search_box import SearchBox
 from cxr_viewer.ui.study_menu import study_menu
 from cxr_viewer.ui.study_model import StudyModel
 from cxr_viewer.ui.study_rows import Level, Row
-from cxr_viewer.ui.study_view import FileFrame, StudyDelegate, StudyTree, Thumbnails
+from cxr_viewer.ui.study_view import StudyDelegate, StudyTree
+from cxr_viewer.ui.thumbnails import FileFrame, Thumbnails, file_frame
 
 _GATHER_MS: Final = 250  # changes of a running scan are shown together
 _REST: Final = 8  # and at most one eighth of the time goes into showing them
 _PIECE: Final = 400  # studies of a long list taken in at once
-_ASK_MS: Final = 40  # a row has to stay this long before its thumbnail is asked for
 _WARM_S: Final = 0.004
 _EMPTY: Final = "No studies yet.\n\nDrop files or folders here,\nor press Ctrl+O."
 _SORT_WORDS: Final = {
@@ -68,16 +68,14 @@ class BrowserPanel(QWidget):
         self.model = StudyModel(self)
         self.model.set_sort(sort)
         self.tree = StudyTree(self.model)
-        self._thumbnails = Thumbnails()
+        self._thumbnails = Thumbnails(self.tree.images_on_screen, self)
         self._delegate = StudyDelegate(self.model, self._thumbnails, self.tree)
         self.tree.setItemDelegate(self._delegate)
         self._coming: deque[StudyNode] = deque()
-        self._asked: set[FileFrame] = set()
         self._open_nodes: tuple[ImageNode | None, ...] = ()
         self._scan: ScanStatus | None = None
         self._build(sort)
         self._gather = self._timer(_GATHER_MS, self._show_changes)
-        self._ask = self._timer(_ASK_MS, self._ask_for_thumbnails)
         self._more = self._timer(0, self._take_piece)
         self._warm = self._timer(0, self._warm_search)
         self._connect()
@@ -86,11 +84,7 @@ class BrowserPanel(QWidget):
     # ------------------------------------------------------------ building
 
     def _build(self, sort: BrowserSort) -> None:
-        self.search = QLineEdit(placeholderText="Search name, ID, description, date")
-        self.search.setClearButtonEnabled(True)
-        self.search.setToolTip("Search as you type: name, ID, description, date, view (Ctrl+F). Esc clears.")
-        self.search.setAccessibleName("Search studies")
-        self.search.installEventFilter(self)
+        self.search = SearchBox()
         self.sort = QComboBox()
         for order, words in _SORT_WORDS.items():
             self.sort.addItem(words, order.value)
@@ -131,16 +125,19 @@ class BrowserPanel(QWidget):
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._search)
+        self.search.down.connect(self._go_into_list)
+        self.search.chosen.connect(self._open_first)
         self.sort.currentIndexChanged.connect(self._sort)
         self.scan_bar.cancel_scan.connect(self.cancel_scan)
+        self._thumbnails.wanted.connect(self.thumbnail_wanted)
         self.tree.clicked.connect(self._clicked)
         self.tree.doubleClicked.connect(self._double_clicked)
         self.tree.chosen.connect(self._chosen)
-        self.tree.expanded.connect(self._ask_soon)
-        self.tree.collapsed.connect(self._ask_soon)
+        self.tree.expanded.connect(self._thumbnails.ask_soon)
+        self.tree.collapsed.connect(self._thumbnails.ask_soon)
         self.tree.customContextMenuRequested.connect(self._show_menu)
-        self.tree.verticalScrollBar().valueChanged.connect(self._ask_soon)
-        self.tree.verticalScrollBar().rangeChanged.connect(self._ask_soon)
+        self.tree.verticalScrollBar().valueChanged.connect(self._thumbnails.ask_soon)
+        self.tree.verticalScrollBar().rangeChanged.connect(self._thumbnails.ask_soon)
 
     # ------------------------------------------------------------ the list
 
@@ -165,8 +162,7 @@ class BrowserPanel(QWidget):
             self._show_changes()
 
     def _take_all(self) -> None:
-        """Before anything else changes the list it has to be whole."""
-        self._more.stop()
+        """Before anything else is asked or changed, the list has to be whole."""
         while self._coming:
             self.model.take((self._coming.popleft(),))
 
@@ -179,7 +175,7 @@ class BrowserPanel(QWidget):
         self._take_all()
         studies = tuple(studies)
         for study in studies:
-            self._forget_changed_pictures(study)
+            self._forget_pictures(study)
         self.model.take(studies)
         if not self._gather.isActive():
             self._show_changes()
@@ -192,10 +188,12 @@ class BrowserPanel(QWidget):
 
     def study(self, study_uid: str) -> StudyNode | None:
         """The study with this UID, also when the search hides it."""
+        self._take_all()
         return self.model.study(study_uid)
 
     def study_of(self, node: ImageNode) -> StudyNode | None:
         """The study this very file is listed in."""
+        self._take_all()
         return self.model.study_of(node)
 
     def step_study(self, study_uid: str | None, step: int) -> StudyNode | None:
@@ -206,13 +204,11 @@ class BrowserPanel(QWidget):
             return (shown[0] if step > 0 else shown[-1]) if shown else None
         return shown[at + step] if 0 <= at + step < len(shown) else None
 
-    def _forget_changed_pictures(self, study: StudyNode) -> None:
+    def _forget_pictures(self, study: StudyNode) -> None:
+        """A study that comes again with a new status only keeps its pictures; otherwise its files may have changed."""
         before = self.model.study(study.study_uid)
-        known = {image.path: image for image in before.images} if before else {}
-        for image in study.images:
-            if known.get(image.path, image) != image:
-                self._thumbnails.forget(image)
-                self._asked.discard((image.path, image.key.frame))
+        if before is None or before.images != study.images or before == study:
+            self._thumbnails.forget(study.images)
 
     @Slot()
     def _show_changes(self) -> None:
@@ -229,7 +225,7 @@ class BrowserPanel(QWidget):
     def _after_change(self) -> None:
         self.tree.unfold_short_list()
         self._describe()
-        self._ask_soon()
+        self._thumbnails.ask_soon()
         self._warm.start()
 
     def _anchor(self) -> tuple[Row | None, int]:
@@ -291,22 +287,19 @@ class BrowserPanel(QWidget):
         if self.model.warm(_WARM_S):
             self._warm.start()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keys of the search box: Esc clears, Down goes into the list, Enter opens the first match."""
-        if watched is self.search and isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
-            if event.key() == Qt.Key.Key_Escape and self.search.text():
-                self.search.clear()
-                return True
-            first = self.model.index(0, 0)
-            if event.key() == Qt.Key.Key_Down and first.isValid():
-                self.tree.setFocus(Qt.FocusReason.TabFocusReason)
-                self.tree.setCurrentIndex(first)
-                return True
-            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and first.isValid():
-                self.tree.setCurrentIndex(first)
-                self._chosen(first)
-                return True
-        return super().eventFilter(watched, event)
+    @Slot()
+    def _go_into_list(self) -> None:
+        first = self.model.index(0, 0)
+        if first.isValid():
+            self.tree.setFocus(Qt.FocusReason.TabFocusReason)
+            self.tree.setCurrentIndex(first)
+
+    @Slot()
+    def _open_first(self) -> None:
+        first = self.model.index(0, 0)
+        if first.isValid():
+            self.tree.setCurrentIndex(first)
+            self._chosen(first)
 
     # ------------------------------------------------------------ opening
 
@@ -355,33 +348,14 @@ class BrowserPanel(QWidget):
         if self._thumbnails.put(node, png, self._delegate.side_px, self.devicePixelRatioF()):
             self.tree.viewport().update()
 
-    @Slot()
-    def _ask_soon(self) -> None:
-        self._ask.start()
-
-    @Slot()
-    def _ask_for_thumbnails(self) -> None:
-        if not self.tree.isVisible():
-            return
-        visible: dict[FileFrame, ImageNode] = {}
-        for index in self.tree.visible_indexes():
-            row = self.model.row(index)
-            lead = row.lead if row is not None else None
-            if lead is not None and not lead.missing and self._thumbnails.get(lead) is None:
-                visible[lead.path, lead.key.frame] = lead
-        asked, self._asked = self._asked, set(visible)
-        for name, node in visible.items():
-            if name not in asked:
-                self.thumbnail_wanted.emit(node)
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._ask_soon()
+        self._thumbnails.ask_soon()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._delegate.set_font(self.tree.font())
-        self._ask_soon()
+        self._thumbnails.ask_soon()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -413,7 +387,7 @@ class BrowserPanel(QWidget):
         several = sum(node is not None for node in nodes) > 1
         for place, node in enumerate(nodes, 1):
             if node is not None:
-                name = (node.path, node.key.frame)
+                name = file_frame(node)
                 panes[name] = f"{panes[name]}, {place}" if name in panes else str(place)
         self._delegate.open_in = panes
         self._delegate.number_panes = several

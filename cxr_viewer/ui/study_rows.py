@@ -33,6 +33,13 @@ class Level(IntEnum):
     IMAGE = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    lead: ImageNode | None
+    missing: bool
+    remark: str
+
+
 @dataclass(slots=True, eq=False)
 class Row:
     """One line of the tree.
@@ -60,6 +67,7 @@ class Row:
     children: list[Row] | None = None
     shown: list[Row] = field(default_factory=list)
     words: tuple[str, str, str] | None = None
+    about: _About | None = None
 
     @property
     def study(self) -> StudyNode | None:
@@ -78,15 +86,22 @@ class Row:
     @property
     def lead(self) -> ImageNode | None:
         """The image whose thumbnail stands for this row: a frontal film that is there, as a reader would hang first."""
-        images = self.images
-        there = [image for image in images if not image.missing] or images
-        frontal = (image for view in (View.PA, View.AP) for image in there if image.view is view)
-        return next(frontal, there[0] if there else None)
+        return self._about().lead
 
     @property
     def missing(self) -> bool:
         """All of its files have vanished."""
-        return all(image.missing for image in self.images)
+        return self._about().missing
+
+    @property
+    def remark(self) -> str:
+        """What the reader has to know about its files, in a word or a sentence; mostly nothing."""
+        return self._about().remark
+
+    def _about(self) -> _About:
+        if self.about is None:
+            self.about = _look_at(self.images)
+        return self.about
 
     @property
     def status(self) -> ReadStatus | None:
@@ -112,6 +127,16 @@ class Row:
         if self.words is None:
             self.words = _words(self)
         return self.words
+
+
+def _look_at(images: Sequence[ImageNode]) -> _About:
+    there = [image for image in images if not image.missing]
+    among = there or images
+    frontal = (image for view in (View.PA, View.AP) for image in among if image.view is view)
+    remark = next((image.problem for image in images if image.problem), "")
+    if len(there) < len(images):
+        remark = f"{len(images) - len(there)} of {len(images)} missing" if there else "missing"
+    return _About(next(frontal, among[0] if among else None), not there, remark)
 
 
 def make_children(row: Row) -> list[Row]:
@@ -209,7 +234,7 @@ def _words(row: Row) -> tuple[str, str, str]:
         return patient_title(row), about, _contents(row)
     study = row.studies[0]
     if row.parent.level is Level.PATIENT:
-        return date_text(study.date), study.description, _join(views(study.images), count(study.images))
+        return date_text(study.date), study.description, _join(views(study.images), _extent(row))
     if row.level is Level.SERIES or (row.parent.level is Level.STUDY and row.series is not None):
         return _series_words(row)
     return _image_words(row)
@@ -243,7 +268,7 @@ def _contents(row: Row) -> str:
     newest = row.studies[0]
     if row.level is Level.PATIENT:
         return _join(date_text(newest.date), f"{len(row.studies)} studies")
-    number = count(newest.images) if row.level is not Level.IMAGE else ""
+    number = "" if row.level is Level.IMAGE else count(newest.images)
     return _join(date_text(newest.date), views(newest.images), newest.description, number)
 
 
@@ -251,7 +276,10 @@ def _series_words(row: Row) -> tuple[str, str, str]:
     series = row.series
     assert series is not None
     title = f"Series {series.number}" if series.number is not None else "Series"
-    return (_join(title, series.modality), series.description, _join(views(series.images), count(series.images)))
+    if row.level is Level.IMAGE:  # what matters of a series of one film is the film
+        view, _, size = _image_words(row)
+        return view, _join(title, series.modality, series.description), size
+    return (_join(title, series.modality), series.description, _join(views(series.images), _extent(row)))
 
 
 def _image_words(row: Row) -> tuple[str, str, str]:
@@ -259,9 +287,8 @@ def _image_words(row: Row) -> tuple[str, str, str]:
     assert image is not None
     number = "" if image.instance_number is None else f"image {image.instance_number}"
     title = _VIEW_WORDS[image.view] or ("View not stated" if image.is_dicom else image.path.name)
-    size = f"{image.columns} \N{MULTIPLICATION SIGN} {image.rows}" if image.rows and image.columns else ""
     frame = f"frame {image.key.frame + 1} of {image.frames}" if image.frames > 1 else ""
-    return _join(title, image.laterality), _join(image.modality, image.body_part.lower(), number, frame), size
+    return _join(title, image.laterality), _join(image.modality, image.body_part.lower(), number, frame), _size(image)
 
 
 def date_text(date: dt.date | None) -> str:
@@ -277,17 +304,17 @@ def count(images: Sequence[ImageNode]) -> str:
     return "1 image" if len(images) == 1 else f"{len(images)} images"
 
 
+def _extent(row: Row) -> str:
+    """How many images, or how large the only one is."""
+    return _size(row.image) if row.image is not None else count(row.images)
+
+
+def _size(image: ImageNode) -> str:
+    return f"{image.columns} \N{MULTIPLICATION SIGN} {image.rows}" if image.rows and image.columns else ""
+
+
 def _join(*parts: str) -> str:
     return _SEPARATOR.join(part for part in parts if part)
-
-
-def remark(row: Row) -> str:
-    """What the reader has to know about the files of a row, in a word or sentence; mostly nothing."""
-    images = row.images
-    missing = sum(image.missing for image in images)
-    if missing:
-        return "missing" if missing == len(images) else f"{missing} of {len(images)} missing"
-    return next((image.problem for image in images if image.problem), "")
 
 
 def tooltip(row: Row) -> str:
@@ -299,7 +326,7 @@ def tooltip(row: Row) -> str:
     for image in row.images[:1] if row.level is Level.IMAGE else ():
         lines.append(str(image.path))
         lines += [f"Copy: {path}" for path in image.copies]
-    note = remark(row)
+    note = row.remark
     if note == "missing":
         note = "Missing: the file is not where it was. It is back as soon as the disk or folder is."
     return "\n".join(line for line in (*lines, note) if line)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QKeyEvent, QPainter, QPen, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTreeView, QWidget
 
 from cxr_viewer.core.study import ImageNode, ReadStatus
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.study_model import StudyModel
-from cxr_viewer.ui.study_rows import Level, Row, remark
+from cxr_viewer.ui.study_rows import Level, Row
+from cxr_viewer.ui.thumbnails import FileFrame, Thumbnails
 
 AnyIndex = QModelIndex | QPersistentModelIndex
-FileFrame = tuple[Path, int]
-"""What a thumbnail belongs to: a file and a frame of it. UIDs do not do, two different files can carry the same."""
-
 THUMBNAIL_PX: Final = 56
 _INDENT_PX = 14
 _PAD_PX = 4
@@ -27,42 +22,6 @@ _GAP_PX = 8
 _DOT_PX = 9
 _BAR_PX = 3
 _UNFOLD_UP_TO = 100  # images: a list this short is shown unfolded
-_KEPT = 3_000  # pixmaps of 12 kB each
-
-
-class Thumbnails:
-    """Thumbnails ready to draw, the least recently used dropped first."""
-
-    def __init__(self) -> None:
-        self._pixmaps: OrderedDict[FileFrame, QPixmap] = OrderedDict()
-
-    def get(self, node: ImageNode) -> QPixmap | None:
-        name = (node.path, node.key.frame)
-        pixmap = self._pixmaps.get(name)
-        if pixmap is not None:
-            self._pixmaps.move_to_end(name)
-        return pixmap
-
-    def put(self, node: ImageNode, png: bytes, side_px: int, ratio: float) -> bool:
-        """Keep a picture for a square of ``side_px`` at ``ratio`` device pixels; False when ``png`` is no picture."""
-        image = QImage.fromData(png)
-        if image.isNull():
-            return False
-        side = round(side_px * ratio)
-        scaled = image.scaled(
-            side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-        )
-        pixmap = QPixmap.fromImage(scaled)
-        pixmap.setDevicePixelRatio(ratio)
-        self._pixmaps[node.path, node.key.frame] = pixmap
-        self._pixmaps.move_to_end((node.path, node.key.frame))
-        if len(self._pixmaps) > _KEPT:
-            self._pixmaps.popitem(last=False)
-        return True
-
-    def forget(self, node: ImageNode) -> None:
-        """The file has changed: its picture is no longer true."""
-        self._pixmaps.pop((node.path, node.key.frame), None)
 
 
 class StudyDelegate(QStyledItemDelegate):
@@ -111,7 +70,7 @@ class StudyDelegate(QStyledItemDelegate):
         self._paint_thumbnail(painter, picture, row)
         text = QRect(QPoint(picture.right() + 1 + _GAP_PX, rect.top() + _PAD_PX), rect.bottomRight())
         text.setRight(rect.right() - _GAP_PX)
-        self._paint_words(painter, text, row, panes)
+        self._paint_words(painter, text, row, panes, selected=bool(state & QStyle.StateFlag.State_Selected))
 
     def _panes(self, row: Row) -> str:
         """Numbers of the panes that show an image of this row, ``""`` for none."""
@@ -138,25 +97,29 @@ class StudyDelegate(QStyledItemDelegate):
         painter.drawPixmap(corner, pixmap)
         painter.setOpacity(1.0)
 
-    def _paint_words(self, painter: QPainter, place: QRect, row: Row, panes: str) -> None:
+    def _paint_words(self, painter: QPainter, place: QRect, row: Row, panes: str, *, selected: bool) -> None:
         assert self._fonts is not None
         plain, bold, metrics, bold_metrics = self._fonts
         title, second, third = row.lines()
-        missing, note = row.missing, remark(row)
+        missing, note = row.missing, row.remark
+        faint = QColor(theme.TEXT if selected else theme.DISABLED if missing else theme.MUTED)
         step = max((place.height() - _PAD_PX) // 3, metrics.height())
         baseline = place.top() + (step - metrics.height()) // 2 + metrics.ascent()
         right = self._paint_signs(painter, place, row, panes, step)
         painter.setFont(bold)
-        painter.setPen(QColor(theme.DISABLED if missing else theme.TEXT))
+        painter.setPen(QColor(theme.DISABLED if missing and not selected else theme.TEXT))
         room = right - place.left()
         painter.drawText(place.left(), baseline, bold_metrics.elidedText(title, Qt.TextElideMode.ElideRight, room))
         painter.setFont(plain)
-        painter.setPen(QColor(theme.DISABLED if missing else theme.MUTED))
+        painter.setPen(faint)
         self._paint_line(painter, place, baseline + step, second, metrics)
         if note:
             painter.setPen(QColor(theme.CAUTION))
-            third = f"{note} \N{MIDDLE DOT} {third}" if "missing" in note and third else note
-        self._paint_line(painter, place, baseline + 2 * step, third, metrics)
+            self._paint_line(painter, place, baseline + 2 * step, note, metrics)
+            place.setLeft(place.left() + metrics.horizontalAdvance(note + "  "))
+            painter.setPen(faint)
+        if place.width() > 0:
+            self._paint_line(painter, place, baseline + 2 * step, third, metrics)
 
     @staticmethod
     def _paint_line(painter: QPainter, place: QRect, baseline: int, text: str, metrics: QFontMetrics) -> None:
@@ -287,13 +250,18 @@ class StudyTree(QTreeView):
         self._unfolded.discard(index.internalId())
         self._folded.add(index.internalId())
 
-    def visible_indexes(self) -> Iterator[QModelIndex]:
-        """Indexes of the rows on screen, from the top."""
-        index = self.indexAt(QPoint(self.viewport().width() // 2, 0))
+    def images_on_screen(self) -> list[ImageNode]:
+        """The images whose thumbnails stand on the rows on screen, from the top."""
+        images: list[ImageNode] = []
         bottom = self.viewport().height()
+        index = self.indexAt(QPoint(self.viewport().width() // 2, 0)) if self.isVisible() else QModelIndex()
         while index.isValid() and self.visualRect(index).top() < bottom:
-            yield index
+            row = self._model.row(index)
+            lead = row.lead if row is not None else None
+            if lead is not None:
+                images.append(lead)
             index = self.indexBelow(index)
+        return images
 
     def settle(self) -> None:
         """Carry out a layout that Qt has put off, so that positions can be asked for."""

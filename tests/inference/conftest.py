@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,6 @@ REAL_FILMS = (
     "dx_nih_00000001_000_pa_cardiomegaly.dcm",
     "dx_nih_00002527_nodule_f37.dcm",
 )
-"""MONOCHROME1, 15 bit, portable AP, normal, 12 bit, lateral, cardiomegaly, nodule."""
 
 
 def make_card(**changes: object) -> ModelCard:
@@ -70,13 +69,13 @@ def make_bundle(parent: Path, network: CamNetwork, **changes: object) -> tuple[P
     return folder, card
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bundle() -> Callable[..., tuple[Path, ModelCard]]:
     """``bundle(parent, network, **card_changes)`` writes one and gives its folder and card."""
     return make_bundle
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def card() -> Callable[..., ModelCard]:
     """``card(**changes)``, without weights."""
     return make_card
@@ -117,7 +116,7 @@ def bright_network() -> CamNetwork:
     return network.eval()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def film() -> Callable[..., Radiograph]:
     """``film(stored, **changes)``: a frontal DX film of a child of four."""
 
@@ -147,17 +146,26 @@ def chest() -> np.ndarray:
     return np.clip(3000 - 2200 * lungs + noise, 0, 4095).astype(np.uint16)
 
 
-@pytest.fixture(scope="module")
-def read_film(need_data: Callable[[str], Path]) -> Iterator[Callable[[str], Radiograph]]:
-    """``read_film("dicom/x.dcm")`` reads a real film as the program does."""
+def read_films(paths: Iterable[Path]) -> list[Radiograph]:
+    """Read films as the program does; the reading processes end before this returns."""
     reader = SandboxReader()
+    try:
+        nodes = [reader.describe(path, CancelToken()).image for path in paths]
+        return [reader.read(node, CancelToken()) for node in nodes]
+    finally:
+        reader.close()
 
-    def read(relative: str) -> Radiograph:
-        found = reader.describe(need_data(relative), CancelToken())
-        return reader.read(found.image, CancelToken())
 
-    yield read
-    reader.close()
+@pytest.fixture(scope="session")
+def films_at() -> Callable[[Iterable[Path]], list[Radiograph]]:
+    """``films_at(paths)`` reads these files as the program does."""
+    return read_films
+
+
+@pytest.fixture(scope="session")
+def real_films(need_data: Callable[[str], Path]) -> dict[str, Radiograph]:
+    """Eight real films by file name: MONOCHROME1, 15 bit, portable AP, normal, 12 bit, lateral, heart, nodule."""
+    return dict(zip(REAL_FILMS, read_films(need_data(f"dicom/{name}") for name in REAL_FILMS), strict=True))
 
 
 @pytest.fixture(scope="session")

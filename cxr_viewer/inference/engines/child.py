@@ -104,6 +104,10 @@ class TorchProcess:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def start(self) -> None:
+        """Start the process ahead of the first command. Raises OSError where the system would not."""
+        self._started()
+
     def call(self, command: Command, cancel: CancelToken) -> Any:
         """Send a command and wait for its answer.
 

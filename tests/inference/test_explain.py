@@ -1,0 +1,215 @@
+"""Heat maps: equal to the ``grad-cam`` library, on one scale, in the right place."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.findings import InputSpec, MapScale
+from cxr_viewer.core.geometry import ImageRect
+from cxr_viewer.inference import explain
+from cxr_viewer.inference.catalog import BundleCatalog
+from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
+from cxr_viewer.inference.runner import model_input
+
+
+def library_map(network: torch.nn.Module, film: np.ndarray, label: int) -> np.ndarray:
+    """What the library gives to its users: (size, size), stretched to 0..1."""
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    with GradCAM(model=network, target_layers=[network.relu]) as cam:
+        return cam(input_tensor=torch.from_numpy(film), targets=[ClassifierOutputTarget(label)])[0]
+
+
+@pytest.mark.parametrize("name", ["cr_rsna_ap_viral2_jpegbaseline.dcm", "dx_canon_pa_mono1_12bit_j2klossless.dcm"])
+def test_maps_of_the_bundled_model_equal_the_librarys(real_films, real_engine, real_card, name) -> None:
+    """On real films, from the OpenVINO engine's one pass: as raw values, and after the library's own scaling."""
+    from pytorch_grad_cam.utils.image import scale_cam_image
+
+    film, _ = model_input(real_films[name], real_card)
+    network = load_bundle(real_card, BundleCatalog().folder(real_card.model_id))
+    reference = TorchEngine(network)
+    _, features = real_engine.run(film)
+    ours = explain.grad_cam(features[0], real_engine.head_weights)
+    assert ours.max() > 0.1  # a map of zeros would prove nothing
+
+    cells = ours.shape[1] * ours.shape[2]
+    np.testing.assert_allclose(ours / cells, reference.library_maps(film, "Grad-CAM"), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours, cells * reference.library_maps(film, "Grad-CAM"), rtol=0, atol=1e-4)
+    scaled = scale_cam_image(scale_cam_image(ours, film.shape[2:]))  # the library does it per layer and once more
+    np.testing.assert_allclose(scaled[0], library_map(network, film, 0), rtol=0, atol=1e-4)
+
+
+def test_maps_of_several_findings_equal_the_librarys(random_network) -> None:
+    network = random_network(outputs=5)
+    film = np.random.default_rng(3).standard_normal((1, 1, 64, 64)).astype(np.float32)
+    engine = TorchEngine(network)
+    _, features = engine.run(film)
+    ours = explain.grad_cam(features[0], engine.head_weights)
+    theirs = engine.library_maps(film, "Grad-CAM")
+    assert ours.shape == theirs.shape == (5, 8, 8)
+    np.testing.assert_allclose(ours, 64 * theirs, rtol=0, atol=1e-4)
+
+
+def test_a_tenth_of_the_film_at_full_heat_multiplies_the_odds_by_ten(card) -> None:
+    """The scale's own definition, from head to probability."""
+    own = card(temperature=0.7, bias=0.3)
+    features = np.zeros((1, 10, 10), dtype=np.float32)
+    weights = np.ones((2, 1), dtype=np.float32)
+    features[0, 0, :] = explain.reference_heat(own)  # 10 of 100 cells
+
+    maps = explain.on_common_scale(explain.grad_cam(features, weights), own)
+    np.testing.assert_allclose(maps[0, 0], 1.0, rtol=1e-6)
+    assert not maps[:, 1:].any()
+
+    def odds(logit: float) -> float:
+        return math.exp(logit / own.temperature + own.bias)
+
+    assert odds(float(features.mean())) / odds(0.0) == pytest.approx(10.0, rel=1e-5)
+
+
+def test_hotter_films_are_paled_as_a_whole_and_nothing_is_cut_off(card) -> None:
+    own = card()
+    reference = explain.reference_heat(own)
+    maps = np.array([[[0.0, 0.5, 2.0]], [[0.25, 1.0, 0.0]]], dtype=np.float32) * np.float32(reference)
+    scaled = explain.on_common_scale(maps, own)
+    np.testing.assert_allclose(scaled, [[[0.0, 0.25, 1.0]], [[0.125, 0.5, 0.0]]], rtol=1e-6)
+
+
+def test_a_film_without_heat_has_an_empty_map(card) -> None:
+    features = np.ones((1, 3, 3), dtype=np.float32)
+    maps = explain.on_common_scale(explain.grad_cam(features, -np.ones((2, 1), dtype=np.float32)), card())
+    assert not maps.any()
+
+
+def test_maps_carry_label_place_and_method_and_cannot_be_changed(card) -> None:
+    seen = ImageRect(-5, 0, 30, 20)
+    first, second = explain.heatmaps(card(), np.zeros((2, 4, 5), dtype=np.float32), seen, "LayerCAM")
+    assert (first.label, second.label) == ("Bright", "Other")
+    assert first.extent == seen
+    assert (first.method, first.scale) == ("LayerCAM", MapScale.COMMON)
+    with pytest.raises(ValueError, match="read-only"):
+        first.values[0, 0] = 1.0
+
+
+# ---------------------------------------------------------------- other methods
+
+
+@pytest.mark.parametrize("method", explain.METHODS[1:])
+def test_other_methods_point_and_take_their_strength_from_grad_cam(monkeypatch, bright_network, method) -> None:
+    """The network sees brightness only, so every method has to point at the bright square."""
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)  # ScoreCAM's progress bar would leave a thread
+    film = np.full((1, 1, 64, 64), -1.0, dtype=np.float32)
+    film[..., 40:56, 8:24] = 2.0
+    engine = TorchEngine(bright_network)
+    logits, features = engine.run(film)
+    strength = explain.grad_cam(features[0], engine.head_weights)
+    shapes = engine.library_maps(film, method)
+    maps = explain.with_strength_of(shapes, strength)
+    assert logits[0, 0] > 0
+    assert np.unravel_index(maps[0].argmax(), maps[0].shape) in {(y, x) for y in range(5, 7) for x in range(1, 3)}
+    assert maps[0].max() == pytest.approx(strength[0].max())
+    assert not maps[1].any()  # the second label has no weights, so it has no heat by any method
+
+
+def test_the_librarys_own_scaling_is_not_in_our_maps(random_network) -> None:
+    """Twice the head weights are twice the heat; the library's maps from 0 to 1 would not change."""
+    film = np.random.default_rng(3).standard_normal((1, 1, 64, 64)).astype(np.float32)
+    once, twice = random_network(outputs=1), random_network(outputs=1)
+    with torch.no_grad():
+        twice.classifier.weight.mul_(2)
+    for method in ("Grad-CAM", "LayerCAM"):
+        a, b = (TorchEngine(network).library_maps(film, method) for network in (once, twice))
+        np.testing.assert_allclose(b, 2 * a, rtol=1e-5)
+
+
+def test_an_unknown_method_is_told(random_network) -> None:
+    engine = TorchEngine(random_network())
+    with pytest.raises(ModelError, match="no heat map method “Guesswork”") as error:
+        engine.library_maps(np.zeros((1, 1, 64, 64), dtype=np.float32), "Guesswork")
+    assert error.value.code == "unknown-method"
+
+
+# ---------------------------------------------------------------- placement
+
+
+def with_square(rows: int, columns: int, square: tuple[int, int, int, int]) -> np.ndarray:
+    """A film of middle grey with a black and a white strip (so that 0..1 is used) and a bright square.
+
+    Args:
+        square: first row, first column, rows, columns.
+    """
+    stored = np.full((rows, columns), 1000, dtype=np.uint16)
+    stored += np.random.default_rng(1).integers(0, 30, stored.shape, dtype=np.uint16)
+    stored[::4, ::4] = 0
+    row, column, height, width = square
+    stored[row : row + height, column : column + width] = 4000
+    return stored
+
+
+def framed(stored: np.ndarray, top: int, right: int, bottom: int, left: int) -> np.ndarray:
+    """With an unexposed frame around it."""
+    return np.pad(stored, ((top, bottom), (left, right)))
+
+
+@pytest.mark.parametrize("size_px", [64, 192])
+@pytest.mark.parametrize("crop_border", [True, False])
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_hottest_cell_lies_on_a_bright_square(
+    card, film, bright_network, size_px, crop_border, fit, inverted
+) -> None:
+    """Through border cut, fit and resize, on a tall film with an uneven frame, for both polarities."""
+    stored = framed(with_square(640, 420, (300, 250, 90, 90)), 60, 30, 10, 80)
+    row, column = 300 + 60, 250 + 80
+    if inverted:
+        stored = (4095 - stored).astype(np.uint16)
+    image = film(stored, photometric="MONOCHROME1" if inverted else "MONOCHROME2")
+    own = card(input=InputSpec(size_px, fit, crop_border, mean=0.5, std=0.25))
+
+    given, seen = model_input(image, own)
+    engine = TorchEngine(bright_network)
+    _, features = engine.run(given)
+    values = explain.heatmaps(own, explain.grad_cam(features[0], engine.head_weights), seen)[0].values
+
+    rows, columns = values.shape
+    cell_width, cell_height = seen.width / columns, seen.height / rows
+    x = seen.x + (np.arange(columns) + 0.5) * cell_width
+    y = seen.y + (np.arange(rows) + 0.5) * cell_height
+    hot_row, hot_column = np.unravel_index(values.argmax(), values.shape)
+    assert row < y[hot_row] < row + 90
+    assert column < x[hot_column] < column + 90
+    # The centre of all heat is the centre of the square, to a quarter of a cell.
+    total = values.sum()
+    assert (values.sum(axis=0) * x).sum() / total == pytest.approx(column + 45, abs=cell_width / 4)
+    assert (values.sum(axis=1) * y).sum() / total == pytest.approx(row + 45, abs=cell_height / 4)
+
+
+def test_padding_reaches_outside_the_film_and_is_never_hot(card, film, bright_network) -> None:
+    stored = with_square(400, 200, (150, 60, 80, 80))
+    own = card(input=InputSpec(64, "pad", False, mean=0.5, std=0.25))
+    given, seen = model_input(film(stored), own)
+    assert (seen.x, seen.right) == (-100, 300)
+    _, features = TorchEngine(bright_network).run(given)
+    values = explain.grad_cam(features[0], np.eye(2, features.shape[1], dtype=np.float32))[0]
+    cell = seen.width / values.shape[1]
+    outside = [i for i in range(values.shape[1]) if not -cell < seen.x + (i + 0.5) * cell < 200 + cell]
+    assert len(outside) >= 2
+    assert not values[:, outside].any()
+
+
+def test_the_card_decides_the_scale_alone(card) -> None:
+    """The same heat looks the same on every film: nothing of the film enters below the reference."""
+    own = card()
+    heat = np.float32(explain.reference_heat(own) / 4)
+    quiet = np.array([[[heat, 0.0]]], dtype=np.float32)
+    busy = np.array([[[heat, 3 * heat]]], dtype=np.float32)
+    assert explain.on_common_scale(quiet, own)[0, 0, 0] == explain.on_common_scale(busy, own)[0, 0, 0] == 0.25
+    warmer = dataclasses.replace(own, temperature=2 * own.temperature)
+    assert explain.reference_heat(warmer) == 2 * explain.reference_heat(own)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -18,6 +20,12 @@ import pytest
 import shiboken6
 from hypothesis import settings
 from PySide6.QtCore import QThread
+
+from cxr_viewer.core.image import ImageKey, PatientInfo
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import FoundImage, ImageNode
+from cxr_viewer.sources.sandbox import Sandbox
+from cxr_viewer.sources.scan import FolderScanner
 
 settings.register_profile("house", deadline=None)  # a busy machine is no defect of the program
 settings.load_profile("house")
@@ -70,10 +78,50 @@ def _need(path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def found_films(need_data: NeedData) -> tuple[FoundImage, ...]:
+    """What a scan of the folder of real films finds, read once for all tests."""
+    folder = need_data("dicom")
+    sandbox = Sandbox()
+    try:
+        batches = list(FolderScanner(sandbox).scan([folder], CancelToken()))
+    finally:
+        sandbox.close()
+    return tuple(found for batch in batches for found in batch.found)
+
+
+@pytest.fixture(scope="session")
+def make_found() -> Callable[..., FoundImage]:
+    """Builds what a scan finds: ``make_found("/films/a.dcm", study="1", patient="P1", view=View.PA, ...)``."""
+
+    def make(
+        path: str | Path,
+        *,
+        study: str = "1",
+        series: str = "1",
+        sop: str = "",
+        frame: int = 0,
+        name: str = "Invented^Ida",
+        patient: str = "P1",
+        date: dt.date | None = dt.date(2024, 3, 5),
+        description: str = "CHEST PA",
+        size: int = 1000,
+        modified: int = 1,
+        **image: Any,
+    ) -> FoundImage:
+        key = ImageKey(f"1.2.{study}", f"1.2.{study}.{series}", sop or f"1.2.{study}.{series}.{path}", frame)
+        node = ImageNode(key, Path(path), **{"rows": 2022, "columns": 1736, "modality": "DX", **image})
+        who = PatientInfo(patient, name, dt.date(1960, 2, 29), "F", 64.0)
+        return FoundImage(node, who, date, "101500", description, "", 1, size, modified)
+
+    return make
+
+
 @pytest.fixture(autouse=True)
 def _user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the settings, index or log of the person who runs it."""
     home = tmp_path_factory.mktemp("home")
+    monkeypatch.delenv("CXR_VIEWER_HOME", raising=False)
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(home / name.lower()))
 
@@ -110,7 +158,9 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         return
 
     def leftovers() -> list[str]:
-        threads = [f"thread {t.name!r}" for t in threading.enumerate() if t not in threads_before and t.is_alive()]
+        # A QThread that has run Python stays in this list as a dummy for ever; it is watched as a QThread.
+        started = [t for t in threading.enumerate() if not isinstance(t, threading._DummyThread)]
+        threads = [f"thread {t.name!r}" for t in started if t not in threads_before and t.is_alive()]
         qthreads = [text for ident, text in _running_qthreads().items() if ident not in qthreads_before]
         children = [text for pid, text in _children().items() if pid not in children_before]
         return threads + qthreads + children

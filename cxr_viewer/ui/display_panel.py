@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -40,6 +41,7 @@ class DisplayPanel(QWidget):
         self._image: Radiograph | None = None
         self._drawn: tuple[object, ...] | None = None
         self._range = (0.0, 1.0)
+        self._curve_patterns = np.empty(0, np.int64)
         self._window: VoiWindow | None = None
         self._falls = False
         self._inverted = False
@@ -164,6 +166,10 @@ class DisplayPanel(QWidget):
         counts, edges = levels.histogram(image, BINS)
         self._range = (float(edges[0]), float(edges[-1]))
         self._histogram.show_film(counts, self._range)
+        values = luts.modality_of_patterns(image)
+        order = np.argsort(values, kind="stable")
+        places = np.searchsorted(values[order], self._histogram.curve_values())
+        self._curve_patterns = order[np.minimum(places, order.size - 1)]
         with QSignalBlocker(self._choice):
             self._choice.clear()
             for place, voi in enumerate(image.voi):
@@ -176,7 +182,8 @@ class DisplayPanel(QWidget):
         voi, inverted = pane.display.voi, pane.display.inverted
         window = levels.equivalent_window(image, voi)
         self._window, self._inverted, self._falls = window, inverted, levels.falls(voi)
-        self._histogram.show_window(window, falling=(luts.inverts(image) != inverted) != self._falls)
+        grey = luts.compose(image, voi, inverted)[self._curve_patterns]  # from the table the film is shown with
+        self._histogram.show_window(window, grey / 255.0)
         limits = levels.window_limits(self._range, window)
         span = self._range[1] - self._range[0]
         self._show_number(self._center, window.center, limits.lowest_center - span, limits.highest_center + span)

@@ -16,6 +16,7 @@ from cxr_viewer.ui import theme
 from cxr_viewer.ui.gestures import FrameGate, next_gesture
 
 BINS = 256
+_CURVE_POINTS = 193
 _REACH_PX = 6.0
 _SIDE_ROOM = 0.04  # of the film's range, so that an edge at its end can be taken hold of
 
@@ -42,7 +43,7 @@ class HistogramView(QWidget):
         self._counts: NDArray[np.float64] | None = None
         self._range = (0.0, 1.0)
         self._window: VoiWindow | None = None
-        self._falling = False
+        self._grey: NDArray[np.float64] | None = None
         self._grip: Grip | None = None
         self._gesture = 0
         self._press = 0.0
@@ -61,12 +62,17 @@ class HistogramView(QWidget):
     def show_film(self, counts: NDArray[np.float64] | None, value_range: tuple[float, float]) -> None:
         """Draw another film: counts per bin over ``value_range`` (modality values), None for no film."""
         self._let_go()
+        self._window = self._grey = None
         self._counts, self._range = counts, value_range
         self.update()
 
-    def show_window(self, window: VoiWindow | None, *, falling: bool) -> None:
-        """Draw a window; ``falling`` where high values are dark on screen."""
-        self._window, self._falling = window, falling
+    def curve_values(self) -> NDArray[np.float64]:
+        """The modality values whose brightness is drawn as a line: float64 (n,), from left to right."""
+        return np.linspace(*self._span(), _CURVE_POINTS)
+
+    def show_window(self, window: VoiWindow, grey: NDArray[np.float64]) -> None:
+        """Draw a window, and how bright each of :meth:`curve_values` is on screen, 0 to 1."""
+        self._window, self._grey = window, grey
         self.update()
 
     # ------------------------------------------------------------ geometry
@@ -149,8 +155,8 @@ class HistogramView(QWidget):
             inside.setAlpha(110)
             painter.fillRect(QRectF(low, 0, high - low, self.height()), inside)
         self._draw_counts(painter, self._counts)
-        if self._window is not None:
-            self._draw_window(painter, self._window)
+        if self._window is not None and self._grey is not None:
+            self._draw_window(painter, self._grey)
 
     def _draw_counts(self, painter: QPainter, counts: NDArray[np.float64]) -> None:
         """Bars on a scale of square roots, cut at the second highest, so that one plateau does not flatten the rest."""
@@ -167,24 +173,16 @@ class HistogramView(QWidget):
         painter.setBrush(QColor(theme.DISABLED))
         painter.drawPolygon(QPolygonF(points))
 
-    def _draw_window(self, painter: QPainter, window: VoiWindow) -> None:
+    def _draw_window(self, painter: QPainter, grey: NDArray[np.float64]) -> None:
         """Both edges, and the grey each value gets as a line from dark (bottom) to bright (top)."""
-        values = np.linspace(*self._span(), 129)
-        share = (values - window.center) / window.width
-        grey = 1 / (1 + np.exp(np.clip(-4 * share, -60, 60))) if _soft(window) else np.clip(share + 0.5, 0, 1)
-        grey = 1 - grey if self._falling else grey
+        xs = np.linspace(0, self.width(), grey.size)
+        ys = self.height() - 3 - grey * (self.height() - 6)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(theme.TEXT), 1.4))
-        xs = np.linspace(0, self.width(), values.size)
-        ys = self.height() - 3 - grey * (self.height() - 6)
         painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)]))
         painter.setPen(QPen(QColor(theme.ACCENT), 1.6))
         for x in self._edges():
             painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
-
-
-def _soft(window: VoiWindow) -> bool:
-    return window.function is WindowFunction.SIGMOID
 
 
 def dragged(start: VoiWindow, grip: Grip, way: float) -> VoiWindow:

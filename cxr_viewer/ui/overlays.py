@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from cxr_viewer.core.geometry import Point, edge_letters
+from cxr_viewer.core.image import PixelSpacing
 from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
@@ -110,7 +111,7 @@ class Overlays:
         room = width * _SHARE - _MARGIN
         right = width - _MARGIN
         spacing = image.spacing
-        source = (Line(spacing_text(spacing), theme.FILM_TEXT if spacing else theme.CAUTION),)
+        source = (Line(self._spacing_words(spacing, room), theme.FILM_TEXT if spacing else theme.CAUTION),)
         top = bottom - self._text.size(source, self.font, room)[1]
         self._text.draw(painter, right, top, source, self.font, room, right=True)
         if spacing is not None:
@@ -124,6 +125,12 @@ class Overlays:
             top -= 10
         if scene.pane.heatmap is not None:
             self._draw_legend(painter, scene, right, top - 4, room)
+
+    def _spacing_words(self, spacing: PixelSpacing | None, room: float) -> str:
+        """Pixel size and its source; where there is no room for both, the source: it must not be cut off."""
+        words = spacing_text(spacing)
+        fits = spacing is None or QFontMetricsF(self.font).horizontalAdvance(words) + 3 <= room
+        return words if fits or spacing is None else spacing.source.value
 
     def _draw_legend(self, painter: QPainter, scene: OverlayScene, right: float, bottom: float, room: float) -> None:
         """Finding, method and colour scale of the heat map; it stays as long as the map is shown."""

@@ -189,6 +189,51 @@ def test_the_heat_map_lies_on_the_pixels_it_is_about(
     assert (ys.min() + ys.max()) / 2 == pytest.approx(wanted.y, abs=3)
 
 
+def test_what_the_model_has_not_seen_is_hatched_and_the_rest_is_not(
+    canvas: CanvasGrid, session: Any, make_film: Callable[..., Radiograph], screen_pixels: Pixels
+) -> None:
+    film = make_film(np.full((400, 400), 90, np.uint8))
+    session.open(film)
+    session.dispatch(ev.SetCornerText(CornerText.HIDDEN))
+    session.dispatch(ev.SetView(0, 1.0, None))
+    plain = screen_pixels(port(canvas)).astype(int)
+    with_heatmap(session, film)
+    pane = session.state.pane
+    empty = Heatmap("Mass", np.zeros((2, 2), np.float32), ImageRect(0, 0, 400, 400))
+    result = replace(pane.result, heatmaps=(empty,), seen=ImageRect(100, 80, 200, 150))
+    session.show(replace(session.state, panes=(replace(pane, result=result), *session.state.panes[1:])))
+    changed = np.abs(screen_pixels(port(canvas)) - plain).max(axis=2) > 8
+    left, top = 120, 60  # of the film on the widget
+    assert not changed[top + 80 : top + 230, left + 100 : left + 300].any()
+    assert not changed[:, :left].any()
+    for part in (changed[top + 5 : top + 75, left : left + 400], changed[top + 80 : top + 230, left : left + 95]):
+        assert 0.05 < part.mean() < 0.5
+
+
+def test_a_map_says_whose_it_is_even_when_the_corners_are_hidden(
+    canvas: CanvasGrid, session: Any, real_film: RealFilm, screen_pixels: Pixels
+) -> None:
+    film = real_film(NIH)
+    session.open(film)
+    session.dispatch(ev.SetCornerText(CornerText.HIDDEN))
+    session.dispatch(ev.SetView(0, 0.2, None))
+    before = screen_pixels(port(canvas))[420:490, 480:].astype(int)
+    with_heatmap(session, film)
+    session.dispatch(ev.SetView(0, 0.2, None))
+    legend = screen_pixels(port(canvas))[420:490, 480:].astype(int)
+    assert np.abs(legend - before).max(axis=2).sum() > 5000
+    assert (legend.max(axis=2) - legend.min(axis=2)).max() > 100  # the colour bar
+
+
+def test_research_use_only_is_always_there(
+    canvas: CanvasGrid, session: Any, make_film: Callable[..., Radiograph], screen_pixels: Pixels
+) -> None:
+    session.open(make_film(np.zeros((64, 64), np.uint8), is_dicom=False))
+    for how_much in CornerText:
+        session.dispatch(ev.SetCornerText(how_much))
+        assert screen_pixels(port(canvas))[503:520, 260:380].any()
+
+
 def test_the_heat_map_goes_with_its_film(
     canvas: CanvasGrid, session: Any, real_film: RealFilm, screen_pixels: Pixels
 ) -> None:

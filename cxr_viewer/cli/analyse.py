@@ -66,11 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
         found = find(arguments.paths, processes)
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
-        for item in _with_progress(found):
-            answer = job.answer(item)
-            any_failed |= answer["status"] == "failed"
-            writer.put(answer)
-    writer.close()
+        try:
+            for item in _with_progress(found):
+                answer = job.answer(item)
+                any_failed |= answer["status"] == "failed"
+                writer.put(answer)
+        finally:
+            writer.close()  # also when the user stops it: what was answered stays
     return 1 if any_failed else 0
 
 

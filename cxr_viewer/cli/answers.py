@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.wording import finding_sentence
+from cxr_viewer.outputs.files import check_writable, write_atomic
 from cxr_viewer.services.state import AnalysisStatus, Pane, sorted_findings
 
 Answer = dict[str, Any]
@@ -114,13 +116,19 @@ class Writer(Protocol):
 class JsonWriter:
     """JSON on standard output as it comes (``target`` is ``-``), or into a file at the end, whole or not at all.
 
-    An array; one object per line where the file's name ends in ``.jsonl``.
+    An array; one object per line where the file's name ends in ``.jsonl``. Answers that in the end do not fit on the
+    disk go to standard output, so that no work is lost.
+
+    Raises:
+        ExportError: a file cannot be written there; raised before any work is done.
     """
 
     def __init__(self, target: str) -> None:
         self._path = None if target == "-" else Path(target)
         self._lines = self._path is not None and self._path.suffix.lower() == ".jsonl"
         self._texts: list[str] = []
+        if self._path is not None:
+            check_writable(self._path)
 
     def put(self, answer: Answer) -> None:
         text = json.dumps(answer, ensure_ascii=False, allow_nan=False, indent=None if self._lines else 2)
@@ -135,11 +143,13 @@ class JsonWriter:
         if self._path is None:
             print("]" if self._texts else "[]", flush=True)
             return
-        from cxr_viewer.outputs.files import write_atomic
-
         joined = "\n".join(self._texts) if self._lines else "[\n" + ",\n".join(self._texts) + "\n]"
         data = (joined + "\n").encode("utf-8", "surrogateescape")
-        write_atomic(self._path, lambda file: file.write(data))
+        try:
+            write_atomic(self._path, lambda file: file.write(data))
+        except ExportError:
+            print(joined.encode("utf-8", "backslashreplace").decode())
+            raise
 
 
 class LineWriter:

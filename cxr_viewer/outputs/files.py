@@ -47,6 +47,22 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         raise export_error(path, error) from error
 
 
+def check_writable(path: Path) -> None:
+    """Find out now, not after an hour of work, that a file cannot be written there.
+
+    Raises:
+        ExportError: as :func:`write_atomic` would.
+    """
+    try:
+        target = path.resolve()
+        _refuse_unfit(path, target)
+        trial = target.with_name(f".cxr-{secrets.token_hex(8)}.part")
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise export_error(path, error) from error
+
+
 def _refuse_unfit(path: Path, target: Path) -> None:
     if target.is_dir():
         raise ExportError(

@@ -12,7 +12,7 @@ from typing import IO
 import pytest
 
 from cxr_viewer.core.errors import ExportError
-from cxr_viewer.outputs.files import write_atomic
+from cxr_viewer.outputs.files import check_writable, write_atomic
 
 
 def fill(file: IO[bytes]) -> None:
@@ -149,3 +149,15 @@ def test_name_too_long(tmp_path: Path) -> None:
     with pytest.raises(ExportError) as caught:
         write_atomic(tmp_path / ("x" * 300 + ".png"), fill)
     assert caught.value.summary.endswith(".")
+
+
+def test_asking_beforehand(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a.json")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a.json").write_bytes(b"old")
+    check_writable(tmp_path / "a.json")
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+    for unfit, code in ((tmp_path, "not-a-file"), (tmp_path / "gone" / "a.json", "no-folder")):
+        with pytest.raises(ExportError) as caught:
+            check_writable(unfit)
+        assert caught.value.code == code

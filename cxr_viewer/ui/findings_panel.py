@@ -83,10 +83,10 @@ class FindingsPanel(QWidget):
             self._model.addItem(card.name, card.model_id)
         self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:
-            self._device.addItem({"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(device, device), device)
+            self._device.addItem({"auto": "Auto", "cpu": "CPU", "cuda": "GPU"}.get(device, device), device)
         for choice in (self._model, self._device):  # long names must not make the panel wider than its dock
             choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            choice.setMinimumContentsLength(6)
+            choice.setMinimumContentsLength(4)
         self._automatic = named(
             QCheckBox("Run on every film"), "Run automatically", "Run the model as soon as a film opens"
         )
@@ -119,8 +119,8 @@ class FindingsPanel(QWidget):
         row.addWidget(self._run)
         choice = QHBoxLayout()
         choice.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
-        choice.addWidget(self._model, 1)
-        choice.addWidget(self._device)
+        choice.addWidget(self._model, 3)
+        choice.addWidget(self._device, 1)
         column.addLayout(choice)
         column.addLayout(row)
         column.addWidget(_line())

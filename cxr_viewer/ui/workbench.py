@@ -102,6 +102,7 @@ class Workbench(QObject):
         self.actions = self._make_actions()
         self._connect()
         self._closed = False
+        self.window.take_drops_everywhere()
         self._show_state(state)
 
     # ------------------------------------------------------------ building

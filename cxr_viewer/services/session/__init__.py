@@ -19,6 +19,9 @@ __all__ = ["Step", "default_display", "reduce"]
 
 def reduce(state: ViewerState, event: ev.Event) -> Step:
     """The next state and what has to be done. An event for a pane or answer that no longer exists changes nothing."""
+    pane = getattr(event, "pane", None)
+    if pane is not None and not 0 <= pane < len(state.panes):
+        return state, ()
     return _HANDLERS[type(event)](state, event)
 
 

@@ -118,7 +118,8 @@ def step_finding(state: ViewerState, event: ev.StepFinding) -> Step:
     if pane.result is None or not pane.result.findings:
         return state, ()
     labels = [finding.label for finding in sorted_findings(pane.result)]
-    place = labels.index(pane.selected) if pane.selected in labels else -1
+    nowhere = -1 if event.step > 0 else 0  # the first step forward is to the first, the first back to the last
+    place = labels.index(pane.selected) if pane.selected in labels else nowhere
     return select_finding(state, ev.SelectFinding(event.pane, labels[(place + event.step) % len(labels)]))
 
 

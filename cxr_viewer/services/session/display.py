@@ -37,6 +37,8 @@ def reset_display(state: ViewerState, event: ev.ResetDisplay) -> Step:
     if pane is None or pane.image is None:
         return state, ()
     fresh = replace(default_display(pane.image), overlay=pane.display.overlay)
+    if fresh == pane.display:
+        return state, ()
     return put(state, event.pane, replace(remember(pane), display=fresh)), ()
 
 
@@ -64,6 +66,8 @@ def change_mark(state: ViewerState, event: ev.ChangeMark) -> Step:
         )
 
     marks = tuple(changed(mark) for mark in pane.marks)
+    if marks == pane.marks:
+        return state, ()
     return put(state, event.pane, replace(remember(pane, event.gesture), marks=marks)), ()
 
 
@@ -76,7 +80,10 @@ def remove_mark(state: ViewerState, event: ev.RemoveMark) -> Step:
 
 
 def select_mark(state: ViewerState, event: ev.SelectMark) -> Step:
-    return put(state, event.pane, replace(state.panes[event.pane], selected_mark=event.mark_id)), ()
+    pane = state.panes[event.pane]
+    if event.mark_id is not None and all(mark.mark_id != event.mark_id for mark in pane.marks):
+        return state, ()
+    return put(state, event.pane, replace(pane, selected_mark=event.mark_id)), ()
 
 
 def step_back(state: ViewerState, index: int, *, forward: bool) -> Step:
@@ -104,4 +111,5 @@ def redo(state: ViewerState, event: ev.Redo) -> Step:
 
 
 def set_opinion(state: ViewerState, event: ev.SetOpinion) -> Step:
-    return put(state, event.pane, replace(state.panes[event.pane], opinion=event.text)), ()
+    pane = shown(state, event.pane)
+    return (put(state, event.pane, replace(pane, opinion=event.text)), ()) if pane else (state, ())

@@ -104,7 +104,7 @@ def ask_again(state: ViewerState, *, only_asked: bool) -> Step:
 
 def remember(pane: Pane, gesture: int = 0) -> Pane:
     """The pane with its present look on the undo stack, once per gesture."""
-    if gesture and pane.undo and pane.undo[-1].gesture == gesture:
+    if gesture and pane.undo and pane.undo[-1].gesture == gesture and not pane.redo:
         return pane
     step = UndoStep(pane.display, pane.marks, gesture)
     return replace(pane, undo=(*pane.undo, step)[-UNDO_DEPTH:], redo=())
@@ -119,5 +119,7 @@ def display_change(state: ViewerState, index: int, gesture: int = 0, **changes: 
     pane = shown(state, index)
     if pane is None:
         return state, ()
-    pane = remember(pane, gesture)
-    return put(state, index, replace(pane, display=replace(pane.display, **changes))), ()
+    display = replace(pane.display, **changes)
+    if display == pane.display:
+        return state, ()  # an undo step that undoes nothing would look like a broken key
+    return put(state, index, replace(remember(pane, gesture), display=display)), ()

@@ -8,12 +8,14 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.hanging import hang
 from cxr_viewer.services.session.moves import Step, ask, default_display, empty, open_in, put
 from cxr_viewer.services.session.window import tell
-from cxr_viewer.services.state import NoticeLevel, PaneStatus, ViewerState
+from cxr_viewer.services.state import Layout, NoticeLevel, PaneStatus, ViewerState
 
 
 def open_image(state: ViewerState, event: ev.OpenImage) -> Step:
     index = state.active if event.pane is None else event.pane
     state, effects = open_in(state, index, event.node)
+    if state.layout is not Layout.ONE and index not in state.visible:
+        state = replace(state, layout=Layout.TWO_BY_TWO)  # a film that was asked for is never opened out of sight
     return replace(state, active=index), effects
 
 
@@ -53,6 +55,8 @@ def close_pane(state: ViewerState, event: ev.ClosePane) -> Step:
 
 
 def activate(state: ViewerState, event: ev.ActivatePane) -> Step:
+    if state.layout is not Layout.ONE and event.pane not in state.visible:
+        return state, ()
     return replace(state, active=event.pane), ()
 
 

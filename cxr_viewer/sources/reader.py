@@ -32,6 +32,8 @@ class SandboxReader:
             CancelledError: ``cancel`` was set.
         """
         image = self._sandbox.ask(Radiograph, "read", cancel, urgent=True, path=str(node.path), frame=node.key.frame)
+        if image.stored.ndim != 2:
+            raise faults.reader_crashed("pixels that are no picture")
         if image.key != node.key:
             raise faults.file_changed()
         return replace(image, path=node.path)

@@ -99,6 +99,12 @@ class Sandbox:
             for thread in self._threads:
                 thread.start()
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Process numbers of the readers there are now."""
+        with self._state:
+            return tuple(process.pid for process in self._processes)
+
     def ask(
         self,
         kind: type[T],

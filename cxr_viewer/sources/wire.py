@@ -75,7 +75,7 @@ def from_plain(kind: type[T], plain: Any, blocks: Blocks) -> T:
 def _build(hint: Any, plain: Any, blocks: Blocks) -> Any:
     origin = typing.get_origin(hint)
     if origin is np.ndarray:
-        return blocks[_checked(int, plain)]
+        return _array(hint, blocks[_checked(int, plain)])
     if origin in (types.UnionType, typing.Union):
         return _build(_member(hint, plain), plain, blocks)
     if origin is tuple:
@@ -84,8 +84,8 @@ def _build(hint: Any, plain: Any, blocks: Blocks) -> Any:
         return _checked(type(None), plain)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         hints = _hints(hint)
-        values = {name: _build(hints[name], value, blocks) for name, value in plain.items() if name != "type"}
-        return hint(**values)
+        named = _checked(dict, plain).items()
+        return hint(**{name: _build(hints[name], value, blocks) for name, value in named if name != "type"})
     return _simple(hint)(plain)
 
 
@@ -113,10 +113,17 @@ def _member(hint: Any, plain: Any) -> Any:
     members = typing.get_args(hint)
     if plain is None and type(None) in members:
         return type(None)
-    members = tuple(member for member in members if member is not type(None))
-    if len(members) == 1:
-        return members[0]
-    return next(member for member in members if member.__name__ == plain["type"])
+    others = [member for member in members if member is not type(None)]
+    if len(others) == 1:
+        return others[0]
+    return {member.__name__: member for member in others}[_checked(dict, plain)["type"]]
+
+
+def _array(hint: Any, block: NDArray[np.generic]) -> NDArray[np.generic]:
+    scalar = typing.get_args(typing.get_args(hint)[1])[0]
+    if not np.issubdtype(block.dtype, scalar):
+        raise WireError(f"an array of {scalar.__name__} expected, not {block.dtype}")
+    return block
 
 
 def _tuple(arguments: tuple[Any, ...], plain: Any, blocks: Blocks) -> tuple[Any, ...]:

@@ -1,0 +1,290 @@
+"""The pool of reader processes: what dies, hangs or outgrows its limit there costs one sentence here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cxr_viewer.core.errors import CancelledError, ReadError
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import FoundImage
+from cxr_viewer.sources import sandbox as sandbox_module
+from cxr_viewer.sources.reader import SandboxReader
+from cxr_viewer.sources.sandbox import Sandbox
+
+FILM = "dicom/cr_barre_fuji_pa_mono1_10bit.dcm"
+
+# A reader that does what no test file can be trusted to do on every machine.
+_EVIL_BOOT = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+import ctypes, os, time
+from cxr_viewer.sources import jobs, worker
+good = jobs.run
+class Panic(BaseException):
+    pass
+def evil(job, words):
+    if job == "crash": ctypes.string_at(0)
+    if job == "abort": os.abort()
+    if job == "leave": os._exit(3)
+    if job == "hang": time.sleep(600)
+    if job == "spin":
+        while True: pass
+    if job == "eat": return str(len(bytearray(1 << 40)))
+    if job == "panic": raise Panic("called `Option::unwrap()` on a `None` value")
+    if job == "print": print("noise" * 1000, flush=True); os.write(1, b"noise"); return "fine"
+    if job == "pid": return str(os.getpid())
+    if job == "lie": return 42
+    return good(job, words)
+jobs.run = evil
+worker.main(int(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def evil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sandbox]]:
+    """``evil(size)``: a sandbox whose readers misbehave on request."""
+    monkeypatch.setattr(sandbox_module, "_BOOT", _EVIL_BOOT)
+    pools: list[Sandbox] = []
+
+    def build(size: int = 1) -> Sandbox:
+        pools.append(Sandbox(size))
+        return pools[-1]
+
+    yield build
+    for pool in pools:
+        pool.close()
+
+
+def describe(pool: Sandbox, path: Path) -> FoundImage:
+    return pool.ask(FoundImage, "describe", CancelToken(), path=str(path))
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "detail"),
+    [
+        ("crash", "reader-crashed", "SIGSEGV"),
+        ("abort", "reader-crashed", "SIGABRT"),
+        ("leave", "reader-crashed", "exit status 3"),
+        ("eat", "memory", "MemoryError"),
+        ("panic", "damaged", "Panic"),
+        ("lie", "reader-crashed", "without form"),
+    ],
+)
+def test_one_sentence_and_the_next_film(
+    job: str, code: str, detail: str, evil: Callable[..., Sandbox], need_data: Callable[[str], Path]
+) -> None:
+    pool = evil()
+    with pytest.raises(ReadError) as caught:
+        pool.ask(str, job, CancelToken())
+    assert caught.value.code == code
+    if sys.platform.startswith("linux"):
+        assert detail in caught.value.detail
+    assert caught.value.summary.endswith(".")
+    assert describe(pool, need_data(FILM)).image.rows == 440
+
+
+@pytest.mark.parametrize("job", ["hang", "spin"])
+def test_what_hangs_is_killed_and_replaced(
+    job: str, evil: Callable[..., Sandbox], need_data: Callable[[str], Path]
+) -> None:
+    pool = evil()
+    before = pool.ask(str, "pid", CancelToken())
+    with pytest.raises(ReadError) as caught:
+        pool.ask(str, job, CancelToken(), time_limit_s=0.3)
+    assert caught.value.code == "timeout"
+    assert describe(pool, need_data(FILM)).image.rows == 440
+    assert pool.ask(str, "pid", CancelToken()) != before
+    assert not psutil.pid_exists(int(before))
+
+
+def test_cancel_returns_at_once_and_the_reader_serves_on(
+    evil: Callable[..., Sandbox], need_data: Callable[[str], Path]
+) -> None:
+    pool = evil()
+    before = int(pool.ask(str, "pid", CancelToken()))
+    token = CancelToken()
+    timer = threading.Timer(0.1, token.cancel)
+    timer.start()
+    with pytest.raises(CancelledError):
+        pool.ask(str, "hang", token)
+    timer.join()
+    assert describe(pool, need_data(FILM)).image.rows == 440
+    assert not psutil.pid_exists(before)
+
+
+def test_a_cancelled_request_that_waits_is_dropped(evil: Callable[..., Sandbox]) -> None:
+    pool = evil()
+    pid = pool.ask(str, "pid", CancelToken())
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        pool.ask(str, "hang", token)
+    assert pool.ask(str, "pid", CancelToken()) in (pid, *map(str, pool.processes))
+
+
+def test_a_short_request_that_was_cancelled_costs_no_process(evil: Callable[..., Sandbox]) -> None:
+    pool = evil()
+    pid = pool.ask(str, "pid", CancelToken())
+    for _ in range(20):
+        token = CancelToken()
+        token.cancel()
+        with pytest.raises(CancelledError):
+            pool.ask(str, "pid", token)
+    assert pool.ask(str, "pid", CancelToken()) == pid
+
+
+def test_a_click_does_not_wait_for_the_scan(evil: Callable[..., Sandbox], need_data: Callable[[str], Path]) -> None:
+    pool = evil(2)
+    token = CancelToken()
+    with ThreadPoolExecutor(6) as threads:
+        slow = [threads.submit(pool.ask, str, "hang", token) for _ in range(4)]
+        found = pool.ask(FoundImage, "describe", CancelToken(), urgent=True, path=str(need_data(FILM)))
+        assert found.image.rows == 440
+        assert not any(request.done() for request in slow)
+        token.cancel()
+        for request in slow:
+            assert isinstance(request.exception(), CancelledError)
+
+
+def test_what_a_library_prints_does_not_reach_the_answers(evil: Callable[..., Sandbox]) -> None:
+    assert evil().ask(str, "print", CancelToken()) == "fine"
+
+
+def test_close_leaves_no_process_and_answers_everyone(evil: Callable[..., Sandbox]) -> None:
+    pool = evil(2)
+    pool.ask(str, "pid", CancelToken())
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(pool.ask, str, "hang", CancelToken()) for _ in range(4)]
+        while not any(request.running() for request in waiting):
+            threading.Event().wait(0.01)
+        pids = pool.processes
+        pool.close()
+        for request in waiting:
+            assert isinstance(request.exception(), ReadError)
+    pool.close()
+    assert pool.processes == ()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    with pytest.raises(ReadError) as caught:
+        pool.ask(str, "pid", CancelToken())
+    assert caught.value.code == "reader-closed"
+
+
+def test_an_interpreter_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    pool = Sandbox(1)
+    with pytest.raises(ReadError) as caught:
+        pool.ask(str, "describe", CancelToken(), path="x")
+    pool.close()
+    assert caught.value.code == "reader-not-started"
+
+
+# ---------------------------------------------------------------- what lives where
+
+
+def test_the_readers_hold_neither_qt_nor_torch(
+    sandbox: Sandbox, reader: SandboxReader, need_data: Callable[[str], Path]
+) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs /proc to see what a process has loaded")
+    for name in (FILM, "dicom/tx_dx_canon_jpegls_lossless.dcm", "hostile/png_renamed.dcm"):
+        node = reader.describe(need_data(name), CancelToken()).image
+        reader.thumbnail(node, 64, CancelToken())
+    for pid in sandbox.processes:
+        loaded = {Path(row.path).name.lower() for row in psutil.Process(pid).memory_maps()}
+        assert any("numpy" in row.path or "_multiarray" in row.path for row in psutil.Process(pid).memory_maps())
+        assert not [name for name in loaded if name.startswith(("libqt", "libtorch", "libopenvino", "libshiboken"))]
+
+
+def test_the_window_process_loads_no_dicom_library(repository: Path) -> None:
+    code = (
+        "import sys, cxr_viewer.sources.reader, cxr_viewer.sources.scan\n"
+        "print([m for m in ('pydicom', 'SimpleITK', 'gdcm', 'cv2', 'PySide6', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_reader_outlives_no_program(repository: Path) -> None:
+    """The program is killed in the middle of a request; its reader sees the pipe close and ends."""
+    code = (
+        "import os, sys\n"
+        "from cxr_viewer.core.jobs import CancelToken\n"
+        "from cxr_viewer.sources.answers import Headers\n"
+        "from cxr_viewer.sources.sandbox import Sandbox\n"
+        "pool = Sandbox(1)\n"
+        "pool.ask(Headers, 'headers', CancelToken(), paths=[])\n"
+        "print(pool.processes[0], flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60)
+    pid = int(done.stdout)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(timeout=10)
+    assert not psutil.pid_exists(pid)
+
+
+# ---------------------------------------------------------------- the reader
+
+
+def test_a_file_that_holds_another_image_now(
+    reader: SandboxReader, dicom_bytes: Callable[..., bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom_bytes())
+    node = reader.describe(path, CancelToken()).image
+    path.write_bytes(dicom_bytes(SOPInstanceUID="1.2.3.5"))
+    with pytest.raises(ReadError) as caught:
+        reader.read(node, CancelToken())
+    assert caught.value.code == "file-changed"
+
+
+def test_files_that_cannot_be_opened(reader: SandboxReader, dicom_bytes: Callable[..., bytes], tmp_path: Path) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom_bytes())
+    node = reader.describe(path, CancelToken()).image
+    path.unlink()
+    cases = [(path, "file-missing"), (tmp_path, "not-a-file")]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        cases.append((tmp_path / "pipe", "not-a-file"))
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
+        (tmp_path / "secret").write_bytes(b"x")
+        (tmp_path / "secret").chmod(0)
+        cases.append((tmp_path / "secret", "permission-denied"))
+    for place, code in cases:
+        with pytest.raises(ReadError) as caught:
+            reader.describe(place, CancelToken())
+        assert caught.value.code == code
+        assert str(tmp_path) not in caught.value.summary + caught.value.detail
+    with pytest.raises(ReadError) as caught:
+        reader.read(node, CancelToken())
+    assert caught.value.code == "file-missing"
+
+
+def test_the_same_film_from_many_threads(reader: SandboxReader, need_data: Callable[[str], Path]) -> None:
+    node = reader.describe(need_data(FILM), CancelToken()).image
+    with ThreadPoolExecutor(8) as threads:
+        films = list(threads.map(lambda _: reader.read(node, CancelToken()), range(16)))
+    assert len({film.stored.tobytes() for film in films}) == 1
+    assert all(isinstance(film, Radiograph) and film.path == node.path for film in films)
+
+
+def test_a_file_name_that_is_no_text(reader: SandboxReader, dicom_bytes: Callable[..., bytes], tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("file names are bytes only on Linux")
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/film\xff\xfe.dcm"))
+    path.write_bytes(dicom_bytes())
+    node = reader.describe(path, CancelToken()).image
+    assert node.path == path
+    assert reader.read(node, CancelToken()).rows == 4

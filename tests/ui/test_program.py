@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QLabel, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -175,7 +175,7 @@ def test_files_may_be_dropped_on_any_part_of_the_window(driver: Driver, adult: P
     data.setUrls([QUrl.fromLocalFile(str(adult))])
     parts = (workbench.window, workbench.canvas.view(0).viewport(), workbench.browser.search, workbench.findings)
     for part in (*parts, *workbench.window.findChildren(QPlainTextEdit), workbench.browser.tree.viewport()):
-        enter = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, LEFT, NO_KEY)
+        enter = QDragEnterEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, NO_KEY)
         drop = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, NO_KEY)
         with qtbot.waitSignal(workbench.window.paths_dropped, timeout=WAIT_MS) as dropped:
             QApplication.sendEvent(part, enter)

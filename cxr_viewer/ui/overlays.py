@@ -139,7 +139,7 @@ class Overlays:
             return
         lines = [Line(f"{heatmap.label} \N{MIDDLE DOT} {heatmap.method}")]
         if result.limits:
-            lines.append(Line("not made for this film", theme.CAUTION))
+            lines.append(Line("model not made for this film", theme.CAUTION))
         seen = result.seen
         if seen.x > 0.5 or seen.y > 0.5 or seen.right < image.columns - 0.5 or seen.bottom < image.rows - 0.5:
             lines.append(Line("hatched: not seen by the model", theme.MUTED))

@@ -116,6 +116,8 @@ class PaneMouse:
 
     def release(self, event: QMouseEvent) -> None:
         press, placement = self._press, self._surface.placement
+        if press is None and placement is None:
+            self._click(event.button(), event)  # a pane without a film has its menu too
         if press is None or event.button() is not press.button:
             return
         self._gate.drop()

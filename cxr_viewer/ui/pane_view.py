@@ -15,6 +15,7 @@ from PySide6.QtGui import (
     QNativeGestureEvent,
     QPainter,
     QPaintEvent,
+    QPixmap,
     QResizeEvent,
     QWheelEvent,
 )
@@ -165,7 +166,7 @@ class PaneView(QGraphicsView):
         if self._film is not None:
             self._film.clear_film()
         self._heat.hide()
-        self._heat.setPixmap(type(self._heat.pixmap())())
+        self._heat.setPixmap(QPixmap())
         self.setAccessibleDescription(f"{view_text(image)} film" if image is not None else "no film")
         self.viewport().update()
 

@@ -185,6 +185,7 @@ class NoteEditor(QLineEdit):
         self.setMaxLength(200)
         self.setAcceptDrops(False)  # a film dropped here is to be opened
         self.setFixedWidth(_NOTE_WIDTH_PX)
+        self._film = parent
         self._done = False
         self.returnPressed.connect(self._finish)
 
@@ -201,16 +202,15 @@ class NoteEditor(QLineEdit):
     def drop(self) -> None:
         """Close without a note."""
         self._done = True
+        if self.hasFocus():
+            self._film.setFocus()  # so that the keys of the film work again
         self.hide()
         self.deleteLater()
 
     def _finish(self) -> None:
-        if self._done:
-            return
-        self._done = True
-        self.hide()
-        self.deleteLater()
-        self.written.emit(self.text().strip())
+        if not self._done:
+            self.drop()
+            self.written.emit(self.text().strip())
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)

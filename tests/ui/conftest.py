@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QImage, QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
 
 from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import ImageKey, Radiograph
@@ -20,6 +21,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.session import reduce
 from cxr_viewer.services.state import Layout, ViewerState
 from cxr_viewer.sources.reader import SandboxReader
+from cxr_viewer.ui.canvas import CanvasGrid
 
 LEFT = Qt.MouseButton.LeftButton
 NO_KEY = Qt.KeyboardModifier.NoModifier
@@ -133,6 +135,17 @@ def pixels(picture: QImage) -> NDArray[np.uint8]:
     ready = picture.convertToFormat(QImage.Format.Format_RGB888)
     flat = np.frombuffer(ready.constBits(), np.uint8).reshape(ready.height(), ready.bytesPerLine())
     return flat[:, : 3 * ready.width()].reshape(ready.height(), ready.width(), 3).copy()
+
+
+@pytest.fixture
+def canvas(qtbot: QtBot) -> CanvasGrid:
+    """The films' part of the window, 640 x 520, on screen."""
+    grid = CanvasGrid()
+    qtbot.addWidget(grid)
+    grid.resize(640, 520)
+    with qtbot.waitExposed(grid):
+        grid.show()
+    return grid
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
-from pytestqt.qtbot import QtBot
 
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.geometry import Orientation, Point
@@ -21,16 +20,6 @@ from cxr_viewer.ui.placement import Placement
 
 NIH = "dx_nih_00002527_nodule_f37.dcm"
 NONE = Qt.MouseButton.NoButton
-
-
-@pytest.fixture
-def canvas(qtbot: QtBot) -> CanvasGrid:
-    grid = CanvasGrid()
-    qtbot.addWidget(grid)
-    grid.resize(640, 520)
-    with qtbot.waitExposed(grid):
-        grid.show()
-    return grid
 
 
 @pytest.fixture
@@ -170,6 +159,7 @@ def test_a_text_is_written_on_the_film(canvas: CanvasGrid, session: Any, hand: A
     assert (mark.kind, mark.text) == (MarkKind.TEXT, "nodule?")
     assert mark.points == points(canvas, (250, 200))
     assert notes(canvas) == []
+    assert canvas.view(0).hasFocus()  # the keys of the film work again
 
 
 def test_esc_leaves_a_text_out(canvas: CanvasGrid, session: Any, hand: Any) -> None:

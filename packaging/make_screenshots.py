@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Remake the pictures of the manual: the real program, real films, no hand-made image.
+
+Usage: .venv/bin/python packaging/make_screenshots.py [NAME ...]
+
+Only films that may be shown are used: the bundled samples and NIH ChestX-ray14 films. Needs no screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PICTURES = REPOSITORY / "docs" / "images"
+SAMPLES = REPOSITORY / "resources" / "samples"
+SIZE = (1280, 800)
+WAIT_S = 120.0
+
+
+class Stage:
+    """The program with a film in it, to be pictured."""
+
+    def __init__(self) -> None:
+        from PySide6.QtWidgets import QApplication
+
+        from cxr_viewer.app import Program, dress
+
+        self.application = QApplication(sys.argv[:1])
+        dress(self.application)
+        self.program = Program(SIZE)
+        self.bench = self.program.workbench
+        self.program.start([SAMPLES])
+        self.settle()
+
+    def settle(self) -> None:
+        """Let everything come to rest."""
+        import time
+
+        deadline = time.monotonic() + WAIT_S
+        quiet = 0
+        while quiet < 20:
+            if time.monotonic() > deadline:
+                raise SystemExit("the window did not come to rest")
+            self.application.processEvents()
+            time.sleep(0.02)
+            quiet = quiet + 1 if self.bench.settled else 0
+
+    def open(self, name: str) -> None:
+        """Show one of the samples."""
+        self.bench.opener.open([SAMPLES / name])
+        self.settle()
+
+    def send(self, *events: object) -> None:
+        for event in events:
+            self.bench.controller.dispatch(event)
+        self.settle()
+
+    def picture(self, name: str, widget: object | None = None) -> None:
+        """Save the window, or one of its parts."""
+        part = widget or self.bench.window
+        path = PICTURES / f"{name}.png"
+        if not part.grab().save(str(path), "PNG"):  # type: ignore[attr-defined]
+            raise SystemExit(f"{path} could not be written")
+        sys.stdout.write(f"{path.relative_to(REPOSITORY)}\n")
+
+
+def main_window(stage: Stage) -> None:
+    from cxr_viewer.services import events as ev
+
+    stage.open(CHILD)
+    stage.send(ev.SetOverlay(0, visible=True))
+    stage.picture("main-window")
+
+
+def adult(stage: Stage) -> None:
+    stage.open(ADULT)
+    stage.picture("adult-film")
+    stage.picture("findings-greyed", stage.bench.findings)
+
+
+def measures(stage: Stage) -> None:
+    from cxr_viewer.core.annotations import MarkKind
+    from cxr_viewer.core.geometry import Point
+    from cxr_viewer.services import events as ev
+
+    stage.open(ADULT)
+    image = stage.bench.controller.state.pane.image
+    assert image is not None
+    w, h = image.columns, image.rows
+    stage.send(
+        ev.AddMark(0, MarkKind.LENGTH, (Point(0.38 * w, 0.66 * h), Point(0.72 * w, 0.66 * h))),
+        ev.AddMark(0, MarkKind.ANGLE, (Point(0.4 * w, 0.3 * h), Point(0.52 * w, 0.4 * h), Point(0.6 * w, 0.3 * h))),
+        ev.AddMark(0, MarkKind.ARROW, (Point(0.3 * w, 0.55 * h), Point(0.2 * w, 0.47 * h)), "arrow"),
+    )
+    stage.picture("marks")
+
+
+def browser(stage: Stage) -> None:
+    stage.picture("studies", stage.bench.browser)
+    stage.picture("window-panel", stage.bench.display)
+
+
+def report(stage: Stage) -> None:
+    from cxr_viewer.services import events as ev
+
+    stage.open(CHILD)
+    stage.send(ev.SetOverlay(0, visible=True), ev.SetOpinion(0, "For teaching."))
+    made = stage.bench.files.report(with_identity=False)
+    assert made is not None
+    from cxr_viewer.outputs.png import PngReportWriter
+
+    target = PICTURES / "report-full.png"
+    PngReportWriter().write_png(made, target)
+    import cv2
+
+    picture = cv2.imread(str(target))
+    scale = 1200 / max(picture.shape[:2])
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(PICTURES / "report.png"), small)
+    target.unlink()
+    sys.stdout.write("docs/images/report.png\n")
+
+
+CHILD = "child-2-pneumonia.png"
+ADULT = "adult-2-cardiomegaly.dcm"
+SCENES: dict[str, Callable[[Stage], None]] = {
+    "main_window": main_window,
+    "adult": adult,
+    "measures": measures,
+    "browser": browser,
+    "report": report,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Remake the pictures of the manual.")
+    parser.add_argument("scenes", nargs="*", choices=[*SCENES, []], help="which; all when none is named")
+    wanted = parser.parse_args().scenes or list(SCENES)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["CXR_VIEWER_HOME"] = home
+        stage = Stage()
+        try:
+            for name in wanted:
+                SCENES[name](stage)
+        finally:
+            stage.program.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -152,17 +153,15 @@ def build_studies(
         images: ``study_ref, series_uid, missing`` and ``IMAGE_COLUMNS``, oldest first.
     """
     studies = tuple(studies)
-    study_uids = {row[0]: row[1] for row in studies}
-    grouped: dict[tuple[int, str], list[tuple[tuple[Any, ...], ImageNode]]] = {}
+    grouped: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
     for row in images:
-        uid = study_uids.get(row[0])
-        if uid is not None:
-            grouped.setdefault((row[0], row[1]), []).append((row[4:], _image(uid, row)))
+        grouped.setdefault(row[:2], []).append(row)
+    study_uids = {row[0]: row[1] for row in studies}
     nodes: dict[int, list[SeriesNode]] = {}
     for study_ref, series_uid, modality, description, number in series:
         members = grouped.get((study_ref, series_uid))
-        if members:
-            node = SeriesNode(series_uid, modality, description, number, _merged(members))
+        if members and study_ref in study_uids:
+            node = SeriesNode(series_uid, modality, description, number, _merged(study_uids[study_ref], members))
             nodes.setdefault(study_ref, []).append(node)
     return tuple(_study(row, nodes.get(row[0], [])) for row in studies)
 
@@ -199,37 +198,38 @@ def _image(study_uid: str, row: tuple[Any, ...]) -> ImageNode:
     )
 
 
-def _merged(members: list[tuple[tuple[Any, ...], ImageNode]]) -> tuple[ImageNode, ...]:
+def _merged(study_uid: str, rows: list[tuple[Any, ...]]) -> tuple[ImageNode, ...]:
     """Images in reading order; files that are copies of each other as one, the first that is there in front.
 
     Copies share identity, size and header. Files that share only the identity (a broken anonymiser, a film stored
     twice with other tags) are different films until proven otherwise: each keeps its place, with a word of warning.
     """
-    if len(members) == 1:
-        return (members[0][1],)
-    copies: dict[tuple[Any, ...], list[ImageNode]] = {}
-    for values, node in members:
-        copies.setdefault(values[:-1], []).append(node)  # all but the path in front and the time of change
-    images = [_with_copies(same) for same in copies.values()]
-    seen: dict[ImageKey, int] = {}
-    for image in images:
-        seen[image.key] = seen.get(image.key, 0) + 1
-    marked = (
-        replace(image, problem=image.problem or SAME_IDENTITY) if seen[image.key] > 1 else image for image in images
-    )
-    return tuple(sorted(marked, key=_image_order))
+    if len(rows) == 1:
+        return (_image(study_uid, rows[0]),)
+    copies: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        copies.setdefault(row[4:-1], []).append(row)  # all but the path and the time of change
+    films = sorted((_first_there(same) for same in copies.values()), key=_reading_order)
+    identities = Counter(row[4:6] for row in films)
+    return tuple(_film(study_uid, row, copies[row[4:-1]], identities[row[4:6]] > 1) for row in films)
 
 
-def _with_copies(same: list[ImageNode]) -> ImageNode:
-    if len(same) == 1:
-        return same[0]
-    first = next((node for node in same if not node.missing), same[0])
-    return replace(first, copies=tuple(node.path for node in same if node is not first))
+def _first_there(same: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return next((row for row in same if not row[2]), same[0])
 
 
-def _image_order(image: ImageNode) -> tuple[object, ...]:
-    number = image.instance_number
-    return (number is None, number or 0, image.acquired, image.path.name, str(image.path), image.key.frame)
+def _film(study_uid: str, row: tuple[Any, ...], same: list[tuple[Any, ...]], disputed: bool) -> ImageNode:
+    image = _image(study_uid, row)
+    if disputed and not image.problem:
+        image = replace(image, problem=SAME_IDENTITY)
+    if len(same) > 1:
+        image = replace(image, copies=tuple(decode_path(other[3]) for other in same if other is not row))
+    return image
+
+
+def _reading_order(row: tuple[Any, ...]) -> tuple[object, ...]:
+    path, frame, number, acquired = row[3], row[4], row[12], row[13]
+    return (number is None, number or 0, acquired, path, frame)
 
 
 def _series_order(series: SeriesNode) -> tuple[object, ...]:

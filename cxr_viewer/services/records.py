@@ -65,7 +65,7 @@ class Redactor:
                 self._roots[text] = re.compile(re.escape(text) + _REST_OF_PATH)
 
     def _learn(self, value: str) -> None:
-        words = tuple(_WORD.findall(value.casefold()))
+        words = tuple(word.casefold() for word in _WORD.findall(value))
         if sum(map(len, words)) >= _SHORTEST_WORD:
             with self._lock:
                 self._phrases.setdefault(words[0], set()).add(words)

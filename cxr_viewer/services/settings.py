@@ -149,10 +149,13 @@ class SettingsStore:
         self._schema = len(migrations) + 1
         self._saved = Settings()
         self._notices: list[str] = []
+        self._told: set[str] = set()
 
     def take_notices(self) -> tuple[str, ...]:
-        """Sentences for the reader since the last call."""
-        notices, self._notices = tuple(self._notices), []
+        """Sentences for the reader since the last call; none is told twice."""
+        notices = tuple(dict.fromkeys(notice for notice in self._notices if notice not in self._told))
+        self._told.update(notices)
+        self._notices = []
         return notices
 
     def load(self) -> Settings:

@@ -1,11 +1,12 @@
 """Making one film into many, so that what a network learns is in the lungs and not in the frame.
 
 Films of this kind can be told apart by their edges alone (field size, arms, side letters, collimation). Besides the
-usual small rotation, shift, zoom, contrast and noise, three measures take that way out:
+usual small rotation, shift, zoom, contrast and noise, four measures take that way out:
 
 - the crop's four edges move by chance, each for itself;
 - the frame is blanked, or filled with noise or one grey;
-- the frame is taken from another film drawn without regard to its label, so that, on average, it says nothing.
+- the frame is taken from another film drawn without regard to its label, so that, on average, it says nothing;
+- the distribution of greys is taken from another film in the same way, because units differ in it.
 
 Everything is numpy and OpenCV on one film at a time; all chance comes from the generator that is passed in.
 """
@@ -34,9 +35,13 @@ class AugmentConfig:
         swap_share: share of films that get another film's frame.
         blank_share: share of films whose frame is blanked.
         frame: (least, most) width of the frame that is swapped or blanked.
+        tone_share: share of films that get another film's distribution of greys, wholly or in part.
+        plain_share: share of films whose grey values stay as they are, so that a plain film is no stranger.
         log_gamma, contrast, brightness: half-widths of the changes of grey values.
-        noise: largest standard deviation of added noise.
+        detail_share: share of films with weaker or stronger detail, as makers' processing differs.
+        detail: (weakest, strongest) factor of what is added of the film less its blurred self.
         blur_share: share of films that are blurred a little, as by another detector or resampling.
+        noise_share, noise: share of films with noise, and its largest standard deviation.
         mirror_share: share of films mirrored left to right.
     """
 
@@ -47,11 +52,16 @@ class AugmentConfig:
     swap_share: float = 0.5
     blank_share: float = 0.25
     frame: tuple[float, float] = (0.03, 0.17)
+    tone_share: float = 0.3
+    plain_share: float = 0.25
     log_gamma: float = 0.4
     contrast: float = 0.25
     brightness: float = 0.1
+    detail_share: float = 0.5
+    detail: tuple[float, float] = (-0.4, 0.8)
+    blur_share: float = 0.2
+    noise_share: float = 0.4
     noise: float = 0.04
-    blur_share: float = 0.3
     mirror_share: float = 0.5
 
 
@@ -66,7 +76,19 @@ def augmented(films: FilmSet, index: int, size_px: int, config: AugmentConfig, c
     elif draw < config.swap_share + config.blank_share:
         mask = _centre_mask(size_px, config, chance, soft=False)
         out = mask * out + (1 - mask) * _filling(size_px, chance)
+    if chance.random() < config.tone_share:
+        donor = films.grey[int(chance.integers(len(films)))]
+        out = _toned(out, donor, float(chance.uniform(0.3, 1.0)))
     return _regraded(out, config, chance)
+
+
+def _toned(grey: Grey, donor: NDArray[np.uint8], strength: float) -> Grey:
+    """``grey`` moved towards the distribution of greys of ``donor`` (histogram matching), by ``strength`` 0..1."""
+    level = np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+    own = np.cumsum(np.bincount(level.ravel(), minlength=256)) / level.size
+    given = np.cumsum(np.bincount(donor.ravel(), minlength=256)) / donor.size
+    table = np.interp(own, given, np.arange(256)).astype(np.float32) / np.float32(255)
+    return grey + np.float32(strength) * (np.take(table, level) - grey)
 
 
 def _warped(films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator) -> Grey:
@@ -118,14 +140,21 @@ def _filling(size_px: int, chance: np.random.Generator) -> Grey:
 
 
 def _regraded(grey: Grey, config: AugmentConfig, chance: np.random.Generator) -> Grey:
-    """Other contrast, brightness, gamma, sharpness and noise."""
+    """Other detail, gamma, contrast, brightness, sharpness and noise."""
+    if chance.random() < config.plain_share:
+        return np.clip(grey, 0, 1)
+    out = grey
+    if chance.random() < config.detail_share:
+        smooth = cv2.GaussianBlur(out, (0, 0), float(np.exp(chance.uniform(np.log(1.5), np.log(16)))))
+        out = out + np.float32(chance.uniform(*config.detail)) * (out - smooth)
     gamma = np.exp(chance.uniform(-config.log_gamma, config.log_gamma))
     contrast = 1 + chance.uniform(-config.contrast, config.contrast)
     brightness = chance.uniform(-config.brightness, config.brightness)
-    out = np.power(np.clip(grey, 0, 1), np.float32(gamma))
+    out = np.power(np.clip(out, 0, 1), np.float32(gamma))
     out = (out - np.float32(0.5)) * np.float32(contrast) + np.float32(0.5 + brightness)
     if chance.random() < config.blur_share:
         out = np.asarray(cv2.GaussianBlur(out, (0, 0), chance.uniform(0.4, 1.2)), dtype=np.float32)
-    noise = np.float32(chance.uniform(0, config.noise))
-    out = out + noise * chance.standard_normal(out.shape, dtype=np.float32)
+    if chance.random() < config.noise_share:
+        noise = np.float32(chance.uniform(0, config.noise))
+        out = out + noise * chance.standard_normal(out.shape, dtype=np.float32)
     return np.asarray(np.clip(out, 0, 1), dtype=np.float32)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,11 +144,10 @@ def split_records(
     generator = np.random.default_rng(seed)
     chosen: set[str] = set()
     for label in (0, 1):
-        groups = sorted({record.group for record in rest if record.label == label} - shared)
-        wanted = validation_share * sum(record.label == label for record in rest)
-        sizes = {group: sum(r.group == group and r.label == label for r in rest) for group in groups}
+        sizes = Counter(record.group for record in rest if record.label == label)
+        wanted = validation_share * sizes.total()
         taken = 0
-        for group in generator.permutation(groups):
+        for group in generator.permutation(sorted(set(sizes) - shared)):
             if taken >= wanted:
                 break
             chosen.add(str(group))
@@ -216,10 +216,10 @@ def load_films(records: Sequence[FilmRecord], what: str, *, quiet: bool = False)
         except (CxrError, RefusalError, cv2.error) as error:
             faults.append(f"{record.path.name}: {error}")
             continue
-        square = resize_area(film, FILM_PX, FILM_PX)
-        area = exposed_area(square)
+        square = np.rint(resize_area(film, FILM_PX, FILM_PX) * 255).astype(np.uint8)
+        area = exposed_area(square.astype(np.float32) / np.float32(255))
         kept.append(record)
-        grey.append(np.rint(square * 255).astype(np.uint8))
+        grey.append(square)
         areas.append((area.x, area.y, area.right, area.bottom))
     for fault in faults:
         print(f"Left out, cannot be read: {fault}")

@@ -26,6 +26,7 @@ from cxr_viewer.inference.networks import CamNetwork, build_network
 from cxr_viewer.inference.preprocess import prepare
 from cxr_viewer.training.augment import AugmentConfig, augmented
 from cxr_viewer.training.data import FilmSet
+from cxr_viewer.training.style import balancing_weights, label_from_make
 
 CHECKPOINT_NAME = "checkpoint.pt"
 BEST_NAME = "best.safetensors"
@@ -42,7 +43,8 @@ class FitConfig:
         patience: stop after this many epochs without a better validation AUC.
         average: share of the old value kept per step in the averaged weights, which are the ones kept.
         label_smoothing: targets are this far from 0 and 1.
-        balanced: draw normal and pneumonia equally often.
+        balanced: draw normal and pneumonia equally often, and films within each so that their make says nothing about
+            the label (:mod:`cxr_viewer.training.style`).
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         threads: of torch, on the CPU.
     """
@@ -146,9 +148,12 @@ def fit(
         _restore(state, config, out / CHECKPOINT_NAME, device)
         print(f"Going on after epoch {state.epoch} of {config.epochs}.")
     checked = prepared(validation, config.input)
+    weights = None
+    if config.balanced:
+        weights = balancing_weights(label_from_make(train, validation)[0], train.labels)
     while state.epoch < config.epochs and state.epoch - state.best_epoch < config.patience:
         started = time.perf_counter()
-        loss = _train_epoch(state, train, config, device, quiet=quiet)
+        loss = _train_epoch(state, train, weights, config, device, quiet=quiet)
         state.epoch += 1
         _note_epoch(state, validation, score(state.averaged, checked), loss, time.perf_counter() - started, out)
         _checkpoint(state, config, out)
@@ -179,15 +184,17 @@ def _take_over(network: CamNetwork, path: Path) -> None:
         ) from error
     own = network.state_dict()
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-    if not any(name.startswith("trunk.") for name in fitting):
+    if any(name.startswith("trunk.") and name not in fitting for name in own):
         raise CxrError(f"The weights “{path.name}” belong to another network.", code="init-mismatch")
     network.load_state_dict(own | fitting)
 
 
-def _batches(films: FilmSet, config: FitConfig, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    films: FilmSet, weights: NDArray[np.float64] | None, config: FitConfig, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of augmented batches; one thread prepares the next batches while the network learns."""
     chance = np.random.default_rng((config.seed, epoch))
-    order = _epoch_order(films.labels, chance, balanced=config.balanced)
+    order = _epoch_order(films.labels, weights, chance)
     starts = range(0, len(order) - len(order) % config.batch or len(order), config.batch)
     seeds = np.random.SeedSequence((config.seed, epoch, 1)).spawn(len(starts))
 
@@ -207,26 +214,38 @@ def _batches(films: FilmSet, config: FitConfig, epoch: int) -> Iterator[tuple[Te
             yield ready.result()
 
 
-def _epoch_order(labels: NDArray[np.int64], chance: np.random.Generator, *, balanced: bool) -> NDArray[np.int64]:
-    """As many draws as films; balanced: half of each label, the rarer one repeated evenly."""
-    if not balanced:
+def _epoch_order(
+    labels: NDArray[np.int64], weights: NDArray[np.float64] | None, chance: np.random.Generator
+) -> NDArray[np.int64]:
+    """As many draws as films; with weights: half of each label, within it by weight, else every film once."""
+    if weights is None:
         return chance.permutation(labels.size)
-    half = labels.size // 2
     parts = []
     for label in (0, 1):
         own = np.flatnonzero(labels == label)
-        rounds = math.ceil(half / own.size)
-        parts.append(np.concatenate([chance.permutation(own) for _ in range(rounds)])[:half])
+        # Evenly spaced steps through the summed weights: a film of weight 1 comes up as often as its share says.
+        steps = (np.arange(labels.size // 2) + chance.random()) / (labels.size // 2)
+        shuffled = chance.permutation(own)
+        summed = np.cumsum(weights[shuffled])
+        parts.append(shuffled[np.minimum(np.searchsorted(summed / summed[-1], steps), own.size - 1)])
     return chance.permutation(np.concatenate(parts))
 
 
-def _train_epoch(state: _State, films: FilmSet, config: FitConfig, device: torch.device, *, quiet: bool) -> float:
+def _train_epoch(
+    state: _State,
+    films: FilmSet,
+    weights: NDArray[np.float64] | None,
+    config: FitConfig,
+    device: torch.device,
+    *,
+    quiet: bool,
+) -> float:
     state.network.train()
     per_epoch = max(1, len(films) // config.batch)
     total = config.epochs * per_epoch
     bar = tqdm(total=per_epoch, desc=f"Epoch {state.epoch + 1}", unit="batch", disable=quiet or None, leave=False)
     running, half = 0.0, _half_precision(device)
-    for inputs, labels in _batches(films, config, state.epoch):
+    for inputs, labels in _batches(films, weights, config, state.epoch):
         for group in state.optimizer.param_groups:
             group["lr"] = config.learning_rate * _schedule(state.step, total, warm_up=per_epoch)
         targets = labels.to(device) * (1 - 2 * config.label_smoothing) + config.label_smoothing
@@ -293,7 +312,7 @@ def _note_epoch(
 
 def _checkpoint(state: _State, config: FitConfig, out: Path) -> None:
     content = {
-        "config": json.dumps(asdict(config), sort_keys=True),
+        "config": _signature(config),
         "network": state.network.state_dict(),
         "averaged": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -305,10 +324,17 @@ def _checkpoint(state: _State, config: FitConfig, out: Path) -> None:
     partial.replace(out / CHECKPOINT_NAME)  # never half a checkpoint
 
 
+def _signature(config: FitConfig) -> str:
+    """The settings that decide the result; a run may go on with other threads or on another device."""
+    values = asdict(config)
+    del values["device"], values["threads"]
+    return json.dumps(values, sort_keys=True)
+
+
 def _restore(state: _State, config: FitConfig, path: Path, device: torch.device) -> None:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-        same = content["config"] == json.dumps(asdict(config), sort_keys=True)
+        same = content["config"] == _signature(config)
     except Exception as error:  # torch raises many kinds here
         raise CxrError(
             f"The checkpoint “{path.name}” cannot be read.",

@@ -1,0 +1,65 @@
+"""The model that travels with the program is the one its card speaks of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.findings import ModelCard, ScoreKind
+from cxr_viewer.inference.calibrate import Calibration
+from cxr_viewer.inference.cards import WEIGHTS_NAME, file_sha256
+from cxr_viewer.inference.networks import CamNetwork
+from cxr_viewer.training.bundle import MOST_CALIBRATION_ERROR
+from cxr_viewer.training.commands import DEFAULT_MODEL
+from cxr_viewer.training.data import FilmRecord, load_films
+from cxr_viewer.training.fit import prepared, score
+from cxr_viewer.training.pipeline import find_bundle, load_bundle
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[ModelCard, CamNetwork]:
+    return load_bundle(find_bundle(DEFAULT_MODEL))
+
+
+def test_weights_and_card_belong_together(shipped: tuple[ModelCard, CamNetwork]) -> None:
+    folder = find_bundle(DEFAULT_MODEL)
+    assert shipped[0].sha256 == file_sha256(folder / WEIGHTS_NAME)
+    assert (folder / WEIGHTS_NAME).stat().st_size < 6_000_000
+    assert shipped[0].sha256 in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_claims_a_probability_only_where_the_test_bears_it(shipped: tuple[ModelCard, CamNetwork]) -> None:
+    card = shipped[0]
+    error = next(metric.value for metric in card.metrics if metric.name == "calibration error (ECE)")
+    assert (card.score_kind is ScoreKind.CALIBRATED) == (error <= MOST_CALIBRATION_ERROR)
+
+
+def test_the_card_says_what_it_is_for(shipped: tuple[ModelCard, CamNetwork]) -> None:
+    card = shipped[0]
+    assert card.intended_ages == (1, 5)
+    assert card.intended_views == ("PA", "AP")
+    assert "Research use only" in card.intended_use
+    assert "CC BY 4.0" in card.trained_on
+    for metric in card.metrics:
+        assert metric.low is not None
+        assert metric.high is not None
+
+
+def test_every_tenth_test_film_gives_what_the_card_says(
+    shipped: tuple[ModelCard, CamNetwork], records: list[FilmRecord]
+) -> None:
+    card, network = shipped
+    films = load_films([record for record in records if record.split == "test"][::10], "test", quiet=True)
+    said = Calibration(card.temperature, card.bias).probability(score(network, prepared(films, card.input)))
+    assert len(films) > 60
+    assert roc_auc_score(films.labels, said) > 0.9
+    right = np.mean((said >= card.labels[0].threshold) == (films.labels == 1))
+    accuracy = next(metric.value for metric in card.metrics if metric.name == "accuracy")
+    assert right == pytest.approx(accuracy, abs=0.12)
+
+
+def test_an_unknown_model_is_told() -> None:
+    with pytest.raises(ModelError, match="There is no model “nothing-like-it”"):
+        find_bundle("nothing-like-it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cxr_viewer.cli import parts
 from cxr_viewer.cli.answers import Answer, JsonWriter, LineWriter, answer_of, failed
 from cxr_viewer.cli.find import Item, find
+from cxr_viewer.cli.progress import progress
 from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Radiograph
@@ -67,23 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
         try:
-            for item in _with_progress(found):
+            for item in progress(found, quiet=isinstance(writer, LineWriter) and sys.stdout.isatty()):
                 answer = job.answer(item)
                 any_failed |= answer["status"] == "failed"
                 writer.put(answer)
         finally:
             writer.close()  # also when the user stops it: what was answered stays
     return 1 if any_failed else 0
-
-
-def _with_progress(found: Sequence[Item]) -> Iterable[Item]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if len(found) < 2 or not sys.stderr.isatty():
-        return found
-    from tqdm import tqdm
-
-    bar: Iterable[Item] = tqdm(found, unit="film", file=sys.stderr, dynamic_ncols=True)
-    return bar
 
 
 # ---------------------------------------------------------------- asking
@@ -137,9 +128,10 @@ class _Job:
 
 
 def _make_folder(folder: Path) -> None:
-    from cxr_viewer.outputs.files import export_error
+    from cxr_viewer.outputs.files import check_writable, export_error
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise export_error(folder, error) from error
+    check_writable(folder / "heatmap.png")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxr_viewer.cli import parts
+from cxr_viewer.cli.progress import counted
 from cxr_viewer.core.errors import CxrError, ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ImageNode
@@ -56,7 +57,7 @@ def _in_folder(folder: Path, processes: Sandbox) -> Iterator[Item]:
     known: set[Path] = set()
     told: list[str] = []
     try:
-        for batch in FolderScanner(processes).scan([folder], CancelToken()):
+        for batch in counted(FolderScanner(processes).scan([folder], CancelToken())):
             told += batch.notes
             for found in batch.found:
                 known.add(found.image.path)

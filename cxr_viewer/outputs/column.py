@@ -36,6 +36,8 @@ _MOST_SPACIOUS = 4  # more findings than this are written closer together
 _MOST_COMMENT_LINES = 160
 _NOT_RADIOGRAPHS = {"CT", "MR", "US", "NM", "PT", "OPT", "OP", "ES", "GM", "SM", "XC"}
 _CHEST = ("CHEST", "THORAX", "RIB", "LUNG")
+# What the screen says of the window it chose and of keys to press; on paper the window in use stands above.
+_ON_PAPER = {"blank-window": "The film's own window leaves it blank."}
 _MARK_NAMES = {
     MarkKind.LENGTH: "Length",
     MarkKind.ANGLE: "Angle",
@@ -260,7 +262,7 @@ def _film(sheet: Sheet, report: Report) -> None:
     if turned:
         sheet.row("Turned", turned)
     for caution in image.cautions:
-        sheet.item(caution.text, Style(26, paper.CAUTION))
+        sheet.item(_ON_PAPER.get(caution.code, caution.text), Style(26, paper.CAUTION))
 
 
 def _origin(sheet: Sheet, report: Report) -> None:

@@ -1,0 +1,80 @@
+"""The commands as processes of their own, as a script would run them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr_viewer.core.resources import resources_dir
+
+NODULE = "dicom/dx_nih_00002527_nodule_f37.dcm"
+NeedData = Callable[[str], Path]
+
+
+def pixels(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(path) as picture:
+        assert picture.mode == "L"
+        return np.asarray(picture)
+
+
+def test_as_a_process(need_data: NeedData, tmp_path: Path) -> None:
+    out = tmp_path / "film.png"
+    done = subprocess.run(
+        [sys.executable, "-m", "cxr_viewer", "render", str(need_data(NODULE)), "-o", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert pixels(out).shape == (1024, 1024)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise on Windows")
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    started = subprocess.Popen(
+        [sys.executable, "-m", "cxr_viewer", "models", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert started.stdout is not None
+    assert started.stderr is not None
+    started.stdout.close()
+    told = started.stderr.read()
+    started.stderr.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        started.wait(60)
+    assert b"Traceback" not in told
+    assert b"Exception ignored" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is made otherwise on Windows")
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    import pty
+    import termios
+
+    outside, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, 100))
+    out = tmp_path / "a.json"
+    started = subprocess.Popen(
+        [sys.executable, "-m", "cxr_viewer", "analyse", str(resources_dir() / "samples"), "--json", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=inside,
+    )
+    os.close(inside)
+    told = b""
+    with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+        while part := os.read(outside, 4096):
+            told += part
+    os.close(outside)
+    assert started.wait(60) == 0
+    assert b"5/5" in told
+    assert len(json.loads(out.read_text("utf-8"))) == 5

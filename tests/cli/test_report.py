@@ -1,0 +1,68 @@
+"""Reports and model cards, without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr_viewer import cli
+from cxr_viewer.core.resources import resources_dir
+
+NODULE = "dicom/dx_nih_00002527_nodule_f37.dcm"
+NeedData = Callable[[str], Path]
+
+
+def test_report_of_a_real_film(need_data: NeedData, tmp_path: Path) -> None:
+    out = tmp_path / "report.png"
+    arguments = ["report", str(need_data(NODULE)), "-o", str(out), "--finding", "pneumonia", "--comment", "Nodule."]
+    assert cli.main(arguments) == 0
+    with Image.open(out) as picture:
+        assert picture.mode == "RGB"
+        assert max(picture.size) >= 2000
+        assert picture.info["Model"].startswith("paediatric-pneumonia ")
+
+
+def test_report_shows_the_map_that_was_asked_for(tmp_path: Path) -> None:
+    sample = str(resources_dir() / "samples" / "child-2-pneumonia.png")
+    plain, mapped = tmp_path / "a.png", tmp_path / "b.png"
+    assert cli.main(["report", sample, "-o", str(plain)]) == 0
+    assert cli.main(["report", sample, "-o", str(mapped), "--finding", "Pneumonia"]) == 0
+
+    def colour(path: Path) -> int:
+        with Image.open(path) as picture:
+            film = np.asarray(picture)[100:1500, 100:2000].astype(int)
+        return int((film.max(axis=2) - film.min(axis=2)).max())
+
+    assert colour(plain) == 0  # the age of the child is not known, so no map is shown unasked
+    assert colour(mapped) > 60
+
+
+def test_report_of_a_film_the_model_refuses(need_data: NeedData, tmp_path: Path) -> None:
+    out = tmp_path / "report.png"
+    assert cli.main(["report", str(need_data("dicom-other/cr_hand_kodak.dcm")), "-o", str(out)]) == 0
+    with Image.open(out) as picture:
+        assert "Model" not in picture.info
+        assert picture.info["Title"] == "Radiograph: annotated report"
+
+
+def test_report_without_a_model(tmp_path: Path) -> None:
+    sample = str(resources_dir() / "samples" / "adult-1-no-finding.dcm")
+    out = tmp_path / "a.png"
+    assert cli.main(["report", sample, "-o", str(out), "--without-model", "--with-identity", "--invert"]) == 0
+    with Image.open(out) as picture:
+        assert "Model" not in picture.info
+
+
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert listed.startswith("paediatric-pneumonia  ")
+    assert cli.main(["models", "info"]) == 0
+    card = capsys.readouterr().out
+    assert "Intended use: " in card
+    assert "Ages:         1 to 5 years" in card
+    assert "AUC" in card

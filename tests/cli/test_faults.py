@@ -11,7 +11,6 @@ from cxr_viewer import cli
 from cxr_viewer.cli import parts
 from cxr_viewer.core.resources import resources_dir
 
-NODULE = "dicom/dx_nih_00002527_nodule_f37.dcm"
 NeedData = Callable[[str], Path]
 
 

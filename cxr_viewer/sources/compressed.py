@@ -34,6 +34,9 @@ _DECODERS = {
     Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
+# The IJG transform, bit for bit that of dcmtk, gdcm and pydicom's default. libjpeg's own is off by one in 3 % of the
+# pixels, which a window then makes two of 255 on screen; it knows 12 bits, which this does not.
+_GREY_JPEG = ("pillow", "pillow")
 CODEC_OF = {
     uids.JPEGBaseline8Bit: Codec.JPEG,
     uids.JPEGExtended12Bit: Codec.JPEG,
@@ -73,6 +76,8 @@ def decode(
     if codec is Codec.JPEG:
         data = _with_whole_spectrum(data, cautions)
         wanted = uids.JPEGBaseline8Bit if precision == 8 else wanted
+        if precision == 8 and form.samples == 1:
+            plugin, name = _GREY_JPEG
     try:
         source = io.BytesIO(encapsulate([data], has_bot=False))
         words = run(wanted, source, form, allocated, precision, planar=0, plugin=plugin)

@@ -18,6 +18,7 @@ from cxr_viewer.outputs.placement import PagePlacement
 _SHIFT = 4  # cv2 takes positions in sixteenths of a pixel
 _FURTHER_LEVELS = (0.5, 0.75)
 _LOWEST_LEVEL = 0.01  # a contour at nothing would follow the border of the map
+_STRIP_ROWS = 128  # numpy's look-up keeps every other thread waiting, so the film is coloured in strips
 _FILM_GREY = (110, 110, 110)
 _HATCH = (163, 171, 181)
 _HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
@@ -46,13 +47,19 @@ def draw_heatmap(
     side = max(placement.width, placement.height)
     values = heatmap_on_image(heatmap, placement.rows, placement.columns, side)
     values = np.ascontiguousarray(oriented(values, placement.orientation), dtype=np.float32)
-    colours = colourise(values, overlay.threshold, overlay.alpha)
     size = (placement.width, placement.height)
-    if colours.shape[1::-1] != size:
-        colours = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    if values.shape[::-1] != size:
+        values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    mixed = np.empty_like(film)
+    for top in range(0, len(film), _STRIP_ROWS):
+        part = slice(top, top + _STRIP_ROWS)
+        mixed[part] = _laid_over(film[part], colourise(values[part], overlay.threshold, overlay.alpha))
+    return mixed
+
+
+def _laid_over(film: NDArray[np.uint8], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
     share = colours[:, :, 3:].astype(np.float32) / 255
-    mixed = film + (colours[:, :, :3].astype(np.float32) - film) * share
-    return np.rint(mixed).astype(np.uint8)
+    return np.rint(film + (colours[:, :, :3].astype(np.float32) - film) * share).astype(np.uint8)
 
 
 def _with_contours(
@@ -115,6 +122,4 @@ def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:
             bar[:, max(0, at - 2) : at + 3] = line_colour(level)
         return Image.fromarray(bar)
     values = np.broadcast_to(((np.arange(width) + 0.5) / width).astype(np.float32), (height, width))
-    colours = colourise(np.ascontiguousarray(values), overlay.threshold, overlay.alpha).astype(np.float32)
-    share = colours[:, :, 3:] / 255
-    return Image.fromarray(np.rint(bar + (colours[:, :, :3] - bar) * share).astype(np.uint8))
+    return Image.fromarray(_laid_over(bar, colourise(np.ascontiguousarray(values), overlay.threshold, overlay.alpha)))

@@ -148,7 +148,9 @@ class _Watch:
             self._show(f"{self._name} ({done:.0f} of {size:.0f} MB)" if size >= 10 else self._name)
         elif match := re.match(r"Installing collected packages: (.*)", said):
             self._count = self._after
-            self._show(f"unpacking {match[1].strip()}")
+            names = match[1].strip().split(", ")
+            others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            self._show(f"unpacking {', '.join(names[:3])}{others}")
 
     def _show(self, what: str) -> None:
         self._line.show(f"{self._count} of {self._total}: {what}")

@@ -102,6 +102,7 @@ def test_the_line_of_progress_counts_packages_and_bytes() -> None:
         "Collecting rich==15.0.0 (from -r x (line 2))\n",
         "Progress 310000 of 310000\n",
         "Installing collected packages: torch, rich\n",
+        "Installing collected packages: torch, rich, click, mypy, ruff\n",
     ):
         watch(said)
     assert line.texts == [
@@ -110,6 +111,7 @@ def test_the_line_of_progress_counts_packages_and_bytes() -> None:
         "10 of 101: rich",
         "10 of 101: rich",
         "10 of 101: unpacking torch, rich",
+        "10 of 101: unpacking torch, rich, click and 2 more",
     ]
 
 

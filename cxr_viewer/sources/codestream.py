@@ -55,9 +55,13 @@ def inspect(data: bytes) -> Codestream | None:
     return None
 
 
-def ends_properly(data: bytes) -> bool:
-    """Whether a codestream of the JPEG family stops with its end mark, apart from padding."""
-    return data[-64:].rstrip(b"\0\xff").endswith(b"\xff\xd9")
+def has_end_mark(data: bytes) -> bool:
+    """Whether a codestream of the JPEG family comes to its end mark, which its entropy-coded data cannot hold.
+
+    What follows the mark (padding, a camera's preview) does not matter; a preview before the first scan does not count.
+    """
+    start = max(segments(data), default=0) if data[:2] == b"\xff\xd8" else 0
+    return data.find(b"\xff\xd9", start) >= 0
 
 
 def segments(data: bytes) -> Iterator[int]:

@@ -85,7 +85,7 @@ def decode(
         raise
     except Exception as error:
         raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
-    if stream is not None and not codestream.ends_properly(data):
+    if stream is not None and not codestream.has_end_mark(data):
         text = "The compressed picture stops before its end mark: a part of it may be missing."
         cautions.add("no-end-mark", text)
     if words.ndim == 2 and stream is not None:

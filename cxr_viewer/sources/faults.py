@@ -77,9 +77,9 @@ def not_an_image(name: str = "") -> ReadError:
     )
 
 
-def zip_archive(name: str = "") -> ReadError:
+def zip_archive() -> ReadError:
     return ReadError(
-        f"{name + ': ' if name else ''}ZIP archives cannot be opened yet.",
+        "ZIP archives cannot be opened yet.",
         hint="Unpack it and open the folder.",
         code="zip-archive",
     )
@@ -115,6 +115,15 @@ def truncated(present: int, expected: int) -> ReadError:
         f"The file is truncated: only {share} of its pixel data is there.",
         hint=_COPY_AGAIN,
         detail=f"{present} of {expected} bytes of pixel data",
+        code="truncated",
+    )
+
+
+def stops_early(detail: str = "") -> ReadError:
+    return ReadError(
+        "The file is truncated: the end of its picture is missing.",
+        hint=_COPY_AGAIN,
+        detail=detail,
         code="truncated",
     )
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,14 @@ from numpy.typing import NDArray
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import ImageKey, PatientInfo, Radiograph, Rescale, View, VoiWindow
 from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.sources import decoder, faults, rasterformat
+from cxr_viewer.sources import codestream, decoder, faults, rasterformat
 from cxr_viewer.sources.attributes import FileFacts
 from cxr_viewer.sources.pixelformat import LIMIT_MEGAPIXELS
 from cxr_viewer.sources.rasterformat import Format
 from cxr_viewer.sources.tolerant import Cautions
 from cxr_viewer.sources.words import clean, synthetic_uid
 
+_INFLATED_LIMIT = 1 << 29
 FULL_8_BIT = VoiWindow(128, 256, label="Full range")
 _TURNS = {  # EXIF orientation: (mirrored left to right first, quarter turns clockwise)
     2: (True, 0),
@@ -53,21 +56,20 @@ def read(path: Path, data: bytes, digest: str, frame: int) -> Radiograph:
         "not-dicom",
         "This is not a DICOM file: there are no millimetres, and whether left is left and dark is dark is not known.",
     )
+    _check_whole(data, form)
     pixels = _pixels(path, data, form)
+    white = _lowest_is_white(data, pixels, form, cautions)
     pixels, frames = _one_picture(pixels, frame, cautions)
     pixels, colour = _grey(pixels, cautions)
     pixels = _upright(pixels, data, form, cautions)
     stored, bits, rescale = _stored(pixels, cautions)
     stored.flags.writeable = False
-    white = form is Format.TIFF and rasterformat.tiff_tags(data).get(rasterformat.PHOTOMETRIC) == (
-        rasterformat.MIN_IS_WHITE
-    )
     return Radiograph(
         key=_key(digest, frame),
         path=path,
         stored=stored,
         bits_stored=bits,
-        photometric="MONOCHROME1" if white and not colour else "MONOCHROME2",
+        photometric="MONOCHROME1" if white else "MONOCHROME2",
         modality="",
         modality_lut=rescale,
         voi=(FULL_8_BIT,) if bits == 8 else (),
@@ -88,10 +90,12 @@ def describe(facts: FileFacts, head: bytes) -> FoundImage:
     """
     form = _format(head, facts.path.name)
     rows, columns, frames, problem = 0, 0, 1, ""
-    try:
-        rows, columns, frames = _size(facts.path, form)
-    except ReadError as error:
-        problem = error.summary
+    if form.by_itk:
+        try:
+            with _readable_path(facts.path) as name:
+                rows, columns, frames = _size(name, form)
+        except (ReadError, RuntimeError) as error:
+            problem = faults.from_exception(error).summary
     with facts.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     node = ImageNode(
@@ -104,8 +108,8 @@ def describe(facts: FileFacts, head: bytes) -> FoundImage:
         is_dicom=False,
         problem=problem,
     )
-    name = clean(facts.path.name, 80)
-    return FoundImage(node, PatientInfo(), None, "", name, "", None, facts.size_bytes, facts.modified_ns)
+    shown = clean(facts.path.name, 80)
+    return FoundImage(node, PatientInfo(), None, "", shown, "", None, facts.size_bytes, facts.modified_ns)
 
 
 def _key(digest: str, frame: int) -> ImageKey:
@@ -125,22 +129,49 @@ def _format(head: bytes, name: str) -> Format:
 # ---------------------------------------------------------------- reading
 
 
-def _pixels(path: Path, data: bytes, form: Format) -> NDArray[Any]:
-    """(rows, columns), (rows, columns, channels) or, for several pictures, (frames, rows, columns[, channels])."""
-    _size(path, form)
+def _check_whole(data: bytes, form: Format) -> None:
+    """ITK fills what is missing from some formats with zeros, and says nothing."""
+    if form is Format.JPEG and not codestream.has_end_mark(data):
+        raise faults.stops_early("no end mark")
+    if form is Format.NIFTI:
+        plain = _gunzipped(data) if data[:2] == b"\x1f\x8b" else data
+        if len(plain) < rasterformat.nifti_length(plain):
+            raise faults.truncated(len(plain), rasterformat.nifti_length(plain))
+
+
+def _gunzipped(data: bytes) -> bytes:
+    """Inflated with a limit, to its end."""
+    inflater = zlib.decompressobj(wbits=31)
     try:
-        return _by_itk(path, form) if form.by_itk else _by_opencv(data)[None]
+        plain = inflater.decompress(data, _INFLATED_LIMIT)
+    except zlib.error as error:
+        raise faults.damaged(f"gzip: {error}") from error
+    if inflater.unconsumed_tail:
+        raise faults.too_large_for_memory("gzip data beyond the limit")
+    if not inflater.eof:
+        raise faults.stops_early("gzip data without end")
+    return plain
+
+
+def _pixels(path: Path, data: bytes, form: Format) -> NDArray[Any]:
+    """(pictures, rows, columns), or (pictures, rows, columns, channels)."""
+    try:
+        if not form.by_itk:
+            return _by_opencv(data)[None]
+        upright = form is not Format.TIFF or rasterformat.tiff_tags(data).get(rasterformat.ORIENTATION, 1) == 1
+        with _readable_path(path, None if upright else rasterformat.with_upright_tag(data)) as name:
+            _size(name, form)
+            return _by_itk(name, form)
     except (ReadError, MemoryError):
         raise
     except Exception as error:
         raise faults.damaged(f"{form.name}: {str(error)[-300:]}") from error
 
 
-def _by_itk(path: Path, form: Format) -> NDArray[Any]:
+def _by_itk(name: str, form: Format) -> NDArray[Any]:
     import SimpleITK  # four tenths of a second that DICOM does not need
 
-    with _readable_path(path) as name:
-        image = _itk_reader(name, form).Execute()
+    image = _itk_reader(name, form).Execute()
     itk: Any = SimpleITK
     pixels: NDArray[Any] = itk.GetArrayFromImage(image)
     kept = 2 if image.GetNumberOfComponentsPerPixel() == 1 else 3
@@ -156,18 +187,12 @@ def _by_opencv(data: bytes) -> NDArray[Any]:
     return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., [2, 1, 0]])
 
 
-def _size(path: Path, form: Format) -> tuple[int, int, int]:
-    """(rows, columns, pictures), checked against the limit; zeros where only decoding would tell."""
-    if not form.by_itk:
-        return 0, 0, 1
-    try:
-        with _readable_path(path) as name:
-            reader = _itk_reader(name, form)
-            reader.ReadImageInformation()
-            columns, rows, *more = reader.GetSize()
-    except RuntimeError as error:
-        raise faults.damaged(f"{form.name}: {str(error)[-300:]}") from error
-    frames = int(np.prod(more, dtype=np.int64)) if more else 1
+def _size(name: str, form: Format) -> tuple[int, int, int]:
+    """(rows, columns, pictures) by the header alone, checked against the limit."""
+    reader = _itk_reader(name, form)
+    reader.ReadImageInformation()
+    columns, rows, *more = reader.GetSize()
+    frames = math.prod(more)
     if rows * columns * frames > LIMIT_MEGAPIXELS * 1_000_000:
         raise faults.image_too_large(rows, columns, LIMIT_MEGAPIXELS)
     return int(rows), int(columns), frames
@@ -185,19 +210,34 @@ def _itk_reader(name: str, form: Format) -> Any:
 
 
 @contextlib.contextmanager
-def _readable_path(path: Path) -> Iterator[str]:
-    """A name that ITK can open: it knows UTF-8 only, so a file with another name is linked under a plain one."""
+def _readable_path(path: Path, instead: bytes | None = None) -> Iterator[str]:
+    """A name that ITK can open, of the file or of ``instead``. ITK knows UTF-8 only: other names are copied."""
     try:
         str(path).encode("utf-8")
-        yield str(path)
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            link = Path(folder) / f"picture{path.suffix.encode('ascii', 'ignore').decode('ascii')}"
-            link.symlink_to(path)
-            yield str(link)
+        instead = path.read_bytes() if instead is None else instead
+    if instead is None:
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        suffix = "".join(c for c in "".join(path.suffixes[-2:]).lower() if c.isalnum() or c == ".")
+        copy = Path(folder) / f"picture{suffix}"
+        copy.write_bytes(instead)
+        yield str(copy)
 
 
 # ---------------------------------------------------------------- to stored values
+
+
+def _lowest_is_white(data: bytes, pixels: NDArray[Any], form: Format, cautions: Cautions) -> bool:
+    """Whether a TIFF says so of the grey values ITK gave; where ITK went by way of colour, it exchanged them itself."""
+    if form is not Format.TIFF:
+        return False
+    tags = rasterformat.tiff_tags(data)
+    by_colour = pixels.ndim == 4
+    if by_colour and tags.get(rasterformat.BITS_PER_SAMPLE) == 16 and pixels.dtype == np.uint8:
+        cautions.add("rounded", "The picture has 16 bits, of which the upper 8 are shown.")
+    return not by_colour and tags.get(rasterformat.PHOTOMETRIC) == rasterformat.MIN_IS_WHITE
 
 
 def _one_picture(pixels: NDArray[Any], frame: int, cautions: Cautions) -> tuple[NDArray[Any], int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from enum import Enum
+
+from cxr_viewer.sources.codestream import segments
 
 
 class Format(Enum):
@@ -24,8 +27,10 @@ class Format(Enum):
         return self.value.endswith("ImageIO")
 
 
-ORIENTATION, PHOTOMETRIC = 274, 262
+BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 258, 262, 274
 MIN_IS_WHITE = 0
+_NIFTI_MAGIC = 344
+_ORDERS = {b"II": "<", b"MM": ">"}
 
 
 def sniff(head: bytes, name: str) -> Format | None:
@@ -51,7 +56,7 @@ def sniff(head: bytes, name: str) -> Format | None:
         return None if b"data file:" in head.lower() or b"datafile:" in head.lower() else Format.NRRD
     if head[:10] in (b"ObjectType", b"NDims = 2\n", b"NDims = 3\n"):
         return Format.META if b"ElementDataFile = LOCAL" in head else None
-    if lower.endswith(".nii") and head[344:347] in (b"n+1", b"n+2"):
+    if lower.endswith(".nii") and head[_NIFTI_MAGIC:].startswith(b"n+1"):
         return Format.NIFTI
     if lower.endswith(".nii.gz") and head[:2] == b"\x1f\x8b":
         return Format.NIFTI
@@ -60,15 +65,30 @@ def sniff(head: bytes, name: str) -> Format | None:
 
 def tiff_tags(data: bytes) -> dict[int, int]:
     """Short and long tags of the first directory of a classic TIFF, by number; empty where it is broken."""
+    return {tag: value for tag, (value, _) in _tiff_directory(data).items()}
+
+
+def with_upright_tag(data: bytes) -> bytes:
+    """The TIFF with its orientation tag set to "as stored": ITK half obeys the tag and drops to 8 bits meanwhile."""
+    _, place = _tiff_directory(data)[ORIENTATION]
+    order = _ORDERS[data[:2]]
+    kind = int(struct.unpack_from(order + "H", data, place - 6)[0])
+    value = struct.pack(order + "HI"[kind - 3], 1)
+    return data[:place] + value + data[place + len(value) :]
+
+
+def _tiff_directory(data: bytes) -> dict[int, tuple[int, int]]:
+    """tag -> (value, where it stands)."""
     try:
-        order = {b"II": "<", b"MM": ">"}[data[:2]]
+        order = _ORDERS[data[:2]]
         start = struct.unpack_from(order + "I", data, 4)[0]
         count = struct.unpack_from(order + "H", data, start)[0]
         tags = {}
         for number in range(min(count, 512)):
-            tag, kind, _ = struct.unpack_from(order + "HHI", data, start + 2 + 12 * number)
+            entry = start + 2 + 12 * number
+            tag, kind, _ = struct.unpack_from(order + "HHI", data, entry)
             if kind in (3, 4):
-                tags[tag] = int(struct.unpack_from(order + "HI"[kind - 3], data, start + 10 + 12 * number)[0])
+                tags[tag] = (int(struct.unpack_from(order + "HI"[kind - 3], data, entry + 8)[0]), entry + 8)
         return tags
     except (KeyError, struct.error):
         return {}
@@ -76,13 +96,23 @@ def tiff_tags(data: bytes) -> dict[int, int]:
 
 def jpeg_orientation(data: bytes) -> int:
     """EXIF orientation of a JPEG, 1 to 8; 1 where there is none."""
-    place = 2
-    while data[place : place + 1] == b"\xff" and len(data) >= place + 4:
-        marker, length = data[place + 1], struct.unpack_from(">H", data, place + 2)[0]
-        if marker == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
+    for place in segments(data):
+        if data[place + 1] == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
+            length = int(struct.unpack_from(">H", data, place + 2)[0])
             value = tiff_tags(data[place + 10 : place + 2 + length]).get(ORIENTATION, 1)
             return value if 1 <= value <= 8 else 1
-        if marker == 0xDA or length < 2:
-            break
-        place += 2 + length
     return 1
+
+
+def nifti_length(data: bytes) -> int:
+    """Bytes that a NIfTI-1 file must have at least, by its header; 0 where the header is broken."""
+    for order in ("<", ">"):
+        try:
+            count, *sizes = struct.unpack_from(order + "8h", data, 40)
+            (bits,) = struct.unpack_from(order + "h", data, 72)
+            (offset,) = struct.unpack_from(order + "f", data, 108)
+        except struct.error:
+            return 0
+        if 1 <= count <= 7 and all(size > 0 for size in sizes[:count]) and bits > 0 and 0 <= offset < 1e9:
+            return int(offset) + math.prod(int(size) for size in sizes[:count]) * int(bits) // 8
+    return 0

@@ -22,6 +22,7 @@ BATCH_LIMIT_S, SINGLE_LIMIT_S = 30.0, 10.0
 WALK_SLICE_S = 0.05
 MAX_NOTES = 50
 _NOT_WORTH_A_NOTE = ("not-an-image", "no-image-object", "dicomdir", "empty-file", "zip-archive")
+_NO_READER = ("reader-closed", "reader-not-started")  # the fault of no file
 _SKIPPED_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "lost+found", "node_modules"}
 
 
@@ -65,6 +66,7 @@ class FolderScanner:
 
         Raises:
             CancelledError: ``cancel`` was set; what was yielded before stays valid.
+            ReadError: there is no reader process (any more); no file is to blame.
         """
         tally = _Tally()
         walk = self._candidates(paths, cancel, tally)
@@ -98,18 +100,21 @@ class FolderScanner:
 
     def _headers(self, batch: list[_Candidate], cancel: CancelToken) -> tuple[Header, ...]:
         """One header per file; where a batch kills its reader, each file is tried alone, so that one is blamed."""
-        try:
-            return self._ask([item.path for item in batch], BATCH_LIMIT_S, cancel)
-        except ReadError:
-            if len(batch) == 1:
-                raise
-        headers: list[Header] = []
-        for item in batch:
+        if len(batch) > 1:
             try:
-                headers.extend(self._ask([item.path], SINGLE_LIMIT_S, cancel))
+                return self._ask([item.path for item in batch], BATCH_LIMIT_S, cancel)
             except ReadError as error:
-                headers.append(Header(None, error.code, error.summary))
-        return tuple(headers)
+                if error.code in _NO_READER:
+                    raise
+        return tuple(self._header(item.path, cancel) for item in batch)
+
+    def _header(self, path: Path, cancel: CancelToken) -> Header:
+        try:
+            return self._ask([path], SINGLE_LIMIT_S, cancel)[0]
+        except ReadError as error:
+            if error.code in _NO_READER:
+                raise
+            return Header(None, error.code, error.summary)
 
     def _ask(self, paths: list[Path], limit_s: float, cancel: CancelToken) -> tuple[Header, ...]:
         answer = self._sandbox.ask(
@@ -157,9 +162,11 @@ class FolderScanner:
             else:
                 yield _Candidate(file, chosen=True)
         if climbing:
-            tally.note(f"{climbing} entries of the DICOMDIR point outside of its folder and were refused.")
+            what = "1 entry of the DICOMDIR points" if climbing == 1 else f"{climbing} entries of the DICOMDIR point"
+            tally.note(f"{what} outside of its folder and {'was' if climbing == 1 else 'were'} refused.")
         if missing:
-            tally.note(f"{missing} images named by the DICOMDIR are not there.")
+            what = "1 image" if missing == 1 else f"{missing} images"
+            tally.note(f"{what} named by the DICOMDIR {'is' if missing == 1 else 'are'} not there.")
 
 
 def _walk_on(walk: Iterator[_Candidate | None], known: list[_Candidate], enough: int) -> bool:
@@ -234,4 +241,6 @@ def _sentence(path: Path, header: Header) -> str:
     """A note about one file; the sentences of ``faults`` say "this file", a list of notes needs its name."""
     if header.code == "not-an-image":
         return f"{_name(path)} is not an image this program can read."
+    if header.code == "zip-archive":
+        return f"{_name(path)}: ZIP archives cannot be opened yet: unpack it and open the folder."
     return f"{_name(path)}: {header.summary}"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
@@ -22,7 +22,7 @@ from cxr_viewer.services.audit import AuditTrail
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ModelRunner, ReportWriter
 from cxr_viewer.services.records import Log, Redactor
-from cxr_viewer.services.settings import Paths, Settings, SettingsStore, WindowPlace, WindowStore
+from cxr_viewer.services.settings import BrowserSort, Paths, Settings, SettingsStore, WindowPlace, WindowStore
 from cxr_viewer.services.state import ViewerState
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
@@ -149,11 +149,14 @@ class Program(QObject):
                 methods=METHODS,
                 samples=resources_dir() / "samples",
                 log_file=self._paths.log_file,
+                browser_sort=self._settings.browser_sort,
+                thumbnail_px=self._settings.thumbnail_px,
                 notes=(*self._store.take_notices(), *self._library.take_notices(), *catalog.problems()),
             ),
             first_state(self._settings, cards),
         )
         self.workbench.controller.preference.connect(self._keep)
+        self.workbench.browser.sort_changed.connect(self._keep_sort)
         self._recorder = self._record()
         files = self.workbench.files
         files.open_folder_at = Path(self._settings.last_folder) if self._settings.last_folder else None
@@ -181,6 +184,10 @@ class Program(QObject):
     def _keep(self, name: str, value: object) -> None:
         self._settings = self._settings.with_preference(name, value)
         self._store.save(self._settings)
+
+    @Slot(object)
+    def _keep_sort(self, order: BrowserSort) -> None:
+        self._keep("browser_sort", order)
 
     def _keep_places(self) -> None:
         window = self.workbench.window

@@ -28,7 +28,7 @@ from cxr_viewer.ui.search_box import SearchBox
 from cxr_viewer.ui.study_menu import study_menu
 from cxr_viewer.ui.study_model import StudyModel
 from cxr_viewer.ui.study_rows import Level, Row
-from cxr_viewer.ui.study_view import StudyDelegate, StudyTree
+from cxr_viewer.ui.study_view import THUMBNAIL_PX, StudyDelegate, StudyTree
 from cxr_viewer.ui.thumbnails import FileFrame, Thumbnails, file_frame
 
 _GATHER_MS: Final = 250  # changes of a running scan are shown together
@@ -63,13 +63,18 @@ class BrowserPanel(QWidget):
     remove_wanted = Signal(str)
     sort_changed = Signal(object)
 
-    def __init__(self, sort: BrowserSort = BrowserSort.DATE, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        sort: BrowserSort = BrowserSort.DATE,
+        thumbnail_px: int = THUMBNAIL_PX,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.model = StudyModel(self)
         self.model.set_sort(sort)
         self.tree = StudyTree(self.model)
         self._thumbnails = Thumbnails(self.tree.images_on_screen, self)
-        self._delegate = StudyDelegate(self.model, self._thumbnails, self.tree)
+        self._delegate = StudyDelegate(self.model, self._thumbnails, thumbnail_px, self.tree)
         self.tree.setItemDelegate(self._delegate)
         self._coming: deque[StudyNode] = deque()
         self._open_nodes: tuple[ImageNode | None, ...] = ()
@@ -198,11 +203,7 @@ class BrowserPanel(QWidget):
 
     def step_study(self, study_uid: str | None, step: int) -> StudyNode | None:
         """The study ``step`` places further down the list as shown; the first or last when none is open."""
-        shown = self.model.shown_studies()
-        at = next((place for place, study in enumerate(shown) if study.study_uid == study_uid), None)
-        if at is None:
-            return (shown[0] if step > 0 else shown[-1]) if shown else None
-        return shown[at + step] if 0 <= at + step < len(shown) else None
+        return self.model.step(study_uid, step)
 
     def _forget_pictures(self, study: StudyNode) -> None:
         """A study that comes again with a new status only keeps its pictures; otherwise its files may have changed."""

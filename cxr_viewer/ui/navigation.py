@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cxr_viewer.core.image import ImageKey
-from cxr_viewer.core.study import StudyNode
+from cxr_viewer.core.study import ImageNode, StudyNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.hanging import neighbour, neighbour_series
 from cxr_viewer.ui.controller import Controller
@@ -20,7 +19,7 @@ class Navigation:
     def __init__(
         self,
         controller: Controller,
-        study_of: Callable[[ImageKey], StudyNode | None],
+        study_of: Callable[[ImageNode], StudyNode | None],
         step_study: Callable[[str | None, int], StudyNode | None],
     ) -> None:
         self._controller = controller
@@ -38,15 +37,15 @@ class Navigation:
             "next_study": lambda: self.study(1),
         }
 
-    def _place(self, pane: int) -> tuple[StudyNode, ImageKey] | None:
-        key = self._controller.state.panes[pane].key
-        study = self._study_of(key) if key is not None else None
-        return (study, key) if study is not None and key is not None else None
+    def _place(self, pane: int) -> tuple[StudyNode, ImageNode] | None:
+        node = self._controller.state.panes[pane].node
+        study = self._study_of(node) if node is not None else None
+        return (study, node) if study is not None and node is not None else None
 
     def image(self, pane: int, step: int) -> None:
         """The next (+1) or previous (-1) image of the same study; nothing at its ends."""
         place = self._place(pane)
-        node = neighbour(*place, step) if place else None
+        node = neighbour(place[0], place[1].key, step, place[1].path) if place else None
         if node is not None:
             self._controller.dispatch(ev.OpenImage(node, pane))
 
@@ -54,7 +53,7 @@ class Navigation:
         """The first image of the next or previous series."""
         active = self._controller.state.active
         place = self._place(active)
-        node = neighbour_series(*place, step) if place else None
+        node = neighbour_series(place[0], place[1].key, step) if place else None
         if node is not None:
             self._controller.dispatch(ev.OpenImage(node, active))
 

@@ -31,7 +31,7 @@ class Opener(QObject):
     opened = Signal(object)
 
     def __init__(
-        self, loaders: Loaders, study_of: Callable[[ImageKey], StudyNode | None], parent: QObject | None = None
+        self, loaders: Loaders, study_of: Callable[[ImageNode], StudyNode | None], parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._loaders = loaders
@@ -84,7 +84,7 @@ class Opener(QObject):
         """Hang the first study found; again only when more of it has come that changes what hangs."""
         if self._first is None:
             return
-        study = self._study_of(self._first.image.key)
+        study = self._study_of(self._first.image)
         if study is None:
             return
         nodes = hang(study)[1]

@@ -44,12 +44,12 @@ class Recorder(QObject):
     @Slot(object)
     def found(self, found: tuple[FoundImage, ...]) -> None:
         """Names met by a scan."""
-        self._redactor.protect([item.patient for item in found])
+        self._pool.submit(self._redactor.protect, [item.patient for item in found])
 
     @Slot(object)
     def listed(self, studies: tuple[StudyNode, ...]) -> None:
         """Names in the library."""
-        self._redactor.protect([study.patient for study in studies])
+        self._pool.submit(self._redactor.protect, [study.patient for study in studies])
 
     def _submit(self, write: Callable[[], bool]) -> None:
         self._pool.submit(write)

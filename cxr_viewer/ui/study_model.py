@@ -235,6 +235,14 @@ class StudyModel(QAbstractItemModel):
             if matches(text, self._query)
         ]
 
+    def step(self, study_uid: str | None, step: int) -> StudyNode | None:
+        """The study ``step`` places further down among those shown; the first or last when ``study_uid`` is not."""
+        shown = self.shown_studies()
+        at = next((place for place, study in enumerate(shown) if study.study_uid == study_uid), None)
+        if at is None:
+            return (shown[0] if step > 0 else shown[-1]) if shown else None
+        return shown[at + step] if 0 <= at + step < len(shown) else None
+
     def study(self, study_uid: str) -> StudyNode | None:
         """The study with this UID as last taken, shown or not."""
         return next(iter(self._studies.get(study_uid, {}).values()), None)
@@ -242,7 +250,7 @@ class StudyModel(QAbstractItemModel):
     def study_of(self, node: ImageNode) -> StudyNode | None:
         """The study this very file is listed in."""
         studies = tuple(self._studies.get(node.key.study_uid, {}).values())
-        exact = (study for study in studies if any(image.path == node.path for image in study.images))
+        exact = (study for study in studies if any(node.path in (image.path, *image.copies) for image in study.images))
         return next(exact, studies[0] if studies else None)
 
     def row(self, index: AnyIndex) -> Row | None:

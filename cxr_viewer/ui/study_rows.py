@@ -134,6 +134,8 @@ def _look_at(images: Sequence[ImageNode]) -> _About:
     among = there or images
     frontal = (image for view in (View.PA, View.AP) for image in among if image.view is view)
     remark = next((image.problem for image in images if image.problem), "")
+    if remark and len(images) > 1:
+        remark = "caution"  # the sentence stands on the film it is about, and in the tooltip
     if len(there) < len(images):
         remark = f"{len(images) - len(there)} of {len(images)} missing" if there else "missing"
     return _About(next(frontal, among[0] if among else None), not there, remark)
@@ -327,6 +329,8 @@ def tooltip(row: Row) -> str:
         lines.append(str(image.path))
         lines += [f"Copy: {path}" for path in image.copies]
     note = row.remark
+    if note == "caution":
+        note = next(image.problem for image in row.images if image.problem)
     if note == "missing":
         note = "Missing: the file is not where it was. It is back as soon as the disk or folder is."
     return "\n".join(line for line in (*lines, note) if line)

@@ -33,11 +33,11 @@ class StudyDelegate(QStyledItemDelegate):
         number_panes: write those numbers on the row; one pane alone needs none.
     """
 
-    def __init__(self, model: StudyModel, thumbnails: Thumbnails, parent: QWidget) -> None:
+    def __init__(self, model: StudyModel, thumbnails: Thumbnails, side_px: int, parent: QWidget) -> None:
         super().__init__(parent)
         self._model = model
         self._thumbnails = thumbnails
-        self.side_px = THUMBNAIL_PX
+        self.side_px = side_px
         self.open_in: dict[FileFrame, str] = {}
         self.number_panes = False
         self._fonts: tuple[QFont, QFont, QFontMetrics, QFontMetrics] | None = None

@@ -12,12 +12,12 @@ from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QMenu
 
 from cxr_viewer.core.findings import ModelCard
-from cxr_viewer.core.image import ImageKey
 from cxr_viewer.core.report import Report
-from cxr_viewer.core.study import ReadStatus, StudyNode
+from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, ReportWriter, Scanner
+from cxr_viewer.services.settings import BrowserSort
 from cxr_viewer.services.state import AnalysisStatus, NoticeLevel, PaneStatus, ViewerState
 from cxr_viewer.ui.action_states import show_on_actions
 from cxr_viewer.ui.actions import VOI_KEYS, Actions
@@ -33,6 +33,7 @@ from cxr_viewer.ui.main_window import MainWindow
 from cxr_viewer.ui.navigation import Navigation
 from cxr_viewer.ui.notices import NoticeBar
 from cxr_viewer.ui.opener import Opener
+from cxr_viewer.ui.study_view import THUMBNAIL_PX
 from cxr_viewer.ui.workers import InferenceThread, Loaders
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Parts:
         make_runner, make_writer: build what runs models and what writes reports, on the threads that do so.
         notes: sentences to show once at the start (a damaged setting, a broken bundle).
         samples: folder of the bundled sample study.
+        browser_sort, thumbnail_px: how the study list starts.
     """
 
     library: Library
@@ -67,6 +69,8 @@ class Parts:
     methods: tuple[str, ...]
     samples: Path
     log_file: Path
+    browser_sort: BrowserSort = BrowserSort.DATE
+    thumbnail_px: int = THUMBNAIL_PX
     notes: tuple[str, ...] = ()
 
 
@@ -81,7 +85,7 @@ class Workbench(QObject):
         self.controller = Controller(state, self.loaders, self.inference, self)
         self.exporter = Exporter(parts.make_writer, self)
         self.opener = Opener(self.loaders, self._study_of, self)
-        self.browser = BrowserPanel()
+        self.browser = BrowserPanel(parts.browser_sort, parts.thumbnail_px)
         self.canvas = CanvasGrid()
         self.display = DisplayPanel()
         self.findings = FindingsPanel(parts.cards, parts.model_problems, parts.devices, parts.methods)
@@ -199,8 +203,8 @@ class Workbench(QObject):
         if isinstance(event, (ev.OpenImage, ev.OpenStudy)):
             self.canvas.setFocus()
 
-    def _study_of(self, key: ImageKey) -> StudyNode | None:
-        return self.browser.study(key.study_uid)
+    def _study_of(self, node: ImageNode) -> StudyNode | None:
+        return self.browser.study_of(node)
 
     @Slot(object)
     def _remember_path(self, path: Path) -> None:
@@ -228,8 +232,8 @@ class Workbench(QObject):
         menu.popup(position)
 
     def _switch_read(self) -> None:
-        key = self.controller.state.pane.key
-        study = self._study_of(key) if key is not None else None
+        node = self.controller.state.pane.node
+        study = self._study_of(node) if node is not None else None
         if study is not None:
             read = study.status is ReadStatus.READ
             self.controller.dispatch(ev.MarkStudy(study.study_uid, ReadStatus.NEW if read else ReadStatus.READ))

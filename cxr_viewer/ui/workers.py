@@ -23,6 +23,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
 from cxr_viewer.services.state import NoticeLevel
+from cxr_viewer.ui.thumbnails import FileFrame, file_frame
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class Loaders(QObject):
         self._thumbnails = ThreadPoolExecutor(1, "loader-thumbnail")
         self._loads: dict[int, CancelToken] = {}
         self._scan_token = CancelToken()
-        self._wanted: dict[ImageKey, None] = {}
+        self._wanted: dict[FileFrame, None] = {}
         self._closing = CancelToken()
 
     # -------------------------------------------------------- films
@@ -268,8 +269,8 @@ class Loaders(QObject):
 
     def want_thumbnail(self, node: ImageNode) -> None:
         """Make (or take from the library) a thumbnail; the newest wishes are served first."""
-        self._wanted.pop(node.key, None)
-        self._wanted[node.key] = None
+        self._wanted.pop(file_frame(node), None)
+        self._wanted[file_frame(node)] = None
         self._thumbnails.submit(self._thumbnail, node)
 
     @property
@@ -279,8 +280,8 @@ class Loaders(QObject):
     def _thumbnail(self, node: ImageNode) -> None:
         # A fast scroll asks for hundreds; those scrolled away long ago are not worth the reading.
         newest = list(self._wanted)[-_THUMBNAILS_KEPT_WAITING:]
-        if self._closing.cancelled or node.key not in newest:
-            self._wanted.pop(node.key, None)
+        if self._closing.cancelled or file_frame(node) not in newest:
+            self._wanted.pop(file_frame(node), None)
             return
         try:
             png = self._library.thumbnail(node)
@@ -293,7 +294,7 @@ class Loaders(QObject):
         except Exception as error:
             failure_from(error, job="thumbnail")
         finally:
-            self._wanted.pop(node.key, None)
+            self._wanted.pop(file_frame(node), None)
 
     # -------------------------------------------------------- ends
 

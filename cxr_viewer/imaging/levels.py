@@ -94,15 +94,15 @@ def _nearest_window(image: Radiograph, voi: VoiTable) -> VoiWindow:
     return window_between(black, black + 255.0 / slope)
 
 
-def clipped_shares(image: Radiograph, voi: Voi | None) -> tuple[float, float]:
-    """Shares of the film's pixels (padding left out) that a VOI turns flat black and flat white, before presentation.
+def shows_something(image: Radiograph, voi: Voi | None) -> bool:
+    """Whether the film has a picture with this VOI: at least 15 % of its pixels are neither nearly black nor white.
 
-    A window that does not fit its own film, as real files carry, turns nearly all of it flat.
+    Chest films with a window that fits have 75 to 100 % there; one with the lung window of a CT had 9 %.
     """
+    grey = luts.compose(image, voi, inverted=False)
     counts = luts.pattern_counts(image)
-    table = luts.compose(image, voi, luts.inverts(image))
-    total = float(counts.sum())
-    return float(counts[table == 0].sum()) / total, float(counts[table == 255].sum()) / total
+    between = (grey >= 16) & (grey < 240)
+    return float(counts[between].sum()) >= 0.15 * float(counts.sum())
 
 
 # ---------------------------------------------------------------- automatic window
@@ -260,14 +260,3 @@ def drag_window(
         width=min(limits.widest, max(limits.narrowest, width)),
         label="",
     )
-
-
-def shows_something(image: Radiograph, voi: Voi | None) -> bool:
-    """Whether the film has a picture with this VOI: at least 15 % of its pixels are neither nearly black nor white.
-
-    Chest films with a window that fits have 75 to 100 % there; one with the lung window of a CT had 9 %.
-    """
-    grey = luts.compose(image, voi, inverted=False)
-    counts = luts.pattern_counts(image)
-    between = (grey >= 16) & (grey < 240)
-    return float(counts[between].sum()) >= 0.15 * float(counts.sum())

@@ -165,10 +165,14 @@ def test_a_table_without_a_slope_goes_on_as_the_full_range(make_film: MakeFilm, 
     assert levels.equivalent_window(film, table) == levels.full_range(film)
 
 
-def test_a_window_that_misses_its_film_is_known(make_film: MakeFilm) -> None:
-    film = make_film(np.array([[0, 100, 200, 300]], np.uint16), photometric="MONOCHROME1", padding=(0, 0))
-    assert levels.clipped_shares(film, VoiWindow(-600, 400)) == (0.0, 1.0)
-    assert levels.clipped_shares(film, VoiWindow(200, 150)) == pytest.approx((1 / 3, 1 / 3))
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_window_that_misses_its_film_is_known(make_film: MakeFilm, photometric: str) -> None:
+    """A lateral film of the LIDC set carries the lung window of a CT; all its values lie above."""
+    film = make_film(chest().astype(np.uint16), photometric=photometric, padding=(0, 0))
+    assert not levels.shows_something(film, VoiWindow(-600, 1600))
+    assert not levels.shows_something(film, VoiWindow(9000, 100))
+    assert levels.shows_something(film, VoiWindow(1100, 1600))
+    assert levels.shows_something(film, levels.auto_window(film))
 
 
 # ---------------------------------------------------------------- automatic window

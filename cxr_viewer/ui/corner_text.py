@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cxr_viewer.core.geometry import Point
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import Radiograph, Voi, VoiWindow, WindowFunction
 from cxr_viewer.core.wording import age_text, name_text, number_text, plain, sex_text, view_text, voi_text
 from cxr_viewer.imaging import luts
 from cxr_viewer.services.state import CornerText, Pane
@@ -82,9 +82,19 @@ def _display(pane: Pane, image: Radiograph, zoom: float, cursor: Point | None) -
     inverted = f"{_DOT}inverted" if display.inverted else ""
     return [
         cursor_text(image, cursor),
-        voi_text(display.voi, display.voi_index, len(image.voi)),
+        *_window(display.voi, display.voi_index, len(image.voi)),
         f"zoom {100 * zoom:.0f}\N{NO-BREAK SPACE}%{fitted}{inverted}",
     ]
+
+
+def _window(voi: Voi | None, index: int | None, count: int) -> list[str]:
+    """Numbers and name on lines of their own: in a narrow pane a name may be cut short, a number never."""
+    if not isinstance(voi, VoiWindow):
+        return [voi_text(voi, index, count)]
+    numbers = f"C {number_text(voi.center)}  W {number_text(voi.width)}"
+    function = "" if voi.function is WindowFunction.LINEAR else voi.function.value
+    origin = "" if index is None else ("from the file" if count < 2 else f"from the file, {index + 1} of {count}")
+    return [numbers, ", ".join(text for text in (plain(voi.label), function, origin) if text)]
 
 
 def cursor_text(image: Radiograph, cursor: Point | None) -> str:

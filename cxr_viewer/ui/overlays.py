@@ -20,7 +20,7 @@ from cxr_viewer.ui.placement import Placement
 RESEARCH_ONLY = "Research use only"
 _MARGIN = 6.0
 _SHARE = 0.46  # of the pane's width for one corner
-_SCALE_BAR_PX = 130.0
+_SCALE_BAR_PX = 220.0
 _COLOR_BAR_PX = 130
 _WORDS_WIDTH = 420.0
 

@@ -52,7 +52,8 @@ def test_who_and_when_and_how(film: Radiograph) -> None:
     assert [line.text for line in shown.top_right] == ["2024-05-06 07:08", "Chest of Jane", "PA · DX"]
     assert [line.text for line in shown.bottom_left] == [
         "(3, 4)  -914 OD",
-        "centre 50, width 100, “NORMAL” (from the file, 1 of 2)",
+        "C 50  W 100",
+        "NORMAL, from the file, 1 of 2",
         "zoom 38\N{NO-BREAK SPACE}%, fitted · inverted",
     ]
 

@@ -52,7 +52,7 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("layout_two", "View", "Two side by side", ("Ctrl+2",), checkable=True),
     ActionSpec("layout_four", "View", "Two by two", ("Ctrl+4",), checkable=True),
     ActionSpec("annotations", "View", "Texts: all, no names, none", ("Space",), on_film=True, separator=True),
-    ActionSpec("hide_marks", "View", "Show marks", ("Shift+Space",), on_film=True, checkable=True),
+    ActionSpec("show_marks", "View", "Show marks", ("Shift+Space",), on_film=True, checkable=True),
     ActionSpec("full_screen", "View", "Full screen", ("F11",), checkable=True),
     ActionSpec("previous_image", "View", "Previous image", ("Left", "PgUp"), on_film=True, separator=True),
     ActionSpec("next_image", "View", "Next image", ("Right", "PgDown"), on_film=True),

@@ -51,7 +51,7 @@ class FilmCommands:
             "layout_two": lambda: self._send(ev.SetLayout(Layout.ONE_BY_TWO)),
             "layout_four": lambda: self._send(ev.SetLayout(Layout.TWO_BY_TWO)),
             "annotations": self.next_corner_text,
-            "hide_marks": lambda: self._send(ev.SetMarksVisible(not self._controller.state.marks_visible)),
+            "show_marks": lambda: self._send(ev.SetMarksVisible(not self._controller.state.marks_visible)),
             "window_auto": self.automatic_window,
             "window_file": lambda: self.file_window(0),
             "window_next": lambda: self.file_window(1),

@@ -38,6 +38,12 @@ LEAVES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _find_the_package(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copied conftest.py finds ``cxr_viewer`` also where it is not installed."""
+    monkeypatch.setenv("PYTHONPATH", str(repository))
+
+
 @pytest.mark.parametrize("kind", LEAVES)
 def test_a_leftover_fails_its_test(pytester: pytest.Pytester, repository: Path, kind: str) -> None:
     conftest = (repository / "tests" / "conftest.py").read_text(encoding="utf-8")

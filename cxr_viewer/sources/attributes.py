@@ -11,7 +11,7 @@ from pydicom.uid import UID
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.sources import decoder, faults, greys, identity, pixelformat, spacing
+from cxr_viewer.sources import decoder, faults, functional, greys, identity, pixelformat, spacing
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.dicomfile import DicomFile
 from cxr_viewer.sources.tolerant import Cautions
@@ -64,7 +64,7 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
     check_is_image(file)
     if file.pixels is None:
         raise faults.no_pixel_data()
-    ds, cautions = file.header, Cautions()
+    ds, cautions = functional.flattened(file.header, frame), Cautions()
     form = pixelformat.pixel_format(ds, cautions)
     decoded = decoder.decode_frame(ds, file.pixels, file.syntax, frame, form, cautions)
     grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)

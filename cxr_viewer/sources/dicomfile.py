@@ -41,7 +41,7 @@ WindowCenterWidthExplanation VOILUTFunction RescaleIntercept RescaleSlope Rescal
 VOILUTSequence LossyImageCompression LossyImageCompressionRatio PresentationLUTShape PresentationLUTSequence
 RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor
 RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
-SharedFunctionalGroupsSequence
+SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
 """
 _TAGS: list[BaseTag | int] = [tag for tag in map(tag_for_keyword, _KEYWORDS.split()) if tag is not None]
 

@@ -36,8 +36,6 @@ def grey_chain(ds: Dataset, bits_stored: int, signed: bool, photometric: str, ca
     lut, units = _modality(ds, signed, cautions)
     negative = _lowest_modality_value(lut, bits_stored, signed) < 0
     voi = _voi_tables(ds, negative, cautions) + _voi_windows(ds, cautions)
-    if not voi:
-        _caution_enhanced(ds, cautions)
     return GreyChain(lut, voi, _padding(ds, signed), _shape(ds, photometric, cautions), units)
 
 
@@ -173,11 +171,6 @@ def _good_window(center: float, width: float, function: WindowFunction) -> bool:
     if abs(center) > LARGEST or width > LARGEST:
         return False
     return width >= 1 if function is WindowFunction.LINEAR else width > 0
-
-
-def _caution_enhanced(ds: Dataset, cautions: Cautions) -> None:
-    if tol.has(ds, "SharedFunctionalGroupsSequence"):
-        cautions.add("enhanced", "Windows kept in functional groups are not read; lowest to highest value is shown.")
 
 
 # ---------------------------------------------------------------- padding and presentation

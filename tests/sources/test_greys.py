@@ -255,3 +255,29 @@ def test_whatever_a_header_holds_only_what_works_comes_through(
     assert math.isfinite(chain.modality_lut.slope)
     assert chain.modality_lut.slope != 0
     assert len(chain.voi) <= min(len(centers), len(widths)) + 1
+
+
+# ---------------------------------------------------------------- enhanced images
+
+
+def test_windows_in_functional_groups(film: Film) -> None:
+    def group(center: float, slope: float | None = None) -> Dataset:
+        voi, values, outer = Dataset(), Dataset(), Dataset()
+        voi.WindowCenter, voi.WindowWidth, voi.WindowCenterWidthExplanation = center, 50, "LUNG"
+        outer.FrameVOILUTSequence = [voi]
+        if slope is not None:
+            values.RescaleSlope, values.RescaleIntercept, values.RescaleType = slope, -7, "HU"
+            outer.PixelValueTransformationSequence = [values]
+        return outer
+
+    frames = {"NumberOfFrames": 2, "PixelData": bytes(96)}
+    groups = {
+        "SharedFunctionalGroupsSequence": [group(1, slope=2)],
+        "PerFrameFunctionalGroupsSequence": [group(10), group(20)],
+    }
+    for frame, center in ((0, 10), (1, 20)):
+        image = film(frame=frame, **frames, **groups)
+        assert image.voi == (VoiWindow(center, 50, label="LUNG"),)
+        assert image.modality_lut == Rescale(2, -7)
+        assert image.units == "HU"
+    assert film(**frames, **groups, WindowCenter=99, WindowWidth=9).voi == (VoiWindow(99, 9, label="LUNG"),)

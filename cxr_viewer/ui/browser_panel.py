@@ -148,42 +148,41 @@ class BrowserPanel(QWidget):
 
     @Slot(object)
     def set_studies(self, studies: Iterable[StudyNode]) -> None:
-        """Show these studies and no others. A long list comes in pieces, so that the window goes on answering."""
+        """Show these studies and no others."""
         self._gather.stop()
         self.model.clear()
         self._coming = deque(studies)
         self._take_piece()
-        self._show_changes()
-
-    @Slot()
-    def _take_piece(self) -> None:
-        """Take in the next piece; the list is laid out after the first, for the eye, and after the last."""
-        piece = [self._coming.popleft() for _ in range(min(_PIECE, len(self._coming)))]
-        self.model.take(piece)
-        self.model.prepare()
-        if self._coming:
-            self._more.start()
-        else:
-            self._show_changes()
-
-    def _take_all(self) -> None:
-        """Before anything else is asked or changed, the list has to be whole."""
-        while self._coming:
-            self.model.take((self._coming.popleft(),))
 
     @Slot(object)
     def update_studies(self, studies: Iterable[StudyNode]) -> None:
         """Show studies that are new or changed; one without series has left the list.
 
-        Selection, unfolded rows and the place on screen stay. Updates that follow closely are shown together.
+        Selection, unfolded rows and the place on screen stay. What follows closely is shown together, and very many
+        are taken in piece by piece, so that the window goes on answering.
         """
-        self._take_all()
-        studies = tuple(studies)
-        for study in studies:
-            self._forget_pictures(study)
-        self.model.take(studies)
+        self._coming.extend(studies)
+        if not self._more.isActive():
+            self._take_piece()
+
+    @Slot()
+    def _take_piece(self) -> None:
+        self._take(min(_PIECE, len(self._coming)))
+        self.model.prepare()
+        if self._coming:
+            self._more.start()
         if not self._gather.isActive():
             self._show_changes()
+
+    def _take(self, count: int) -> None:
+        piece = [self._coming.popleft() for _ in range(count)]
+        for study in piece:
+            self._forget_pictures(study)
+        self.model.take(piece)
+
+    def _take_all(self) -> None:
+        """Before a single study is asked for or removed, the list has to be whole; it is shown a moment later."""
+        self._take(len(self._coming))
 
     def remove_study(self, study_uid: str) -> None:
         """Take a study off the list."""

@@ -78,7 +78,7 @@ class CanvasGrid(QWidget):
 
     @staticmethod
     def warm_up() -> None:
-        """Load pyqtgraph (0.3 s) before the first film needs it; call it once the window is up."""
+        """Load pyqtgraph (0.3 s) before the first film needs it; may be called on any thread."""
         import cxr_viewer.ui.film_item  # noqa: F401
 
     def _maximise(self, pane: int) -> None:

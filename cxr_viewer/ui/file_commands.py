@@ -90,6 +90,7 @@ class FileCommands:
             with_identity=with_identity,
             program_version=__version__,
             created=dt.datetime.now().astimezone(),
+            marks_visible=self._controller.state.marks_visible,
         )
 
     def export_report(self) -> None:

@@ -79,7 +79,7 @@ class Thumbnails(QObject):
 
     @Slot()
     def _ask(self) -> None:
-        lacking = {file_frame(node): node for node in self._on_screen() if not node.missing and self.get(node) is None}
+        lacking = {file_frame(node): node for node in self._on_screen() if self.get(node) is None}
         asked, self._asked = self._asked, set(lacking)
         for name, node in lacking.items():
             if name not in asked:

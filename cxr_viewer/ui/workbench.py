@@ -155,7 +155,7 @@ class Workbench(QObject):
 
     def start(self, paths: Sequence[Path]) -> None:
         """Begin the slow things once the window is up: library, threads, the films asked for."""
-        self.canvas.warm_up()
+        self.loaders.prepare(self.canvas.warm_up)
         self.inference.start()
         state = self.controller.state
         if state.model_id and state.automatic:

@@ -6,9 +6,10 @@ Signals carry frozen values to slots of objects that live on the window's thread
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,10 +157,17 @@ class Loaders(QObject):
         self._thumbnails = ThreadPoolExecutor(1, "loader-thumbnail")
         self._loads: dict[int, CancelToken] = {}
         self._scan_token = CancelToken()
-        self._wanted: dict[FileFrame, None] = {}
+        self._wishes = threading.Lock()
+        self._wanted: dict[FileFrame, ImageNode] = {}
+        self._making = False
         self._closing = CancelToken()
+        self._prepared: Future[object] | None = None
 
     # -------------------------------------------------------- films
+
+    def prepare(self, work: Callable[[], object]) -> None:
+        """Do ``work`` (loading what draws films) away from the window; films are handed out once it is done."""
+        self._prepared = self._films.submit(work)
 
     def load(self, effect: ev.LoadImage) -> None:
         """Read a film for a pane; an earlier load of that pane is cancelled."""
@@ -176,6 +184,8 @@ class Loaders(QObject):
         try:
             token.raise_if_cancelled()
             image = self._reader.read(effect.node, token)
+            if self._prepared is not None:
+                self._prepared.result()
             self.event.emit(ev.ImageLoaded(effect.pane, effect.generation, image))
         except CancelledError:
             pass
@@ -268,33 +278,43 @@ class Loaders(QObject):
     # -------------------------------------------------------- thumbnails
 
     def want_thumbnail(self, node: ImageNode) -> None:
-        """Make (or take from the library) a thumbnail; the newest wishes are served first."""
-        self._wanted.pop(file_frame(node), None)
-        self._wanted[file_frame(node)] = None
-        self._thumbnails.submit(self._thumbnail, node)
+        """Make (or take from the library) a thumbnail; the newest wish is served first, the oldest are dropped."""
+        with self._wishes:
+            self._wanted.pop(file_frame(node), None)
+            self._wanted[file_frame(node)] = node
+            if len(self._wanted) > _THUMBNAILS_KEPT_WAITING:
+                del self._wanted[next(iter(self._wanted))]
+        self._thumbnails.submit(self._next_thumbnail)
 
     @property
     def thumbnails_waiting(self) -> bool:
-        return bool(self._wanted)
+        with self._wishes:
+            return bool(self._wanted) or self._making
 
-    def _thumbnail(self, node: ImageNode) -> None:
-        # A fast scroll asks for hundreds; those scrolled away long ago are not worth the reading.
-        newest = list(self._wanted)[-_THUMBNAILS_KEPT_WAITING:]
-        if self._closing.cancelled or file_frame(node) not in newest:
-            self._wanted.pop(file_frame(node), None)
-            return
+    def _next_thumbnail(self) -> None:
+        with self._wishes:
+            if self._closing.cancelled or not self._wanted:
+                return
+            _, node = self._wanted.popitem()
+            self._making = True
         try:
-            png = self._library.thumbnail(node)
-            if png is None:
-                png = self._reader.thumbnail(node, THUMBNAIL_PX, self._closing)
-                self._library.save_thumbnail(node, png)
-            self.thumbnail_ready.emit(node, png)
+            self._thumbnail(node)
         except (ReadError, CancelledError) as error:
             _log.info("no thumbnail: %s", error.summary)
         except Exception as error:
             failure_from(error, job="thumbnail")
         finally:
-            self._wanted.pop(file_frame(node), None)
+            with self._wishes:
+                self._making = False
+
+    def _thumbnail(self, node: ImageNode) -> None:
+        png = self._library.thumbnail(node)
+        if png is None:
+            if node.missing:
+                return
+            png = self._reader.thumbnail(node, THUMBNAIL_PX, self._closing)
+            self._library.save_thumbnail(node, png)
+        self.thumbnail_ready.emit(node, png)
 
     # -------------------------------------------------------- ends
 

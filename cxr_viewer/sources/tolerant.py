@@ -41,8 +41,8 @@ def tag_name(keyword: str) -> str:
 
 
 def _element(ds: Dataset, tag: int) -> Any:
-    """The element as it lies in the data set: raw until somebody has asked for its value."""
-    return ds.get_item(tag)
+    """The element as it lies in the data set, raw until somebody has asked for its value."""
+    return ds.get_item(tag, keep_deferred=True)  # else an empty element would be converted here, and may raise
 
 
 def has(ds: Dataset, keyword: str) -> bool:
@@ -50,10 +50,7 @@ def has(ds: Dataset, keyword: str) -> bool:
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in ds:
         return False
-    try:
-        value = _element(ds, tag).value
-    except Exception:
-        return False
+    value = getattr(_element(ds, tag), "value", None)
     return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
 
 

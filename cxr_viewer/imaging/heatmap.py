@@ -14,8 +14,12 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.core.display import OverlayState
 from cxr_viewer.core.findings import Heatmap
+from cxr_viewer.imaging.colormap import colour_of
 
+_FURTHER_LEVELS = (0.5, 0.75)
+_LOWEST_LEVEL = 0.01  # a contour at nothing would follow the border of the map
 _FIELD_PX = 160  # side to which a map is interpolated before contours are drawn
 _RIM = 1e-4  # of a cell: how far beyond the map's edge it falls to nothing, so that contours close along the edge
 
@@ -95,3 +99,14 @@ def contours_on_image(heatmap: Heatmap, level: float) -> list[NDArray[np.float64
     extent = heatmap.extent
     scale = np.array((extent.width / w, extent.height / h))
     return [line * scale + (extent.x, extent.y) for line in contours(heatmap.values, level)]
+
+
+def contour_levels(overlay: OverlayState) -> tuple[float, ...]:
+    """Levels of the lines in contour mode, on screen and in reports: the threshold, and the round levels above it."""
+    first = max(overlay.threshold, _LOWEST_LEVEL)
+    return (first, *(level for level in _FURTHER_LEVELS if level > first + 0.05))
+
+
+def contour_colour(level: float) -> tuple[int, int, int]:
+    """Red, green, blue of a line: bright enough for a film, and brighter for higher levels."""
+    return colour_of(0.5 + 0.5 * level)

@@ -10,24 +10,16 @@ from PIL import Image
 from cxr_viewer.core.display import OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect, Point
-from cxr_viewer.imaging.colormap import colour_of, colourise
-from cxr_viewer.imaging.heatmap import contours_on_image, heatmap_on_image
+from cxr_viewer.imaging.colormap import colourise
+from cxr_viewer.imaging.heatmap import contour_colour, contour_levels, contours_on_image, heatmap_on_image
 from cxr_viewer.imaging.render import oriented
 from cxr_viewer.outputs.placement import PagePlacement
 
 _SHIFT = 4  # cv2 takes positions in sixteenths of a pixel
-_FURTHER_LEVELS = (0.5, 0.75)
-_LOWEST_LEVEL = 0.01  # a contour at nothing would follow the border of the map
 _STRIP_ROWS = 128  # numpy's look-up keeps every other thread waiting, so the film is coloured in strips
 _FILM_GREY = (110, 110, 110)
 _HATCH = (163, 171, 181)
 _HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
-
-
-def contour_levels(overlay: OverlayState) -> tuple[float, ...]:
-    """Levels of the lines in contour mode, as on screen: the threshold, and the round levels above it."""
-    first = max(overlay.threshold, _LOWEST_LEVEL)
-    return (first, *(level for level in _FURTHER_LEVELS if level > first + 0.05))
 
 
 def draw_heatmap(
@@ -69,15 +61,10 @@ def _with_contours(
     wide = max(2, round(max(placement.width, placement.height) / 500))
     for level in contour_levels(overlay):
         lines = [_on_film(line, placement) for line in contours_on_image(heatmap, level)]
-        for colour, width in (((0, 0, 0), 2 * wide + 2), (line_colour(level), wide)):
+        for colour, width in (((0, 0, 0), 2 * wide + 2), (contour_colour(level), wide)):
             cv2.polylines(drawn, lines, True, colour, width, cv2.LINE_AA, _SHIFT)
     share = min(1.0, 0.4 + overlay.alpha)
     return np.asarray(cv2.addWeighted(drawn, share, film, 1 - share, 0), dtype=np.uint8)
-
-
-def line_colour(level: float) -> tuple[int, int, int]:
-    """Colour of a contour: the bright half of the scale, so that the outermost line is not lost on a dark film."""
-    return colour_of(0.5 + level / 2)
 
 
 def _on_film(line: NDArray[np.float64], placement: PagePlacement) -> NDArray[np.int32]:
@@ -119,7 +106,7 @@ def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:
         for level in contour_levels(overlay):
             at = min(width - 5, round(level * width))
             bar[:, max(0, at - 4) : at + 5] = (0, 0, 0)
-            bar[:, max(0, at - 2) : at + 3] = line_colour(level)
+            bar[:, max(0, at - 2) : at + 3] = contour_colour(level)
         return Image.fromarray(bar)
     values = np.broadcast_to(((np.arange(width) + 0.5) / width).astype(np.float32), (height, width))
     return Image.fromarray(_laid_over(bar, colourise(np.ascontiguousarray(values), overlay.threshold, overlay.alpha)))

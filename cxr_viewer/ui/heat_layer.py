@@ -12,14 +12,12 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap,
 from cxr_viewer.core.display import OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect, Point
-from cxr_viewer.imaging.colormap import INFERNO, colour_of, colourise
-from cxr_viewer.imaging.heatmap import contours_on_image
+from cxr_viewer.imaging.colormap import INFERNO, colourise
+from cxr_viewer.imaging.heatmap import contour_colour, contour_levels, contours_on_image
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_layer import DeviceRect, device_to_source, sampled, visible_rect
 from cxr_viewer.ui.placement import Placement
 
-_FURTHER_LEVELS = (0.5, 0.75)
-_LOWEST_LEVEL = 0.01  # a contour at nothing would follow the border of the map
 _BELOW_THRESHOLD_ALPHA = 60
 
 
@@ -67,17 +65,6 @@ def _on_film(extent: ImageRect, placement: Placement) -> ImageRect:
     return ImageRect(left, top, max(right - left, 1e-9), max(bottom - top, 1e-9))
 
 
-def contour_levels(overlay: OverlayState) -> tuple[float, ...]:
-    """The threshold, and the round levels above it."""
-    first = max(overlay.threshold, _LOWEST_LEVEL)
-    return (first, *(level for level in _FURTHER_LEVELS if level > first + 0.05))
-
-
-def level_color(level: float) -> QColor:
-    """Bright enough for a line on a film, and brighter for higher levels."""
-    return QColor(*colour_of(0.5 + 0.5 * level))
-
-
 class ContourLines:
     """The contours of one map in image coordinates, kept while map and levels stay the same."""
 
@@ -101,7 +88,7 @@ class ContourLines:
             path = QPainterPath()
             for line in lines:
                 path.addPolygon(QPolygonF([QPointF(*placement.to_widget(Point(x, y))) for x, y in line.tolist()]))
-            for color, width in ((QColor(theme.FILM_BACKGROUND), 3.4), (level_color(level), 1.8)):
+            for color, width in ((QColor(theme.FILM_BACKGROUND), 3.4), (QColor(*contour_colour(level)), 1.8)):
                 painter.setPen(QPen(color, width))
                 painter.drawPath(path)
         painter.restore()
@@ -115,7 +102,7 @@ def color_bar(length: int, overlay: OverlayState) -> NDArray[np.uint8]:
     if overlay.mode is OverlayMode.CONTOUR:
         pixels[0, :, 3] = _BELOW_THRESHOLD_ALPHA
         for level in contour_levels(overlay):
-            color = level_color(level)
+            color = QColor(*contour_colour(level))
             place = min(length - 1, int(level * length))
             pixels[0, max(0, place - 1) : place + 2] = (color.red(), color.green(), color.blue(), 255)
     else:

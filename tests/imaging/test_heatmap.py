@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cxr_viewer.core.display import OverlayState
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect, Orientation, Point
-from cxr_viewer.imaging.heatmap import contours, contours_on_image, heatmap_on_image
+from cxr_viewer.imaging.heatmap import contour_levels, contours, contours_on_image, heatmap_on_image
 from cxr_viewer.imaging.render import oriented
 
 ROWS, COLUMNS = 240, 320
@@ -167,3 +168,9 @@ def test_a_contour_lies_on_the_film_where_the_map_has_that_value(
     on_line = field[tuple(np.floor(line[:, ::-1].T).astype(np.int64))]
     assert np.abs(on_line - level).max() <= 1.5 * steepest
     assert area_of(line) == pytest.approx((field >= level).sum(), rel=0.03)
+
+
+def test_contours_start_at_the_threshold() -> None:
+    assert contour_levels(OverlayState("Mass", threshold=0.2)) == (0.2, 0.5, 0.75)
+    assert contour_levels(OverlayState("Mass", threshold=0.6)) == (0.6, 0.75)
+    assert contour_levels(OverlayState("Mass", threshold=0.0))[0] > 0

@@ -18,7 +18,7 @@ from cxr_viewer.core.image import PixelSpacing, Radiograph, SpacingSource, VoiWi
 from cxr_viewer.imaging.render import oriented, render_grey
 from cxr_viewer.outputs import film as film_module
 from cxr_viewer.outputs.film import FILM_PX, draw_film, round_length
-from cxr_viewer.outputs.overlay import colour_bar, contour_levels, draw_heatmap, hatch_unseen
+from cxr_viewer.outputs.overlay import colour_bar, draw_heatmap, hatch_unseen
 from cxr_viewer.outputs.placement import PagePlacement, place
 
 ORIENTATIONS = [Orientation(turns, flipped) for turns, flipped in itertools.product(range(4), (False, True))]
@@ -131,14 +131,6 @@ def test_what_the_model_was_not_given_is_hatched(grey_film: GreyFilm) -> None:
     assert hatched[:, :100].any()
     assert not hatched[:, 100:].any()
     np.testing.assert_array_equal(hatch_unseen(film, ImageRect(-20, 0, 240, 200), placement), film)
-
-
-def test_contours_are_at_the_levels_of_the_screen() -> None:
-    from cxr_viewer.ui.heat_layer import contour_levels as on_screen
-
-    for threshold in (0.0, 0.15, 0.47, 0.8, 1.0):
-        overlay = OverlayState("Pneumonia", threshold=threshold, mode=OverlayMode.CONTOUR)
-        assert contour_levels(overlay) == on_screen(overlay)
 
 
 def test_colour_bar_is_grey_below_the_threshold() -> None:

@@ -11,7 +11,7 @@ from cxr_viewer.core.geometry import ImageRect, Orientation, Point
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.imaging.colormap import colourise
 from cxr_viewer.imaging.heatmap import heatmap_on_image
-from cxr_viewer.ui.heat_layer import color_bar, contour_levels, heat_pixels
+from cxr_viewer.ui.heat_layer import color_bar, heat_pixels
 from cxr_viewer.ui.placement import Frame, place
 
 ROWS, COLUMNS = 300, 200
@@ -94,12 +94,6 @@ def test_below_the_threshold_nothing_is_drawn(film: Radiograph) -> None:
         drawn = heat_pixels(half, placement, OverlayState("Mass", threshold=threshold))
         assert drawn is not None
         assert bool(drawn[1][..., 3].any()) is seen
-
-
-def test_contours_start_at_the_threshold() -> None:
-    assert contour_levels(OverlayState("Mass", threshold=0.2)) == (0.2, 0.5, 0.75)
-    assert contour_levels(OverlayState("Mass", threshold=0.6)) == (0.6, 0.75)
-    assert contour_levels(OverlayState("Mass", threshold=0.0))[0] > 0
 
 
 def test_the_colour_bar_is_faint_below_the_threshold() -> None:

@@ -22,9 +22,10 @@ from cxr_viewer.core.wording import (
     view_text,
     voi_text,
 )
+from cxr_viewer.imaging.heatmap import contour_levels
 from cxr_viewer.outputs import sheet as paper
 from cxr_viewer.outputs.film import shown_heatmap
-from cxr_viewer.outputs.overlay import colour_bar, contour_levels, covers
+from cxr_viewer.outputs.overlay import colour_bar, covers
 from cxr_viewer.outputs.sheet import SMALL, STRONG, TITLE, Sheet
 from cxr_viewer.outputs.text import Style, lacks_font
 

@@ -14,6 +14,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cxr_viewer.services.events import Event
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -57,7 +61,7 @@ class Stage:
         self.bench.opener.open([SAMPLES / name])
         self.settle()
 
-    def send(self, *events: object) -> None:
+    def send(self, *events: Event) -> None:
         for event in events:
             self.bench.controller.dispatch(event)
         self.settle()
@@ -118,12 +122,11 @@ def report(stage: Stage) -> None:
 
     target = PICTURES / "report-full.png"
     PngReportWriter().write_png(made, target)
-    import cv2
+    from PySide6.QtCore import Qt
+    from PySide6.QtGui import QImage
 
-    picture = cv2.imread(str(target))
-    scale = 1200 / max(picture.shape[:2])
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(PICTURES / "report.png"), small)
+    smooth = Qt.TransformationMode.SmoothTransformation
+    QImage(str(target)).scaledToWidth(1200, smooth).save(str(PICTURES / "report.png"))
     target.unlink()
     sys.stdout.write("docs/images/report.png\n")
 

@@ -3,7 +3,8 @@
 Importing this module imports nothing heavy. OpenVINO itself comes with the first engine: its files are first read
 through once, which lets other threads run, so that loading them holds the interpreter only for the moment of linking.
 *Measured* with a thread that wants to run every 5 ms: import, graph, compiling and the first pass take 0.25 s and the
-longest gap is 15 to 26 ms with files in memory, 46 to 65 ms with files on disk and not read through.
+longest gap is 15 to 26 ms (33 to 41 ms on a machine busy with other work); without reading through and with files not
+yet in memory it was 46 to 65 ms.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class BrowserPanel(QWidget):
     One click or Enter on a film opens it; a double click or Enter on a study hangs it.
 
     Signals:
-        event(object): OpenStudy, OpenImage, MarkStudy.
+        sends(object): OpenStudy, OpenImage, MarkStudy.
         thumbnail_wanted(object): ImageNode whose row is on screen; answer with :meth:`set_thumbnail`. Asked again when
             the row comes back on screen unanswered.
         cancel_scan(): the reader wants the running scan to stop.
@@ -57,7 +57,7 @@ class BrowserPanel(QWidget):
         sort_changed(object): BrowserSort the reader chose.
     """
 
-    event = Signal(object)  # type: ignore[assignment]  # every panel calls it so; QObject.event is not needed here
+    sends = Signal(object)
     thumbnail_wanted = Signal(object)
     cancel_scan = Signal()
     remove_wanted = Signal(str)
@@ -327,16 +327,16 @@ class BrowserPanel(QWidget):
         elif row.level is Level.SERIES and row.parent is not None and row.parent.level is Level.STUDY:
             self._open_image(row.images[0])
         else:
-            self.event.emit(ev.OpenStudy(row.studies[0]))
+            self.sends.emit(ev.OpenStudy(row.studies[0]))
 
     def _open_image(self, image: ImageNode, pane: int | None = None) -> None:
-        self.event.emit(ev.OpenImage(image, pane))
+        self.sends.emit(ev.OpenImage(image, pane))
 
     @Slot(QPoint)
     def _show_menu(self, position: QPoint) -> None:
         row = self.model.row(self.tree.indexAt(position))
         if row is not None:
-            menu = study_menu(row, self.event.emit, self.remove_wanted.emit, self)
+            menu = study_menu(row, self.sends.emit, self.remove_wanted.emit, self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             menu.popup(self.tree.viewport().mapToGlobal(position))
 

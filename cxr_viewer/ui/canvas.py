@@ -18,12 +18,12 @@ class CanvasGrid(QWidget):
     """Lays out the panes and outlines the active one. Films dropped here are left to the window.
 
     Signals:
-        event(object): for the session.
+        sends(object): for the session.
         context_menu_requested(int, QPoint): pane and global position.
         image_step(int, int): pane and number of images to go on, +1 being the next.
     """
 
-    event = Signal(object)  # type: ignore[assignment]  # every panel calls it so; QObject.event is not needed here
+    sends = Signal(object)
     context_menu_requested = Signal(int, QPoint)
     image_step = Signal(int, int)
 
@@ -33,7 +33,7 @@ class CanvasGrid(QWidget):
         self._before_maximise: Layout | None = None
         self._views = tuple(PaneView(index, self) for index in range(PANE_COUNT))
         for view in self._views:
-            view.event.connect(self.event)
+            view.sends.connect(self.sends)
             view.context_menu_requested.connect(self.context_menu_requested)
             view.image_step.connect(self.image_step)
             view.maximise_requested.connect(self._maximise)
@@ -85,11 +85,11 @@ class CanvasGrid(QWidget):
         """Show a pane alone, or go back to the layout from before."""
         layout = self._state.layout
         if layout is not Layout.ONE:
-            self.event.emit(ev.ActivatePane(pane))
-            self.event.emit(ev.SetLayout(Layout.ONE))
+            self.sends.emit(ev.ActivatePane(pane))
+            self.sends.emit(ev.SetLayout(Layout.ONE))
             self._before_maximise = layout
         elif self._before_maximise is not None:
-            self.event.emit(ev.SetLayout(self._before_maximise))
+            self.sends.emit(ev.SetLayout(self._before_maximise))
 
     def _lay_out(self) -> None:
         visible = self._state.visible

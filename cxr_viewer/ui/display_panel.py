@@ -30,10 +30,10 @@ class DisplayPanel(QWidget):
     """Draws and changes window and polarity of the active pane.
 
     Signals:
-        event(object): for the session.
+        sends(object): for the session.
     """
 
-    event = Signal(object)  # type: ignore[assignment]  # every panel calls it so; QObject.event is not needed here
+    sends = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,8 +93,8 @@ class DisplayPanel(QWidget):
         self._center_slider.moved.connect(lambda value, gesture: self._change(gesture, center=value))
         self._width_slider.moved.connect(lambda value, gesture: self._change(gesture, width=value))
         self._automatic.clicked.connect(self._ask_automatic)
-        self._invert.clicked.connect(lambda on: self.event.emit(ev.SetInverted(self._pane_index, on)))
-        self._reset.clicked.connect(lambda: self.event.emit(ev.ResetDisplay(self._pane_index)))
+        self._invert.clicked.connect(lambda on: self.sends.emit(ev.SetInverted(self._pane_index, on)))
+        self._reset.clicked.connect(lambda: self.sends.emit(ev.ResetDisplay(self._pane_index)))
 
     # ------------------------------------------------------------ what the hand asks for
 
@@ -103,15 +103,15 @@ class DisplayPanel(QWidget):
         if self._image is None:
             return
         if choice == FULL_RANGE:
-            self.event.emit(ev.SetVoi(self._pane_index, None))
+            self.sends.emit(ev.SetVoi(self._pane_index, None))
         elif choice == AUTOMATIC:
             self._ask_automatic()
         elif isinstance(choice, int):
-            self.event.emit(ev.SetVoi(self._pane_index, self._image.voi[choice], choice))
+            self.sends.emit(ev.SetVoi(self._pane_index, self._image.voi[choice], choice))
 
     def _ask_automatic(self) -> None:
         if self._image is not None:
-            self.event.emit(ev.SetVoi(self._pane_index, levels.auto_window(self._image)))
+            self.sends.emit(ev.SetVoi(self._pane_index, levels.auto_window(self._image)))
 
     def _change(self, gesture: int, *, center: float | None = None, width: float | None = None) -> None:
         """Change one number of the window, the other staying as it is."""
@@ -123,9 +123,9 @@ class DisplayPanel(QWidget):
 
     def _ask(self, window: VoiWindow, gesture: int) -> None:
         falls, inverted = self._falls, self._inverted  # the first event has taken effect when the second is sent
-        self.event.emit(ev.SetVoi(self._pane_index, tidy(window, self._range), None, gesture))
+        self.sends.emit(ev.SetVoi(self._pane_index, tidy(window, self._range), None, gesture))
         if falls:  # a window rises where the table fell: exchange polarity with it
-            self.event.emit(ev.SetInverted(self._pane_index, not inverted))
+            self.sends.emit(ev.SetInverted(self._pane_index, not inverted))
 
     # ------------------------------------------------------------ drawing the state
 

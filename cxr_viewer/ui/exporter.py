@@ -21,11 +21,11 @@ class Exporter(QObject):
     """One export after the other; ``make_writer`` is called on the exporting thread.
 
     Signals:
-        event(object): Tell, when an export is done or has failed.
+        sends(object): Tell, when an export is done or has failed.
         exported(object, object): Report and Path, after a report is written.
     """
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
     exported = Signal(object, object)
 
     def __init__(self, make_writer: Callable[[], ReportWriter], parent: QObject | None = None) -> None:
@@ -50,10 +50,10 @@ class Exporter(QObject):
         def run() -> None:
             try:
                 write()
-                self.event.emit(ev.Tell(NoticeLevel.INFO, f"Saved {path.name} in {path.parent}."))
+                self.sends.emit(ev.Tell(NoticeLevel.INFO, f"Saved {path.name} in {path.parent}."))
             except Exception as error:
                 failure = failure_from(error, job="export")
-                self.event.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
+                self.sends.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
 
         self._pool.submit(run)
 

@@ -51,7 +51,7 @@ def _line() -> QFrame:
 class FindingsPanel(QWidget):
     """Draws the analysis of the active pane; emits choices of model, finding, map and comment."""
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class FindingsPanel(QWidget):
         self._state: ViewerState | None = None
         self._make_controls(devices)
         self._overlay = OverlayControls(methods)
-        self._overlay.event.connect(self.event)
+        self._overlay.sends.connect(self.sends)
         self._busy_timer = QTimer(self, singleShot=True, interval=_BUSY_AFTER_MS)
         self._busy_timer.timeout.connect(self._show_busy)
         self._lay_out()
@@ -145,21 +145,21 @@ class FindingsPanel(QWidget):
             outer.addWidget(widget)
 
     def _connect(self) -> None:
-        self._model.activated.connect(lambda _: self.event.emit(ev.ChooseModel(self._model.currentData())))
-        self._device.activated.connect(lambda _: self.event.emit(ev.SetDevice(self._device.currentData())))
-        self._automatic.toggled.connect(lambda on: self.event.emit(ev.SetAutomatic(on)))
-        self._run.clicked.connect(lambda: self.event.emit(ev.AskModel(self._pane_index)))
-        self._bars.chosen.connect(lambda label: self.event.emit(ev.SelectFinding(self._pane_index, label)))
+        self._model.activated.connect(lambda _: self.sends.emit(ev.ChooseModel(self._model.currentData())))
+        self._device.activated.connect(lambda _: self.sends.emit(ev.SetDevice(self._device.currentData())))
+        self._automatic.toggled.connect(lambda on: self.sends.emit(ev.SetAutomatic(on)))
+        self._run.clicked.connect(lambda: self.sends.emit(ev.AskModel(self._pane_index)))
+        self._bars.chosen.connect(lambda label: self.sends.emit(ev.SelectFinding(self._pane_index, label)))
         self._bars.map_wanted.connect(self._switch_map)
         self._opinion.textChanged.connect(
-            lambda: self.event.emit(ev.SetOpinion(self._pane_index, self._opinion.toPlainText()))
+            lambda: self.sends.emit(ev.SetOpinion(self._pane_index, self._opinion.toPlainText()))
         )
 
     def _switch_map(self, label: str) -> None:
         pane = self._pane
         shown = pane is not None and pane.display.overlay.label == label
-        self.event.emit(ev.SelectFinding(self._pane_index, label))
-        self.event.emit(ev.SetOverlay(self._pane_index, visible=not shown))
+        self.sends.emit(ev.SelectFinding(self._pane_index, label))
+        self.sends.emit(ev.SetOverlay(self._pane_index, visible=not shown))
 
     # ------------------------------------------------------------ drawing
 

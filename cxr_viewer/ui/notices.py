@@ -17,7 +17,7 @@ _INFO_STAYS_MS = 8_000
 class NoticeBar(QWidget):
     """Draws ``ViewerState.notice``; information goes by itself, cautions and errors stay until dismissed."""
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,4 +56,4 @@ class NoticeBar(QWidget):
 
     def _dismiss(self) -> None:
         if self._notice is not None:
-            self.event.emit(ev.DismissNotice(self._notice.number))
+            self.sends.emit(ev.DismissNotice(self._notice.number))

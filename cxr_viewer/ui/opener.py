@@ -23,11 +23,11 @@ class Opener(QObject):
     it is whole, or while the scan goes on when that takes long.
 
     Signals:
-        event(object): OpenImage or OpenStudy.
+        sends(object): OpenImage or OpenStudy.
         opened(object): Path the reader gave, for the recent list.
     """
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
     opened = Signal(object)
 
     def __init__(
@@ -75,7 +75,7 @@ class Opener(QObject):
         if self._first is not None:
             single = len(keys) == 1 and len(paths) == 1 and paths[0].is_file()
             if single:
-                self.event.emit(ev.OpenImage(self._first.image))
+                self.sends.emit(ev.OpenImage(self._first.image))
             else:
                 self._hang()
         self._seen, self._first, self._hung = 0, None, ()
@@ -90,4 +90,4 @@ class Opener(QObject):
         nodes = hang(study)[1]
         if nodes != self._hung:
             self._hung = nodes
-            self.event.emit(ev.OpenStudy(study))
+            self.sends.emit(ev.OpenStudy(study))

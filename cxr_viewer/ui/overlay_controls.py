@@ -24,7 +24,7 @@ def _slider(name: str, tip: str) -> QSlider:
 class OverlayControls(QWidget):
     """Draws and changes the overlay of the active pane."""
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
 
     def __init__(self, methods: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,15 +70,15 @@ class OverlayControls(QWidget):
         grid.setColumnStretch(1, 1)
 
     def _connect(self) -> None:
-        self._show.toggled.connect(lambda on: self.event.emit(ev.SetOverlay(self._pane, visible=on)))
-        self._alpha.valueChanged.connect(lambda value: self.event.emit(ev.SetOverlay(self._pane, alpha=value / 100)))
+        self._show.toggled.connect(lambda on: self.sends.emit(ev.SetOverlay(self._pane, visible=on)))
+        self._alpha.valueChanged.connect(lambda value: self.sends.emit(ev.SetOverlay(self._pane, alpha=value / 100)))
         self._threshold.valueChanged.connect(
-            lambda value: self.event.emit(ev.SetOverlay(self._pane, threshold=value / 100))
+            lambda value: self.sends.emit(ev.SetOverlay(self._pane, threshold=value / 100))
         )
         self._mode.activated.connect(
-            lambda _: self.event.emit(ev.SetOverlay(self._pane, mode=self._mode.currentData()))
+            lambda _: self.sends.emit(ev.SetOverlay(self._pane, mode=self._mode.currentData()))
         )
-        self._method.activated.connect(lambda _: self.event.emit(ev.SetMethod(self._method.currentText())))
+        self._method.activated.connect(lambda _: self.sends.emit(ev.SetMethod(self._method.currentText())))
 
     def show_state(self, state: ViewerState) -> None:
         pane = state.pane

@@ -52,13 +52,13 @@ class PaneView(QGraphicsView):
     """Draws one pane of the state and turns what the mouse does on it into events.
 
     Signals:
-        event(object): for the session.
+        sends(object): for the session.
         context_menu_requested(int, QPoint): pane and global position of a right click.
         image_step(int, int): pane and number of images the wheel asks for, +1 being the next.
         maximise_requested(int): the pane was double clicked.
     """
 
-    event = Signal(object)  # type: ignore[assignment]  # every panel calls it so; QObject.event is not needed here
+    sends = Signal(object)
     context_menu_requested = Signal(int, QPoint)
     image_step = Signal(int, int)
     maximise_requested = Signal(int)
@@ -322,7 +322,7 @@ class PaneView(QGraphicsView):
     # ------------------------------------------------------------ what the mouse did
 
     def send(self, event: ev.Event) -> None:
-        self.event.emit(event)
+        self.sends.emit(event)
 
     def ask_menu(self, at: QPoint) -> None:
         self.context_menu_requested.emit(self._index, at)

@@ -134,9 +134,9 @@ class Workbench(QObject):
     def _connect(self) -> None:
         queued = Qt.ConnectionType.QueuedConnection
         for panel in (self.browser, self.canvas, self.display, self.findings, self.notices, self.opener):
-            panel.event.connect(self.controller.dispatch)
+            panel.sends.connect(self.controller.dispatch)
         for thread in (self.loaders, self.inference, self.exporter):
-            thread.event.connect(self.controller.dispatch, queued)
+            thread.sends.connect(self.controller.dispatch, queued)
         self.controller.state_changed.connect(self._show_state)
         self.controller.happened.connect(self._after)
         self.loaders.library_read.connect(self.browser.set_studies, queued)

@@ -44,10 +44,10 @@ class InferenceThread(QThread):
     """Builds, uses and closes the model runner on itself; the newest question of each pane is answered.
 
     Signals:
-        event(object): AnalysisProgressed, AnalysisArrived, AnalysisRefused or AnalysisFailed.
+        sends(object): AnalysisProgressed, AnalysisArrived, AnalysisRefused or AnalysisFailed.
     """
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
 
     def __init__(self, make_runner: Callable[[], ModelRunner], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -92,20 +92,20 @@ class InferenceThread(QThread):
 
     def _answer(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> None:
         try:
-            self.event.emit(ev.AnalysisArrived(self._analyse(runner, request, token)))
+            self.sends.emit(ev.AnalysisArrived(self._analyse(runner, request, token)))
         except CancelledError:
             pass
         except RefusalError as error:
-            self.event.emit(ev.AnalysisRefused(_refusal(request, error)))
+            self.sends.emit(ev.AnalysisRefused(_refusal(request, error)))
 
     def _fail(self, request: AnalysisRequest | _WarmUp, error: Exception) -> None:
         pane, generation = (-1, -1) if isinstance(request, _WarmUp) else (request.pane, request.generation)
         failure = failure_from(error, job="analysis", pane=pane, generation=generation)
-        self.event.emit(ev.AnalysisFailed(failure))
+        self.sends.emit(ev.AnalysisFailed(failure))
 
     def _analyse(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> AnalysisResult:
         def report(stage: str) -> None:
-            self.event.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
+            self.sends.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
 
         return runner.analyse(request, token, report)
 
@@ -133,7 +133,7 @@ class Loaders(QObject):
     """Reads films, scans folders and makes thumbnails on a few threads that wait for the reading processes.
 
     Signals:
-        event(object): ImageLoaded, LoadFailed, ScanProgressed, ScanEnded or Tell.
+        sends(object): ImageLoaded, LoadFailed, ScanProgressed, ScanEnded or Tell.
         studies_changed(object): tuple of StudyNode that a scan has added to or changed.
         scan_found(object): tuple of FoundImage of one batch, after the library has taken them in.
         scan_done(object): tuple of ImageKey of everything found, in the order of finding.
@@ -141,7 +141,7 @@ class Loaders(QObject):
         thumbnail_ready(object, object): ImageNode and PNG bytes.
     """
 
-    event = Signal(object)  # type: ignore[assignment]
+    sends = Signal(object)
     studies_changed = Signal(object)
     scan_found = Signal(object)
     scan_done = Signal(object)
@@ -186,12 +186,12 @@ class Loaders(QObject):
             image = self._reader.read(effect.node, token)
             if self._prepared is not None:
                 self._prepared.result()
-            self.event.emit(ev.ImageLoaded(effect.pane, effect.generation, image))
+            self.sends.emit(ev.ImageLoaded(effect.pane, effect.generation, image))
         except CancelledError:
             pass
         except Exception as error:
             failure = failure_from(error, job="read", pane=effect.pane, generation=effect.generation)
-            self.event.emit(ev.LoadFailed(failure))
+            self.sends.emit(ev.LoadFailed(failure))
             if not effect.node.path.exists():
                 self._submit_quietly(self._check_missing, effect.node)
 
@@ -236,13 +236,13 @@ class Loaders(QObject):
                 notes.extend(batch.notes)
                 if time.monotonic() - shown_at > 0.1:
                     shown_at = time.monotonic()
-                    self.event.emit(ev.ScanProgressed(batch.looked_at, batch.total, len(keys)))
+                    self.sends.emit(ev.ScanProgressed(batch.looked_at, batch.total, len(keys)))
         except CancelledError:
             notes.append(f"The scan was cancelled; {len(keys)} images found so far are in the list.")
         except Exception as error:
             self._tell(failure_from(error, job="scan"))
         finally:
-            self.event.emit(ev.ScanEnded())
+            self.sends.emit(ev.ScanEnded())
         self._report_scan(keys, notes)
         self.scan_done.emit(tuple(keys))
 
@@ -256,10 +256,10 @@ class Loaders(QObject):
             more = f" (and {len(notes) - 1} more, see the log)" if len(notes) > 1 else ""
             for note in notes:
                 _log.info("scan: %s", note)
-            self.event.emit(ev.Tell(NoticeLevel.CAUTION, notes[0] + more))
+            self.sends.emit(ev.Tell(NoticeLevel.CAUTION, notes[0] + more))
         elif not keys:
             text = "No images were found there."
-            self.event.emit(ev.Tell(NoticeLevel.INFO, text, "Choose a DICOM file, a picture, or a folder of them."))
+            self.sends.emit(ev.Tell(NoticeLevel.INFO, text, "Choose a DICOM file, a picture, or a folder of them."))
 
     def set_status(self, study_uid: str, status: ReadStatus) -> None:
         self._submit_quietly(self._set_status, study_uid, status)
@@ -329,7 +329,7 @@ class Loaders(QObject):
             self._scans.submit(run)
 
     def _tell(self, failure: Failure) -> None:
-        self.event.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
+        self.sends.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
 
     def close(self) -> None:
         """Cancel everything, stop the reading processes and wait for the threads."""

@@ -73,7 +73,7 @@ class Session:
 
     def __init__(self, canvas: CanvasGrid, panel: DisplayPanel) -> None:
         self.state, self._canvas, self._panel = ViewerState(), canvas, panel
-        canvas.event.connect(self.dispatch)
+        canvas.sends.connect(self.dispatch)
 
     def dispatch(self, event: ev.Event) -> tuple[ev.Effect, ...]:
         self.state, effects = reduce(self.state, event)

@@ -32,7 +32,7 @@ MakeFilm = Callable[..., Radiograph]
 
 
 class Shows(Protocol):
-    event: Any
+    sends: Any
 
     def show_state(self, state: ViewerState) -> None: ...
 
@@ -45,7 +45,7 @@ class Session:
         self.events: list[ev.Event] = []
         self._panels = panels
         for panel in panels:
-            panel.event.connect(self.dispatch)
+            panel.sends.connect(self.dispatch)
             panel.show_state(self.state)
 
     def dispatch(self, event: ev.Event) -> tuple[ev.Effect, ...]:

@@ -51,7 +51,7 @@ def panel(qtbot: QtBot) -> BrowserPanel:
 @pytest.fixture
 def events(panel: BrowserPanel) -> list[ev.Event]:
     emitted: list[ev.Event] = []
-    panel.event.connect(emitted.append)
+    panel.sends.connect(emitted.append)
     return emitted
 
 

@@ -301,7 +301,7 @@ def test_an_export_runs_off_the_windows_thread(qtbot: QtBot, qapp: QApplication,
     exporter = Exporter(lambda: pytest.fail("no report was asked for"))
     picture = QImage(8, 8, QImage.Format.Format_RGB32)
     picture.fill(Qt.GlobalColor.white)
-    with qtbot.waitSignal(exporter.event, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(exporter.sends, timeout=WAIT_MS) as told:
         exporter.view(picture, tmp_path / "view.png")
     exporter.close()
     assert "view.png" in told.args[0].text

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 from cxr_viewer import __version__
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
-from cxr_viewer.inference.catalog import BundleCatalog
+from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
 from cxr_viewer.inference.devices import devices
 from cxr_viewer.inference.explain import METHODS
 from cxr_viewer.services.audit import AuditTrail
@@ -132,7 +132,7 @@ class Program(QObject):
         self._settings = self._store.load()
         self._window_store = WindowStore(self._paths.window_file)
         self._library = Library(self._paths.library_file)
-        catalog = BundleCatalog()
+        catalog = BundleCatalog(bundle_dirs(self._paths.data))
         sandbox = Sandbox()
         self._reader = SandboxReader(sandbox)
         cards = catalog.cards()
@@ -141,7 +141,7 @@ class Program(QObject):
                 library=self._library,
                 reader=self._reader,
                 scanner=FolderScanner(sandbox),
-                make_runner=lambda: _runner(catalog, self._paths.cache / "graphs"),
+                make_runner=lambda: _runner(catalog, self._paths.cache),
                 make_writer=_writer,
                 cards=cards,
                 model_problems=catalog.problems(),

@@ -70,8 +70,9 @@ def reader() -> Iterator[SandboxReader]:
 def runner(catalog: BundleCatalog) -> Iterator[ModelRunner]:
     """Runs models; its engine ends with the block."""
     from cxr_viewer.inference.runner import LocalRunner
+    from cxr_viewer.services.settings import Paths
 
-    built = LocalRunner(catalog)
+    built = LocalRunner(catalog, Paths.of_user().cache)
     try:
         yield built
     finally:
@@ -80,9 +81,10 @@ def runner(catalog: BundleCatalog) -> Iterator[ModelRunner]:
 
 def catalog() -> BundleCatalog:
     """The installed models."""
-    from cxr_viewer.inference.catalog import BundleCatalog
+    from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
+    from cxr_viewer.services.settings import Paths
 
-    return BundleCatalog()
+    return BundleCatalog(bundle_dirs(Paths.of_user().data))
 
 
 def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:

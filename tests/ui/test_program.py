@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QLabel, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -175,7 +175,7 @@ def test_files_may_be_dropped_on_any_part_of_the_window(driver: Driver, adult: P
     data.setUrls([QUrl.fromLocalFile(str(adult))])
     parts = (workbench.window, workbench.canvas.view(0).viewport(), workbench.browser.search, workbench.findings)
     for part in (*parts, *workbench.window.findChildren(QPlainTextEdit), workbench.browser.tree.viewport()):
-        enter = QDragEnterEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, NO_KEY)
+        enter = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, LEFT, NO_KEY)
         drop = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, NO_KEY)
         with qtbot.waitSignal(workbench.window.paths_dropped, timeout=WAIT_MS) as dropped:
             QApplication.sendEvent(part, enter)
@@ -262,7 +262,7 @@ def test_a_full_disk_gets_a_sentence_and_leaves_no_half_report(driver: Driver, a
 def test_without_a_model_films_are_read_and_the_panel_says_so(
     driver: Driver, adult: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("cxr_viewer.inference.catalog.bundle_dirs", lambda: (tmp_path / "nothing",))
+    monkeypatch.setattr("cxr_viewer.app.bundle_dirs", lambda data: (tmp_path / "nothing",))
     program = driver.start(adult)
     pane = program.workbench.controller.state.pane
     assert pane.status is PaneStatus.SHOWN
@@ -279,7 +279,7 @@ def test_damaged_weights_are_named_in_the_panel(
         data = bytearray(weights.read_bytes())
         data[len(data) // 2] ^= 0xFF
         weights.write_bytes(data)
-    monkeypatch.setattr("cxr_viewer.inference.catalog.bundle_dirs", lambda: (bundles,))
+    monkeypatch.setattr("cxr_viewer.app.bundle_dirs", lambda data: (bundles,))
     program = driver.start(adult)
     pane = program.workbench.controller.state.pane
     assert pane.analysis is AnalysisStatus.FAILED

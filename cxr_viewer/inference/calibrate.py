@@ -34,13 +34,15 @@ def sigmoid(x: Values) -> Values:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, dtype=np.float64))))
 
 
-def negative_log_likelihood(probabilities: Values, labels: NDArray[np.int64]) -> float:
-    """Mean over films, natural logarithm."""
+def negative_log_likelihood(probabilities: Values, labels: NDArray[np.int64], weights: Values | None = None) -> float:
+    """Mean over films, natural logarithm; ``weights`` (n,) count films more or less often."""
     p = np.clip(probabilities, 1e-12, 1 - 1e-12)
-    return float(-np.mean(np.where(labels == 1, np.log(p), np.log1p(-p))))
+    return float(-np.average(np.where(labels == 1, np.log(p), np.log1p(-p)), weights=weights))
 
 
-def fit_calibration(logits: Values, labels: NDArray[np.int64], *, with_bias: bool = True) -> Calibration:
+def fit_calibration(
+    logits: Values, labels: NDArray[np.int64], weights: Values | None = None, *, with_bias: bool = True
+) -> Calibration:
     """The calibration with the least log loss (Newton's method; the problem is convex).
 
     Labels are drawn in as Platt (1999) did, so that perfectly separated films still give a finite slope.
@@ -48,40 +50,43 @@ def fit_calibration(logits: Values, labels: NDArray[np.int64], *, with_bias: boo
     Args:
         logits: (n,).
         labels: (n,), 0 or 1, both present.
+        weights: (n,), count films more or less often; None: every film once.
         with_bias: also fit the bias; otherwise it is 0.
 
     Raises:
         ValueError: only one kind of label, or logits that fall with the label.
     """
-    positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
+    counts = np.ones(labels.size) if weights is None else weights
+    positives, negatives = float(counts[labels == 1].sum()), float(counts[labels == 0].sum())
     if positives == 0 or negatives == 0:
         raise ValueError("calibration needs films of both kinds")
     target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     design = np.column_stack([logits, np.ones_like(logits)]) if with_bias else logits[:, None]
-    weights = np.zeros(design.shape[1])
+    found = np.zeros(design.shape[1])
     for _ in range(_STEPS):
-        p = sigmoid(design @ weights)
-        gradient = design.T @ (p - target)
-        curvature = (design.T * (p * (1 - p))) @ design + 1e-9 * np.eye(weights.size)
+        p = sigmoid(design @ found)
+        gradient = design.T @ (counts * (p - target))
+        curvature = (design.T * (counts * p * (1 - p))) @ design + 1e-9 * np.eye(found.size)
         step = np.linalg.solve(curvature, gradient)
-        weights -= step * min(1.0, 2.0 / max(1e-12, float(np.abs(step).max())))
+        found -= step * min(1.0, 2.0 / max(1e-12, float(np.abs(step).max())))
         if float(np.abs(step).max()) < 1e-10:
             break
-    if weights[0] <= 0:
+    if found[0] <= 0:
         raise ValueError("the scores do not rise with the label")
-    return Calibration(1.0 / float(weights[0]), float(weights[1]) if with_bias else 0.0)
+    return Calibration(1.0 / float(found[0]), float(found[1]) if with_bias else 0.0)
 
 
 def choose_calibration(
-    logits: Values, labels: NDArray[np.int64], groups: tuple[str, ...], *, seed: int = 0
+    logits: Values, labels: NDArray[np.int64], groups: tuple[str, ...], weights: Values | None = None, *, seed: int = 0
 ) -> tuple[Calibration, dict[str, float]]:
     """None, temperature, or temperature and bias: whichever has the least log loss on patients it was not fitted on.
 
-    Five folds by patient; the winner is then fitted on all films.
+    Five folds by patient; the winner is then fitted on all films. ``weights`` count films more or less often.
 
     Returns:
         The calibration, and the mean held-out log loss of each candidate.
     """
+    counts = np.ones(labels.size) if weights is None else weights
     names = sorted(set(groups))
     fold_of = dict(zip(names, np.random.default_rng(seed).permutation(len(names)) % _FOLDS, strict=True))
     folds = np.array([fold_of[group] for group in groups])
@@ -92,16 +97,17 @@ def choose_calibration(
             continue
         candidates = {
             "none": Calibration(),
-            "temperature": fit_calibration(logits[rest], labels[rest], with_bias=False),
-            "temperature and bias": fit_calibration(logits[rest], labels[rest]),
+            "temperature": fit_calibration(logits[rest], labels[rest], counts[rest], with_bias=False),
+            "temperature and bias": fit_calibration(logits[rest], labels[rest], counts[rest]),
         }
         for name, candidate in candidates.items():
-            losses[name].append(negative_log_likelihood(candidate.probability(logits[held]), labels[held]))
+            said = candidate.probability(logits[held])
+            losses[name].append(negative_log_likelihood(said, labels[held], counts[held]))
     means = {name: float(np.mean(values)) if values else float("inf") for name, values in losses.items()}
     best = min(means, key=lambda name: means[name])
     if best == "none":
         return Calibration(), means
-    return fit_calibration(logits, labels, with_bias=best == "temperature and bias"), means
+    return fit_calibration(logits, labels, counts, with_bias=best == "temperature and bias"), means
 
 
 def expected_calibration_error(probabilities: Values, labels: NDArray[np.int64], *, bins: int = 10) -> float:
@@ -113,28 +119,28 @@ def expected_calibration_error(probabilities: Values, labels: NDArray[np.int64],
     return float(np.abs(said - found).sum() / max(1, int(count.sum())))
 
 
-def youden_threshold(probabilities: Values, labels: NDArray[np.int64]) -> float:
-    """The operating point with the largest sensitivity + specificity, in the middle of the gap between films.
+def youden_threshold(probabilities: Values, labels: NDArray[np.int64], weights: Values | None = None) -> float:
+    """The operating point with the largest sensitivity + specificity, in the middle of the gap between two films.
 
-    Where several gaps are equally good, the middle of them all on the logit scale.
+    The middle is taken on the logit scale, and of several gaps that are equally good the widest. ``weights`` (n,) count
+    films more or less often.
+
+    Raises:
+        ValueError: only one kind of label.
     """
+    if labels.min() == labels.max():
+        raise ValueError("an operating point needs films of both kinds")
     order = np.argsort(probabilities)
     sorted_p, sorted_y = probabilities[order], labels[order]
-    below = np.concatenate([[0], np.cumsum(sorted_y == 1)]) / max(1, int((labels == 1).sum()))
-    rejected = np.concatenate([[0], np.cumsum(sorted_y == 0)]) / max(1, int((labels == 0).sum()))
-    merit = rejected - below
+    counts = np.ones(labels.size) if weights is None else weights[order]
+    missed, rejected = (np.concatenate([[0.0], np.cumsum(counts * (sorted_y == label))]) for label in (1, 0))
     edges = np.concatenate([[0.0], sorted_p, [1.0]])
-    usable = edges[1:] > edges[:-1]
-    merit = np.where(usable, merit, -np.inf)
+    merit = np.where(edges[1:] > edges[:-1], rejected / rejected[-1] - missed / missed[-1], -np.inf)
+    inner = np.clip(edges, 1e-6, 1 - 1e-6)
+    position = np.log(inner / (1 - inner))
     best = np.flatnonzero(merit >= merit.max() - 1e-12)
-    low, high = float(edges[best[0]]), float(edges[best[-1] + 1])
-    squeeze = 1e-6
-
-    def logit(p: float) -> float:
-        p = min(max(p, squeeze), 1 - squeeze)
-        return float(np.log(p / (1 - p)))
-
-    return float(sigmoid(np.array((logit(low) + logit(high)) / 2)))
+    cut = best[np.argmax(position[best + 1] - position[best])]
+    return float(sigmoid(np.array((position[cut] + position[cut + 1]) / 2)))
 
 
 def sensitivity_threshold(probabilities: Values, labels: NDArray[np.int64], sensitivity: float) -> float:

@@ -27,12 +27,12 @@ from cxr_viewer.training.data import (
     read_records,
     split_records,
 )
-from cxr_viewer.training.evaluate import Evaluation, as_text, evaluate, save, subset_metrics
+from cxr_viewer.training.evaluate import Evaluation, as_text, auc, evaluate, save, subset_metrics
 from cxr_viewer.training.fit import HISTORY_NAME, FitConfig, fit, pick_device, prepared, score
 from cxr_viewer.training.plots import save_plots
+from cxr_viewer.training.style import balancing_weights, label_from_make
 
 VALIDATION_SHARE = 0.15
-_RULE = "the largest sensitivity + specificity on validation (Youden), in the middle of the gap between the films"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,12 @@ def train_model(job: TrainJob) -> Path:
     _tell_split(split)
     train = load_films(split.train, "training", quiet=job.quiet)
     validation = load_films(split.validation, "validation", quiet=job.quiet)
-    weights = fit(train, validation, job.config, job.out, init=job.init, resume=not job.fresh, quiet=job.quiet)
-    network = load_network(job.config.network, 1, load_file(weights))
-    network = network.to(pick_device(job.config.device))
-    logits = score(network, prepared(validation, job.config.input))
-    calibration, losses = choose_calibration(logits, validation.labels, validation.groups)
-    threshold = youden_threshold(calibration.probability(logits), validation.labels)
-    print(f"Calibration: temperature {calibration.temperature:.3f}, bias {calibration.bias:+.3f}; {_words(losses)}")
+    best = fit(train, validation, job.config, job.out, init=job.init, resume=not job.fresh, quiet=job.quiet)
+    network = load_network(job.config.network, 1, load_file(best)).to(pick_device(job.config.device))
+    tuned = _tune(network, train, validation, job.config)
 
     def measured(films: FilmSet, what: str, *, probes: bool) -> Evaluation:
-        return evaluate(network, films, job.config.input, calibration, threshold, what, probes=probes)
+        return evaluate(network, films, job.config.input, tuned.calibration, tuned.threshold, what, probes=probes)
 
     on_validation = measured(validation, "validation films", probes=False)
     test = load_films(split.test, "test", quiet=job.quiet)
@@ -92,20 +88,42 @@ def train_model(job: TrainJob) -> Path:
         patients=_patients(split),
         train_share=float(train.labels.mean()),
         best_epoch=_best_epoch(job.out),
-        calibration_losses=losses,
-        rule=_RULE,
+        calibration_losses=tuned.losses,
+        make_auc=tuned.make_auc,
         validation=on_validation.metrics,
         outside=tuple(outside),
         disjoint=_disjoint(evaluation, records),
         parameters=parameter_count(network),
         command=job.command,
     )
-    card = make_card(weights, job.config, calibration, evaluation, facts, version=job.version)
-    save(evaluation, job.out / "test")
+    card = make_card(best, job.config, tuned.calibration, evaluation, facts, version=job.version)
     save(on_validation, job.out / "validation")
-    plots = save_plots(evaluation, job.out / "test")
+    save(evaluation, job.out / "test")
     print(as_text(evaluation))
-    return write_bundle(job.out / "bundle", weights, card, evaluation, facts, plots)
+    return write_bundle(job.out / "bundle", best, card, evaluation, facts, save_plots(evaluation, job.out / "test"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuned:
+    """What is chosen on validation once the weights stand."""
+
+    calibration: Calibration
+    losses: dict[str, float]
+    threshold: float
+    make_auc: float
+
+
+def _tune(network: CamNetwork, train: FilmSet, validation: FilmSet, config: FitConfig) -> _Tuned:
+    """Calibration and operating point on validation films weighted so that their make says nothing about the label."""
+    logits = score(network, prepared(validation, config.input))
+    from_make = label_from_make(train, validation)[1]
+    weights = balancing_weights(from_make, validation.labels)
+    calibration, losses = choose_calibration(logits, validation.labels, validation.groups, weights)
+    threshold = youden_threshold(calibration.probability(logits), validation.labels, weights)
+    words = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+    print(f"Calibration: temperature {calibration.temperature:.3f}, bias {calibration.bias:+.3f}")
+    print(f"Held-out log loss of the calibrations tried: {words}")
+    return _Tuned(calibration, losses, threshold, auc(validation.labels, from_make))
 
 
 def find_bundle(model: str) -> Path:
@@ -221,7 +239,3 @@ def _best_epoch(out: Path) -> tuple[int, int]:
     history = json.loads((out / HISTORY_NAME).read_text(encoding="utf-8"))
     best = max(history, key=lambda row: (row["validation_auc"], -row["validation_log_loss"]))
     return int(best["epoch"]), len(history)
-
-
-def _words(losses: dict[str, float]) -> str:
-    return "held-out log loss " + ", ".join(f"{name} {value:.4f}" for name, value in losses.items())

@@ -69,6 +69,20 @@ def test_the_candidate_that_holds_on_other_patients_is_kept(temperature: float, 
     assert negative_log_likelihood(found.probability(logits), labels) < losses["none"]
 
 
+def test_a_film_of_weight_two_counts_like_two_films() -> None:
+    logits, labels = _bent(1.5, 0.5, 400)
+    weights = np.where(np.arange(400) % 3 == 0, 2.0, 1.0)
+    twice = np.repeat(np.arange(400), weights.astype(int))
+    weighted, repeated = fit_calibration(logits, labels, weights), fit_calibration(logits[twice], labels[twice])
+    assert weighted.temperature == pytest.approx(repeated.temperature, rel=1e-3)
+    assert weighted.bias == pytest.approx(repeated.bias, abs=5e-3)
+    said = sigmoid(logits)
+    assert negative_log_likelihood(said, labels, weights) == pytest.approx(
+        negative_log_likelihood(said[twice], labels[twice])
+    )
+    assert youden_threshold(said, labels, weights) == pytest.approx(youden_threshold(said[twice], labels[twice]))
+
+
 def test_calibration_error_of_known_scores() -> None:
     said = np.array([0.25] * 4 + [0.75] * 4)
     assert expected_calibration_error(said, np.array([1, 0, 0, 0, 1, 1, 1, 0])) == pytest.approx(0.0)

@@ -13,6 +13,8 @@ grey value.
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from typing import Any
 
 import cv2
@@ -42,8 +44,8 @@ class Pyramid:
 
     def __init__(self, stored: NDArray[np.generic]) -> None:
         """``stored``: uint8, uint16 or int16 (rows, columns)."""
-        whole: NDArray[np.integer[Any]] = stored  # type: ignore[assignment]  # stored pixels are whole numbers
-        self._levels = {1: whole}
+        self._whole = weakref.ref(stored)  # whoever shows the film keeps it; its pyramid does not
+        self._levels: dict[int, NDArray[np.integer[Any]]] = {}
 
     def level_for(self, zoom: float) -> NDArray[np.integer[Any]]:
         """Stored values for a place on screen: :meth:`level` of :func:`factor_for`."""
@@ -61,10 +63,32 @@ class Pyramid:
         """
         if factor not in (1, 2, 4, 8, COARSEST):
             raise ValueError(f"factor is a power of two up to {COARSEST}, not {factor}")
+        if factor == 1:
+            return self._stored()
         if factor not in self._levels:
-            rows, columns = (-(-side // factor) for side in self._levels[1].shape)
+            rows, columns = (-(-side // factor) for side in self._stored().shape)
             finer = self.level(factor // 2)
             coarse = cv2.resize(finer, (columns, rows), interpolation=cv2.INTER_AREA)
             coarse.flags.writeable = False
             self._levels[factor] = coarse.astype(finer.dtype, copy=False)
         return self._levels[factor]
+
+    def _stored(self) -> NDArray[np.integer[Any]]:
+        stored = self._whole()
+        if stored is None:
+            raise ReferenceError("the film of this pyramid is gone")
+        return stored  # type: ignore[return-value]  # stored pixels are whole numbers
+
+
+_pyramids: dict[int, Pyramid] = {}
+_pyramids_lock = threading.Lock()
+
+
+def pyramid_of(stored: NDArray[np.generic]) -> Pyramid:
+    """The pyramid of these pixels, the same as long as they live, so that it can be made ahead on another thread."""
+    with _pyramids_lock:
+        known = _pyramids.get(id(stored))
+        if known is None:
+            known = _pyramids[id(stored)] = Pyramid(stored)
+            weakref.finalize(stored, _pyramids.pop, id(stored), None).atexit = False
+        return known

@@ -24,6 +24,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
 from cxr_viewer.services.state import NoticeLevel
+from cxr_viewer.ui.film_layer import make_ready
 from cxr_viewer.ui.thumbnails import FileFrame, file_frame
 
 _log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ class Loaders(QObject):
         try:
             token.raise_if_cancelled()
             image = self._reader.read(effect.node, token)
+            make_ready(image)
             if self._prepared is not None:
                 self._prepared.result()
             self.sends.emit(ev.ImageLoaded(effect.pane, effect.generation, image))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxr_viewer.imaging.pyramid import COARSEST, Pyramid, factor_for
+from cxr_viewer.imaging.pyramid import COARSEST, Pyramid, factor_for, pyramid_of
 
 FACTORS = (1, 2, 4, 8, 16)
 
@@ -52,8 +52,18 @@ def test_a_level_covers_odd_films_edge_to_edge(rows: int, columns: int, factor: 
 
 
 def test_levels_are_made_once_and_cannot_be_written() -> None:
-    pyramid = Pyramid(np.zeros((20, 20), np.uint16))
+    stored = np.zeros((20, 20), np.uint16)
+    pyramid = Pyramid(stored)
     assert pyramid.level_for(0.3) is pyramid.level(2)
     assert not pyramid.level(2).flags.writeable
     with pytest.raises(ValueError, match="power of two"):
         pyramid.level(3)
+
+
+def test_a_pyramid_lives_as_long_as_its_film() -> None:
+    stored = np.zeros((40, 40), np.uint16)
+    assert pyramid_of(stored) is pyramid_of(stored)
+    pyramid = pyramid_of(stored)
+    del stored
+    with pytest.raises(ReferenceError):
+        pyramid.level(1)

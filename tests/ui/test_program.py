@@ -245,7 +245,9 @@ def test_a_report_is_written_and_marks_the_study_as_read(driver: Driver, adult: 
     driver._qtbot.waitUntil(read, timeout=WAIT_MS)
 
 
-def test_a_report_that_cannot_be_written_gets_a_sentence_and_leaves_no_half_file(driver: Driver, adult: Path, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_gets_a_sentence_and_leaves_no_half_file(
+    driver: Driver, adult: Path, tmp_path: Path
+) -> None:
     program = driver.start(adult)
     workbench = program.workbench
     report = workbench.files.report(with_identity=False)

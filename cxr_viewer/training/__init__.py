@@ -1,0 +1,1 @@
+"""Making a model again from labelled films: data, augmentation, fitting, measuring, bundling."""

@@ -17,7 +17,7 @@ from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.calibrate import Calibration, choose_calibration, youden_threshold
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card, verify_weights
 from cxr_viewer.inference.networks import CamNetwork, load_network, parameter_count
-from cxr_viewer.training.bundle import BundleFacts, make_card, write_bundle
+from cxr_viewer.training.bundle import make_card, write_bundle
 from cxr_viewer.training.data import (
     FilmRecord,
     FilmSet,
@@ -29,6 +29,7 @@ from cxr_viewer.training.data import (
 )
 from cxr_viewer.training.evaluate import Evaluation, as_text, auc, evaluate, save, subset_metrics
 from cxr_viewer.training.fit import HISTORY_NAME, FitConfig, fit, pick_device, prepared, score
+from cxr_viewer.training.model_card import BundleFacts
 from cxr_viewer.training.plots import save_plots
 from cxr_viewer.training.style import balancing_weights, label_from_make
 

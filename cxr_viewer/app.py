@@ -123,6 +123,9 @@ class Program(QObject):
 
     def __init__(self, size: tuple[int, int] | None = None) -> None:
         super().__init__()
+        # While other threads load libraries, the window waits for the interpreter at most this long (default 5 ms) at
+        # every one of the many calls between Qt and Python that make up one repaint.
+        sys.setswitchinterval(0.0002)
         self._paths = Paths.of_user()
         self._size = size
         self._redactor = Redactor()

@@ -141,6 +141,7 @@ class Workbench(QObject):
         self.controller.happened.connect(self._after)
         self.loaders.library_read.connect(self.browser.set_studies, queued)
         self.loaders.studies_changed.connect(self.browser.update_studies, queued)
+        self.loaders.prepared.connect(self._warm_up_model, queued)
         self.loaders.thumbnail_ready.connect(self.browser.set_thumbnail, queued)
         self.browser.thumbnail_wanted.connect(self.loaders.want_thumbnail)
         self.browser.cancel_scan.connect(self.loaders.cancel_scan)
@@ -157,14 +158,18 @@ class Workbench(QObject):
         """Begin the slow things once the window is up: library, threads, the films asked for."""
         self.loaders.prepare(self.canvas.warm_up)
         self.inference.start()
-        state = self.controller.state
-        if state.model_id and state.automatic:
-            self.inference.warm_up(state.model_id, state.device)
         self.loaders.read_library()
         for note in self._parts.notes:
             self.controller.dispatch(ev.Tell(NoticeLevel.CAUTION, note))
         self.opener.open(paths)
         self.canvas.setFocus()
+
+    @Slot()
+    def _warm_up_model(self) -> None:
+        """Load the model, after what draws films: two things loading at once make the window stumble."""
+        state = self.controller.state
+        if state.model_id and state.automatic:
+            self.inference.warm_up(state.model_id, state.device)
 
     @property
     def settled(self) -> bool:

@@ -140,6 +140,7 @@ class Loaders(QObject):
         scan_done(object): tuple of ImageKey of everything found, in the order of finding.
         library_read(object): tuple of StudyNode, the whole library.
         thumbnail_ready(object, object): ImageNode and PNG bytes.
+        prepared(): what :meth:`prepare` was given is done.
     """
 
     sends = Signal(object)
@@ -148,6 +149,7 @@ class Loaders(QObject):
     scan_done = Signal(object)
     library_read = Signal(object)
     thumbnail_ready = Signal(object, object)
+    prepared = Signal()
 
     def __init__(self, reader: ImageReader, scanner: Scanner, library: Library, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -168,7 +170,14 @@ class Loaders(QObject):
 
     def prepare(self, work: Callable[[], object]) -> None:
         """Do ``work`` (loading what draws films) away from the window; films are handed out once it is done."""
-        self._prepared = self._films.submit(work)
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self.prepared.emit()
+
+        self._prepared = self._films.submit(run)
 
     def load(self, effect: ev.LoadImage) -> None:
         """Read a film for a pane; an earlier load of that pane is cancelled."""

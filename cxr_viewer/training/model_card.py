@@ -77,19 +77,20 @@ def _network_text(card: ModelCard, facts: BundleFacts) -> str:
         f"- One output, “{card.labels[0].name}”: {kind}; operating point {card.labels[0].threshold:.3f}.",
         (
             f"- Network `{card.network}`: {facts.parameters / 1e6:.2f} million parameters, one grey channel, "
-            f"{card.input.size_px} x {card.input.size_px} pixels, ReLU > global average pooling > linear, so the heat map "
-            "comes from the same pass as the score."
+            f"{card.input.size_px} x {card.input.size_px} pixels, ReLU > global average pooling > linear, so the heat "
+            "map comes from the same pass as the score."
         ),
         (
-            "- It is given the exposed area of the film (dark and blank borders cut away), squeezed to a square, from the "
-            "stored pixel values; the window on screen does not change the score."
+            "- It is given the exposed area of the film (dark and blank borders cut away), squeezed to a square, from "
+            "the stored pixel values; the window on screen does not change the score."
         ),
     ]
     if card.intended_ages is not None:
         youngest, oldest = card.intended_ages
         lines.append(
             f"- Meant for: frontal films ({', '.join(card.intended_views)}) of children from {youngest:g} to "
-            f"{oldest:g} years. For any other age, an unknown age or a lateral film the program greys the score and says why."
+            f"{oldest:g} years. For any other age, an unknown age or a lateral film the program greys the score and "
+            "says why."
         )
     return "\n".join(lines)
 
@@ -129,9 +130,9 @@ def _probes_text(evaluation: Evaluation, facts: BundleFacts) -> str:
     )
     meaning = (
         "“Centre blanked 70 %”: the middle square of 70 % of the side is black, only the rest is seen. “Frame of "
-        "another film”: the outer tenth of each side comes from a film drawn by chance; the AUC should stay. “The frame's own "
-        "label”: in those mixed films, how well the score tells the label of the film that only gave the frame; it "
-        "should be 0.5."
+        "another film”: the outer tenth of each side comes from a film drawn by chance; the AUC should stay. “The "
+        "frame's own label”: in those mixed films, how well the score tells the label of the film that only gave the "
+        "frame; it should be 0.5."
     )
     return "\n\n".join([reason, _table([*evaluation.probes], "0.5 is chance"), meaning])
 

@@ -52,7 +52,7 @@ class AugmentConfig:
     swap_share: float = 0.5
     blank_share: float = 0.25
     frame: tuple[float, float] = (0.03, 0.17)
-    tone_share: float = 0.3
+    tone_share: float = 0.5
     plain_share: float = 0.25
     log_gamma: float = 0.4
     contrast: float = 0.25

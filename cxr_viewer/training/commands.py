@@ -34,7 +34,7 @@ def add_train_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="films with an index.csv, or in train/NORMAL, train/PNEUMONIA, test/NORMAL, test/PNEUMONIA",
     )
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help=f"default: {DEFAULT_OUT}")
-    parser.add_argument("--epochs", type=int, metavar="N", help="most passes over the films (default: 24)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="most passes over the films (default: 22)")
     parser.add_argument("--seed", type=int, metavar="N", help="of the split and of all chance (default: 1)")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights (safetensors) to start from")
     parser.add_argument("--network", metavar="NAME", help="default: cxr-small")

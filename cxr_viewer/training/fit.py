@@ -50,7 +50,7 @@ class FitConfig:
     """
 
     network: str = "cxr-small"
-    epochs: int = 24
+    epochs: int = 22
     batch: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.05

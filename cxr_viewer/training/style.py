@@ -26,7 +26,7 @@ _RING_PX = 4
 _BANDS = 16
 _FOLDS = 5
 _COMPONENTS = 60
-_LEAST_PROBABILITY = 0.1  # so no film weighs more than ten times another of its label
+_LEAST_PROBABILITY = 0.05  # so no film weighs more than twenty times another of its label
 
 
 def make_features(films: FilmSet) -> Values:
@@ -63,7 +63,7 @@ def label_from_make(train: FilmSet, others: FilmSet) -> tuple[Values, Values]:
 
 
 def balancing_weights(probability: Values, labels: NDArray[np.int64]) -> Values:
-    """``P(label) / P(label | make)`` with mean 1 for each label; no film weighs more than ten times another.
+    """``P(label) / P(label | make)`` with mean 1 for each label; no film weighs more than twenty times another.
 
     Args:
         probability: P(label 1 | make), (n,).

@@ -110,13 +110,24 @@ def choose_calibration(
     return fit_calibration(logits, labels, counts, with_bias=best == "temperature and bias"), means
 
 
-def expected_calibration_error(probabilities: Values, labels: NDArray[np.int64], *, bins: int = 10) -> float:
-    """Mean distance of said and found probability over ``bins`` equal parts of 0..1, weighted by films."""
+def even_weights(labels: NDArray[np.int64]) -> Values:
+    """Weights (n,) with mean 1 under which both labels are equally common; both have to be there."""
+    positives = int((labels == 1).sum())
+    return np.where(labels == 1, labels.size / (2 * positives), labels.size / (2 * (labels.size - positives)))
+
+
+def expected_calibration_error(
+    probabilities: Values, labels: NDArray[np.int64], weights: Values | None = None, *, bins: int = 10
+) -> float:
+    """Mean distance of said and found probability over ``bins`` equal parts of 0..1, weighted by films.
+
+    ``weights`` (n,) count films more or less often.
+    """
+    counts = np.ones(labels.size) if weights is None else weights
     which = np.minimum((probabilities * bins).astype(int), bins - 1)
-    count = np.bincount(which, minlength=bins)
-    said = np.bincount(which, weights=probabilities, minlength=bins)
-    found = np.bincount(which, weights=labels.astype(np.float64), minlength=bins)
-    return float(np.abs(said - found).sum() / max(1, int(count.sum())))
+    said = np.bincount(which, weights=counts * probabilities, minlength=bins)
+    found = np.bincount(which, weights=counts * labels, minlength=bins)
+    return float(np.abs(said - found).sum() / counts.sum())
 
 
 def youden_threshold(probabilities: Values, labels: NDArray[np.int64], weights: Values | None = None) -> float:

@@ -68,9 +68,9 @@ def _cautions(evaluation: Evaluation, facts: BundleFacts, *, calibrated: bool) -
     interval = f"{error.value:.3f} (95 % {error.low:.3f} to {error.high:.3f})"
     test_share = evaluation.positives / evaluation.films
     score = (
-        f"The percentage held on the test films (calibration error {interval}) and only where pneumonia is about as "
-        f"common as there: {facts.train_share:.0%} of the training films, {test_share:.0%} of the test films. Where it "
-        "is rarer the percentage is too high."
+        "The percentage is made for films of which half show pneumonia; where it is rarer the percentage is too high. "
+        f"It held on the test films (calibration error {interval}), of which {test_share:.0%} show pneumonia; of the "
+        f"training films {facts.train_share:.0%} do."
         if calibrated
         else f"The score is not a probability: on the test films it was off by {interval} on average."
     )

@@ -17,7 +17,12 @@ from sklearn.metrics import classification_report
 from torch import nn
 
 from cxr_viewer.core.findings import InputSpec, Metric
-from cxr_viewer.inference.calibrate import Calibration, expected_calibration_error, negative_log_likelihood
+from cxr_viewer.inference.calibrate import (
+    Calibration,
+    even_weights,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
 from cxr_viewer.training.data import FilmSet
 from cxr_viewer.training.fit import prepared, score
 
@@ -237,12 +242,19 @@ def _metrics(
     def share(of: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
         return lambda draw: float(right[draw][of[draw]].mean()) if of[draw].any() else float("nan")
 
+    def even_error(draw: NDArray[np.int64]) -> float:
+        said, found = probabilities[draw], labels[draw]
+        if found.min() == found.max():
+            return float("nan")
+        return expected_calibration_error(said, found, even_weights(found))
+
     figures: list[tuple[str, Callable[[NDArray[np.int64]], float]]] = [
         ("AUC", lambda draw: auc(labels[draw], logits[draw])),
         ("accuracy", share(np.ones(labels.size, dtype=np.bool_))),
         ("sensitivity", share(labels == 1)),
         ("specificity", share(labels == 0)),
         ("calibration error (ECE)", lambda draw: expected_calibration_error(probabilities[draw], labels[draw])),
+        ("calibration error, half ill", even_error),
         ("Brier score", lambda draw: float(np.mean((probabilities[draw] - labels[draw]) ** 2))),
         ("log loss", lambda draw: negative_log_likelihood(probabilities[draw], labels[draw])),
     ]

@@ -105,8 +105,8 @@ def _figures_text(card: ModelCard, evaluation: Evaluation, facts: BundleFacts, p
     choice = (
         f"Held-out log loss of the calibrations tried on validation: {losses}. Kept: temperature "
         f"{card.temperature:.3f}, bias {card.bias:+.3f}. Operating point: the largest sensitivity + specificity "
-        "(Youden), in the middle of the gap between two films. For both, films are weighted as in training (see "
-        "below), so that their make does not tell the label."
+        "(Youden), in the middle of the gap between two films. For both, films are weighted so that their make does "
+        "not tell the label (see below) and half of them show pneumonia."
     )
     parts = [
         _table([*evaluation.metrics], "On the official test films"),

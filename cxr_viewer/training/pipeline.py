@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from cxr_viewer.core.errors import CxrError, ModelError
 from cxr_viewer.core.findings import Metric, ModelCard
 from cxr_viewer.core.resources import resources_dir
-from cxr_viewer.inference.calibrate import Calibration, choose_calibration, youden_threshold
+from cxr_viewer.inference.calibrate import Calibration, choose_calibration, even_weights, youden_threshold
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card, verify_weights
 from cxr_viewer.inference.networks import CamNetwork, load_network, parameter_count
 from cxr_viewer.training.bundle import make_card, write_bundle
@@ -115,10 +115,14 @@ class _Tuned:
 
 
 def _tune(network: CamNetwork, train: FilmSet, validation: FilmSet, config: FitConfig) -> _Tuned:
-    """Calibration and operating point on validation films weighted so that their make says nothing about the label."""
+    """Calibration and operating point on validation films.
+
+    The films are weighted so that their make says nothing about the label, and so that half of them show pneumonia: a
+    score that is to be read in other places should not bring along how common pneumonia was in this one.
+    """
     logits = score(network, prepared(validation, config.input))
     from_make = label_from_make(train, validation)[1]
-    weights = balancing_weights(from_make, validation.labels)
+    weights = balancing_weights(from_make, validation.labels) * even_weights(validation.labels)
     calibration, losses = choose_calibration(logits, validation.labels, validation.groups, weights)
     threshold = youden_threshold(calibration.probability(logits), validation.labels, weights)
     words = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())

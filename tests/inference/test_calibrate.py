@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from cxr_viewer.inference.calibrate import (
     Calibration,
     choose_calibration,
+    even_weights,
     expected_calibration_error,
     fit_calibration,
     negative_log_likelihood,
@@ -88,6 +89,9 @@ def test_calibration_error_of_known_scores() -> None:
     assert expected_calibration_error(said, np.array([1, 0, 0, 0, 1, 1, 1, 0])) == pytest.approx(0.0)
     assert expected_calibration_error(said, np.array([1, 1, 1, 1, 0, 0, 0, 0])) == pytest.approx(0.75)
     assert expected_calibration_error(np.array([0.0, 1.0]), np.array([0, 1])) == 0.0
+    rare = np.array([0, 0, 0, 1])
+    assert expected_calibration_error(np.full(4, 0.5), rare) == pytest.approx(0.25)
+    assert expected_calibration_error(np.full(4, 0.5), rare, even_weights(rare)) == pytest.approx(0.0)
 
 
 def test_youden_lies_in_the_middle_of_the_gap() -> None:

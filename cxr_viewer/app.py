@@ -245,5 +245,6 @@ def first_state(settings: Settings, cards: Sequence[ModelCard]) -> ViewerState:
         device=settings.device if settings.device in devices() else "auto",
         method=settings.method if settings.method in METHODS else METHODS[0],
         show_maps=settings.show_maps,
+        invert_drag=settings.invert_drag,
         corner_text=settings.corner_text,
     )

@@ -114,6 +114,13 @@ class SetMarksVisible:
     visible: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SetInvertDrag:
+    """Dragging up darkens (True) or brightens."""
+
+    inverted: bool
+
+
 # ---------------------------------------------------------------- marks
 
 
@@ -299,6 +306,7 @@ Event = (
     | SetTool
     | SetCornerText
     | SetMarksVisible
+    | SetInvertDrag
     | AddMark
     | ChangeMark
     | RemoveMark

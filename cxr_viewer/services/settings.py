@@ -90,7 +90,6 @@ class Settings:
         method: CAM method.
         show_maps: switch the heat map on by itself for findings at or above their operating point.
         corner_text: how much stands in the corners of a film.
-        report_identity: write the patient's name and id into a report. Off unless the reader says otherwise.
         last_folder: where the file dialog starts, empty for the home folder.
         export_folder: where reports were saved last, empty for the home folder.
         invert_drag: dragging up darkens instead of brightening.
@@ -104,7 +103,6 @@ class Settings:
     method: str = "Grad-CAM"
     show_maps: bool = True
     corner_text: CornerText = CornerText.FULL
-    report_identity: bool = False
     last_folder: str = field(default="", repr=False)
     export_folder: str = field(default="", repr=False)
     invert_drag: bool = False

@@ -154,6 +154,7 @@ class ViewerState:
         device: "auto", "cpu" or "cuda".
         method: CAM method, "Grad-CAM" unless the reader chose another.
         show_maps: switch the heat map on by itself for findings at or above their operating point.
+        invert_drag: dragging up darkens instead of brightening.
     """
 
     panes: tuple[Pane, ...] = (Pane(),) * PANE_COUNT
@@ -168,6 +169,7 @@ class ViewerState:
     device: str = "auto"
     method: str = "Grad-CAM"
     show_maps: bool = True
+    invert_drag: bool = False
     scan: ScanStatus | None = None
     notice: Notice | None = None
 

@@ -52,6 +52,7 @@ def show_on_actions(actions: Actions, state: ViewerState) -> None:
         "heat_map": pane.display.overlay.label is not None,
         "contour": pane.display.overlay.mode is OverlayMode.CONTOUR,
         "show_maps": state.show_maps,
+        "invert_drag": state.invert_drag,
         "show_marks": state.marks_visible,
     }
     ticked |= {name: state.layout is layout for name, layout in _LAYOUTS.items()}

@@ -64,6 +64,7 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("window_file", "Image", "The file's own window", ("1",)),
     ActionSpec("window_next", "Image", "The file's further windows", ("2",), "2 to 9 choose the second to ninth"),
     ActionSpec("invert", "Image", "Invert", ("I",), checkable=True),
+    ActionSpec("invert_drag", "Image", "Dragging up darkens", checkable=True),
     ActionSpec("fit", "Image", "Fit to window", ("F", "="), separator=True),
     ActionSpec("actual_size", "Image", "One pixel to one pixel (1:1)", ("Shift+F",)),
     ActionSpec("zoom_in", "Image", "Zoom in", ("+", "Ctrl++")),

@@ -56,6 +56,7 @@ class FilmCommands:
             "window_file": lambda: self.file_window(0),
             "window_next": lambda: self.file_window(1),
             "invert": lambda: self._send(ev.SetInverted(self._index, not self._pane.display.inverted)),
+            "invert_drag": lambda: self._send(ev.SetInvertDrag(not self._controller.state.invert_drag)),
             "fit": lambda: self._send(ev.SetView(self._index, None, None)),
             "actual_size": lambda: self._send(ev.SetView(self._index, 1.0, self._pane.display.center)),
             "zoom_in": lambda: self.zoom(ZOOM_STEP),

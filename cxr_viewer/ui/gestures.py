@@ -94,7 +94,15 @@ class Drag:
     """One press, move and release on a film that changes how it is shown."""
 
     def __init__(
-        self, kind: DragKind, index: int, pane: Pane, placement: Placement, at: QPointF, factor: float = 1.0
+        self,
+        kind: DragKind,
+        index: int,
+        pane: Pane,
+        placement: Placement,
+        at: QPointF,
+        factor: float = 1.0,
+        *,
+        up_darkens: bool = False,
     ) -> None:
         self.kind = kind
         self._index = index
@@ -108,6 +116,7 @@ class Drag:
             self._range = luts.modality_range(pane.image)
             self._falls = levels.falls(pane.display.voi)
             self._inverted = (luts.inverts(pane.image) != pane.display.inverted) != self._falls
+            self._up_darkens = up_darkens
 
     def moved(self, at: QPointF, factor: float) -> list[ev.Event]:
         """What the film should become with the hand at ``at``; ``factor`` is the fineness of a window drag."""
@@ -139,7 +148,12 @@ class Drag:
         if way.isNull():
             return drag.start
         dragged = levels.drag_window(
-            drag.start, way.x(), way.y(), self._range, factor=drag.factor, inverted=self._inverted
+            drag.start,
+            way.x(),
+            -way.y() if self._up_darkens else way.y(),
+            self._range,
+            factor=drag.factor,
+            inverted=self._inverted,
         )
         return tidy(dragged, self._range)
 

@@ -96,7 +96,15 @@ class PaneMouse:
             kind = _DRAG_OF_TOOL.get(surface.state.tool)
         if kind is None:
             return
-        drag = Drag(kind, surface.index, self._pane, placement, at, fineness(event.modifiers()))
+        drag = Drag(
+            kind,
+            surface.index,
+            self._pane,
+            placement,
+            at,
+            fineness(event.modifiers()),
+            up_darkens=surface.state.invert_drag,
+        )
         self._press = _Press(button, at, drag)
 
     def move(self, event: QMouseEvent) -> None:

@@ -46,10 +46,6 @@ def test_without_a_file_the_defaults_hold_and_none_is_made(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_report_leaves_identity_out_unless_asked() -> None:
-    assert Settings().report_identity is False
-
-
 def test_every_setting_comes_back_as_it_was(path: Path) -> None:
     chosen = Settings(
         model_id="paediatric",
@@ -58,7 +54,6 @@ def test_every_setting_comes_back_as_it_was(path: Path) -> None:
         method="LayerCAM",
         show_maps=False,
         corner_text=CornerText.NO_IDENTITY,
-        report_identity=True,
         last_folder="/films/Größe",
         export_folder="/reports",
         invert_drag=True,

@@ -63,6 +63,17 @@ def test_up_is_brighter_and_right_is_wider(
     assert session.state.pane.display.voi_index is None
 
 
+def test_up_darkens_where_the_reader_wants_it_so(
+    canvas: CanvasGrid, session: Any, real_film: RealFilm, hand: Any
+) -> None:
+    film = real_film(CANON)
+    session.open(film)
+    session.dispatch(ev.SetInvertDrag(True))
+    before = brightness(session, film)
+    hand.drag(port(canvas), (320, 300), (320, 200))
+    assert brightness(session, film) < before - 3
+
+
 def test_a_drag_on_a_table_goes_on_without_a_jump(
     canvas: CanvasGrid, session: Any, real_film: RealFilm, hand: Any
 ) -> None:

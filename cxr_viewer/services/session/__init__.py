@@ -41,6 +41,7 @@ _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.SetTool: window.set_tool,
     ev.SetCornerText: window.set_corner_text,
     ev.SetMarksVisible: window.set_marks_visible,
+    ev.SetInvertDrag: window.set_invert_drag,
     ev.AddMark: display.add_mark,
     ev.ChangeMark: display.change_mark,
     ev.RemoveMark: display.remove_mark,

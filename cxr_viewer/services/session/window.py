@@ -21,6 +21,10 @@ def set_marks_visible(state: ViewerState, event: ev.SetMarksVisible) -> Step:
     return replace(state, marks_visible=event.visible), ()
 
 
+def set_invert_drag(state: ViewerState, event: ev.SetInvertDrag) -> Step:
+    return replace(state, invert_drag=event.inverted), (ev.SavePreference("invert_drag", event.inverted),)
+
+
 def scan_progressed(state: ViewerState, event: ev.ScanProgressed) -> Step:
     return replace(state, scan=ScanStatus(event.looked_at, event.total, event.found)), ()
 

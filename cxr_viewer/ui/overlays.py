@@ -139,10 +139,10 @@ class Overlays:
             return
         lines = [Line(f"{heatmap.label} \N{MIDDLE DOT} {heatmap.method}")]
         if result.limits:
-            lines.append(Line("model not made for this film", theme.CAUTION))
+            lines.append(Line("not made for this film", theme.CAUTION))
         seen = result.seen
         if seen.x > 0.5 or seen.y > 0.5 or seen.right < image.columns - 0.5 or seen.bottom < image.rows - 0.5:
-            lines.append(Line("hatched: not seen by the model", theme.MUTED))
+            lines.append(Line("hatched: not seen", theme.MUTED))
         scale = (Line("0"),), (Line("1"),)
         tall = self._text.size(scale[0], self.small, 20)[1]
         wide = self._text.size(scale[1], self.small, 20)[0]

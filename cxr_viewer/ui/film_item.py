@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtWidgets import QGraphicsScene
 
+from cxr_viewer.core.imports import without_modules
 from cxr_viewer.ui.film_layer import DeviceRect
+
+# A widget of pyqtgraph that is not used here looks for CUDA's bindings; loading them costs 0.1 s that the window feels.
+with without_modules("cuda", "cuda.bindings"):
+    import pyqtgraph as pg
 
 
 class FilmItem(pg.ImageItem):

@@ -10,8 +10,7 @@ yet in memory it was 46 to 65 ms.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.imports import without_modules
 from cxr_viewer.inference.engines import Floats, thread_count
 from cxr_viewer.inference.engines.graph import GRAPH_NAME, GraphArrays, read_graph
 
@@ -105,7 +105,7 @@ class OpenVinoEngine:
 
 def converter() -> Callable[..., Any]:
     """``openvino.convert_model`` with its telemetry shut out; for the process that converts."""
-    with _without(_TELEMETRY):
+    with without_modules(_TELEMETRY):
         from openvino.tools.ovc import convert_model
 
         found: Callable[..., Any] = convert_model
@@ -121,28 +121,13 @@ def _openvino() -> Any:
     if "openvino" not in sys.modules:
         _read_through()
     try:
-        with _without(_TELEMETRY, _CONVERTER):
+        with without_modules(_TELEMETRY, _CONVERTER):
             import openvino
     except ImportError as error:
         raise ModelError(
             "OpenVINO cannot be loaded.", hint="Install the program again.", detail=str(error), code="no-openvino"
         ) from error
     return openvino
-
-
-@contextmanager
-def _without(*names: str) -> Iterator[None]:
-    """Modules of these names cannot be imported meanwhile (``None`` in ``sys.modules`` is Python's own way to say so).
-
-    OpenVINO imports both behind ``except ImportError``.
-    """
-    absent = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is allowed here, see the import system
-    try:
-        yield
-    finally:
-        for name in absent:
-            sys.modules.pop(name, None)
 
 
 def _read_through() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 _FOLDS = 5
+_DRAWS = 5
 _STEPS = 100
 
 
@@ -81,33 +82,40 @@ def choose_calibration(
 ) -> tuple[Calibration, dict[str, float]]:
     """None, temperature, or temperature and bias: whichever has the least log loss on patients it was not fitted on.
 
-    Five folds by patient; the winner is then fitted on all films. ``weights`` count films more or less often.
+    Five folds by patient, drawn five times; the winner is then fitted on all films. ``weights`` count films more or
+    less often.
 
     Returns:
-        The calibration, and the mean held-out log loss of each candidate.
+        The calibration, and the held-out log loss of each candidate; infinite where it could not be fitted.
     """
     counts = np.ones(labels.size) if weights is None else weights
-    names = sorted(set(groups))
-    fold_of = dict(zip(names, np.random.default_rng(seed).permutation(len(names)) % _FOLDS, strict=True))
-    folds = np.array([fold_of[group] for group in groups])
-    losses: dict[str, list[float]] = {"none": [], "temperature": [], "temperature and bias": []}
-    for fold in range(_FOLDS):
-        held, rest = folds == fold, folds != fold
-        if len(np.unique(labels[rest])) < 2 or not held.any():
-            continue
-        candidates = {
-            "none": Calibration(),
-            "temperature": fit_calibration(logits[rest], labels[rest], counts[rest], with_bias=False),
-            "temperature and bias": fit_calibration(logits[rest], labels[rest], counts[rest]),
-        }
-        for name, candidate in candidates.items():
-            said = candidate.probability(logits[held])
-            losses[name].append(negative_log_likelihood(said, labels[held], counts[held]))
-    means = {name: float(np.mean(values)) if values else float("inf") for name, values in losses.items()}
-    best = min(means, key=lambda name: means[name])
-    if best == "none":
-        return Calibration(), means
-    return fit_calibration(logits, labels, counts, with_bias=best == "temperature and bias"), means
+    chance = np.random.default_rng(seed)
+    names, member = np.unique(np.array(groups), return_inverse=True)
+    losses: dict[str, float] = {}
+    draws = [(chance.permutation(names.size) % _FOLDS)[member] for _ in range(_DRAWS)]
+    for name in ("none", "temperature", "temperature and bias"):
+        try:
+            held_out = [_held_out(logits, labels, counts, folds, name) for folds in draws]
+            losses[name] = float(np.mean([negative_log_likelihood(said, labels, counts) for said in held_out]))
+        except ValueError:  # too few films, or scores that fall with the label
+            losses[name] = float("inf")
+    best = min(losses, key=lambda name: losses[name])
+    return _fitted(logits, labels, counts, best), losses
+
+
+def _held_out(logits: Values, labels: NDArray[np.int64], counts: Values, folds: NDArray[np.int64], name: str) -> Values:
+    """Probabilities of all films, each from a calibration fitted on the other folds."""
+    said = np.empty(labels.size)
+    for fold in np.unique(folds):
+        held = folds == fold
+        said[held] = _fitted(logits[~held], labels[~held], counts[~held], name).probability(logits[held])
+    return said
+
+
+def _fitted(logits: Values, labels: NDArray[np.int64], counts: Values, name: str) -> Calibration:
+    if name == "none":
+        return Calibration()
+    return fit_calibration(logits, labels, counts, with_bias=name == "temperature and bias")
 
 
 def even_weights(labels: NDArray[np.int64]) -> Values:

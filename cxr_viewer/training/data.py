@@ -33,6 +33,7 @@ FILM_PX = 192
 _COLUMNS = ("path", "label", "group_id", "official_split")
 _NIH_COLUMNS = ("file", "patient_id", "split", "no_finding", "Pneumonia")
 _SPLITS = ("train", "test")
+tqdm.monitor_interval = 0  # its watcher thread would outlive the bar, for nothing: every step here is short
 _MOST_UNREADABLE = 0.05
 
 

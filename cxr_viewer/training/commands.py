@@ -6,10 +6,12 @@ Torch is imported only once a command runs, so that asking for help stays quick.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.errors import CxrError, ExportError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -73,19 +75,19 @@ def run_train(args: argparse.Namespace) -> int:
         if chosen[name] is not None and chosen[name] < 1:
             raise CxrError(f"--{name} has to be at least 1.", code="wrong-use")
     config = FitConfig(device=args.device, **{name: value for name, value in chosen.items() if value is not None})
-    bundle = train_model(
-        TrainJob(
-            data=args.data,
-            out=args.out,
-            config=config,
-            version=args.version,
-            init=args.init,
-            fresh=args.fresh,
-            keep_shared=args.keep_shared_patients,
-            outside=tuple(args.outside),
-            command=_command_text(args, config.epochs, config.seed),
-        )
+    job = TrainJob(
+        data=args.data,
+        out=args.out,
+        config=config,
+        version=args.version,
+        init=args.init,
+        fresh=args.fresh,
+        keep_shared=args.keep_shared_patients,
+        outside=tuple(args.outside),
+        command=_command_text(args, config.epochs, config.seed),
     )
+    with _output_folder(args.out):
+        bundle = train_model(job)
     print(f"The model is in {bundle}")
     return 0
 
@@ -117,12 +119,28 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from cxr_viewer.training.evaluate import as_text
     from cxr_viewer.training.pipeline import evaluate_bundle, find_bundle
 
-    evaluation = evaluate_bundle(
-        find_bundle(args.model), args.data, args.out, split=args.split, device=args.device, quiet=False
-    )
+    with _output_folder(args.out):
+        evaluation = evaluate_bundle(
+            find_bundle(args.model), args.data, args.out, split=args.split, device=args.device, quiet=False
+        )
     print(as_text(evaluation))
     print(f"Figures, scores and plots are in {args.out}")
     return 0
+
+
+@contextmanager
+def _output_folder(folder: Path) -> Iterator[None]:
+    """Make the folder before the long work begins, and tell a full disk or a missing right in one sentence."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ExportError(
+            f"“{error.filename or folder}” could not be read or written: {error.strerror or error}.",
+            hint="Check the path, the rights and the space on the disk, or give another --out.",
+            detail=repr(error),
+            code="output-folder",
+        ) from error
 
 
 def _command_text(args: argparse.Namespace, epochs: int, seed: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.errors import CxrError, ExportError
 from cxr_viewer.inference.cards import read_card, verify_weights
 from cxr_viewer.inference.networks import load_network
 from cxr_viewer.training.commands import add_evaluate_parser, add_train_parser, run_evaluate, run_train
@@ -155,3 +155,15 @@ def test_wrong_numbers_are_wrong_use(tmp_path: Path) -> None:
     add_train_parser(parser.add_subparsers())
     with pytest.raises(CxrError, match="--epochs has to be at least 1"):
         run_train(parser.parse_args(["train", "--data", str(tmp_path), "--epochs", "0"]))
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    add_train_parser(subparsers)
+    add_evaluate_parser(subparsers)
+    for command, run in (("train", run_train), ("evaluate", run_evaluate)):
+        args = parser.parse_args([command, "--data", str(tmp_path), "--out", str(tmp_path / "file")])
+        with pytest.raises(ExportError, match="could not be read or written"):
+            run(args)

@@ -151,7 +151,7 @@ class FolderScanner:
         except ReadError as error:
             tally.note(f"{_name(path)}: {error.summary} {error.hint}")
             return
-        root = path.parent.resolve()
+        root = path.parent.absolute()  # as the reader named it: the same film by folder is the same path
         climbing = missing = 0
         for parts in directory.file_ids:
             file = _inside(root, parts)
@@ -222,8 +222,8 @@ def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
             return None
         exact = place / part
         place = exact if exact.exists() else _any_case(place, part)
-    resolved = place.resolve()
-    return place if resolved.is_relative_to(root) and resolved != root else None
+    home, resolved = root.resolve(), place.resolve()
+    return place if resolved.is_relative_to(home) and resolved != home else None
 
 
 def _any_case(folder: Path, name: str) -> Path:

@@ -85,7 +85,7 @@ def test_a_film_comes_through_whole() -> None:
 
 
 NODES = st.builds(ImageNode, st.builds(ImageKey, *[st.text()] * 3), st.just(Path("x")))
-PATIENTS = st.builds(PatientInfo, age_years=st.none() | st.floats(allow_nan=False))  # no number equals NaN, not even NaN
+PATIENTS = st.builds(PatientInfo, age_years=st.none() | st.floats(allow_nan=False))  # NaN equals nothing
 
 
 @given(st.builds(FoundImage, NODES, PATIENTS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -169,6 +170,7 @@ class Program(QObject):
         self.workbench.window.closing.connect(self._keep_places)
         self.workbench.window.show()
         self._closed = False
+        gc.freeze()  # what the program is made of is never garbage; searching it again and again would stall the window
 
     def _record(self) -> Recorder:
         recorder = Recorder(AuditTrail(self._paths.audit_file), self._redactor, self)

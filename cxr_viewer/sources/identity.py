@@ -87,7 +87,7 @@ def _age(ds: Dataset, birth: dt.date | None) -> float | None:
     if match:
         age = int(match.group(1)) * _YEARS_PER[match.group(2)]
     else:
-        taken = tol.date(ds, "AcquisitionDate") or tol.date(ds, "ContentDate") or tol.date(ds, "StudyDate")
+        taken = tol.date(ds, "AcquisitionDate") or tol.date(ds, "StudyDate") or tol.date(ds, "ContentDate")
         if birth and taken:
             age = (taken - birth).days / 365.25
     return age if age is not None and 0 <= age <= OLDEST_AGE_YEARS else None

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -84,9 +85,10 @@ class FindingsPanel(QWidget):
         self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:
             self._device.addItem({"auto": "Auto", "cpu": "CPU", "cuda": "GPU"}.get(device, device), device)
-        for choice in (self._model, self._device):  # long names must not make the panel wider than its dock
-            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            choice.setMinimumContentsLength(4)
+        # A long name must not make the panel wider than its dock.
+        self._model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._model.setMinimumContentsLength(4)
+        self._device.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._automatic = named(
             QCheckBox("Run on every film"), "Run automatically", "Run the model as soon as a film opens"
         )
@@ -119,8 +121,8 @@ class FindingsPanel(QWidget):
         row.addWidget(self._run)
         choice = QHBoxLayout()
         choice.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
-        choice.addWidget(self._model, 3)
-        choice.addWidget(self._device, 1)
+        choice.addWidget(self._model, 1)
+        choice.addWidget(self._device)
         column.addLayout(choice)
         column.addLayout(row)
         column.addWidget(_line())
@@ -179,6 +181,7 @@ class FindingsPanel(QWidget):
             return
         self._show_status(pane)
         self._show_result(pane)
+        self._show_about(state.model_id, pane)
         if self._opinion.toPlainText() != pane.opinion:
             with QSignalBlocker(self._opinion):
                 self._opinion.setPlainText(pane.opinion)
@@ -191,14 +194,20 @@ class FindingsPanel(QWidget):
             self._device.setCurrentIndex(max(0, self._device.findData(state.device)))
             self._automatic.setChecked(state.automatic)
         self._model.setEnabled(bool(self._cards))
-        card = self._cards.get(state.model_id)
+
+    def _show_about(self, model_id: str, pane: Pane) -> None:
+        """Model, device, seconds and intended use: always in view, whatever is scrolled."""
+        card = self._cards.get(model_id)
         if card is None:
             self._about.setText("No model is installed.")
             self._intended.setText("")
-        else:
-            self._about.setText(f"{card.name} {card.version}, weights {card.sha256[:8]}")
-            self._about.setToolTip(f"Trained on: {card.trained_on}\nWeights sha256: {card.sha256}")
-            self._intended.setText(card.intended_use)
+            return
+        text = f"{card.name} {card.version}, weights {card.sha256[:8]}"
+        if pane.result is not None:
+            text += f"\n{pane.result.device}, {pane.result.elapsed_s:.2f} s"
+        self._about.setText(text)
+        self._about.setToolTip(f"Trained on: {card.trained_on}\nWeights sha256: {card.sha256}")
+        self._intended.setText(card.intended_use)
 
     def _show_status(self, pane: Pane) -> None:
         status, hint, role = self._status_words(pane)
@@ -259,7 +268,5 @@ class FindingsPanel(QWidget):
             limits.insert(0, "The score does not hold for this film.")
         self._limits.setText("\n".join(limits))
         self._limits.setVisible(bool(limits))
-        facts = [caution.text for caution in result.cautions]
-        facts.append(f"{result.device}, {result.elapsed_s:.2f} s")
-        self._cautions.setText("\n".join(facts))
-        self._cautions.show()
+        self._cautions.setText("\n".join(caution.text for caution in result.cautions))
+        self._cautions.setVisible(bool(result.cautions))

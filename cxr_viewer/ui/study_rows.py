@@ -262,8 +262,8 @@ def _patient_line(study: StudyNode) -> str:
 
 
 def age_text(years: float) -> str:
-    """An age as spoken: years, below two years months."""
-    return f"{years:.0f} y" if years >= 2 else f"{years * 12:.0f} months"
+    """An age as spoken, in completed years; below two years in months."""
+    return f"{int(years)} y" if years >= 2 else f"{int(years * 12)} months"
 
 
 def _contents(row: Row) -> str:

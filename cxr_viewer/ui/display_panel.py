@@ -175,7 +175,7 @@ class DisplayPanel(QWidget):
             for place, voi in enumerate(image.voi):
                 self._choice.addItem(voi_name(voi, place), place)
             self._choice.addItem("Automatic", AUTOMATIC)
-            self._choice.addItem("Full range", FULL_RANGE)
+            self._choice.addItem("Lowest to highest value", FULL_RANGE)
         self._enable(True)
 
     def _show_display(self, pane: Pane, image: Radiograph) -> None:

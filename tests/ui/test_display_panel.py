@@ -76,7 +76,7 @@ def test_the_files_own_windows_stand_there_by_their_explanations(
     box = choice(panel)
     texts = [box.itemText(row) for row in range(box.count())]
     assert texts[:3] == ["1  NORMAL (2048 / 4096)", "2  LUNG (1200 / 1500)", "3  BONE (2900 / 1500)"]
-    assert texts[3:] == ["Automatic", "Full range"]
+    assert texts[3:] == ["Automatic", "Lowest to highest value"]
     assert box.currentText() == texts[0]
     assert numbers(panel) == (2048, 4096)
     assert session.events == []
@@ -96,7 +96,7 @@ def test_a_film_without_windows_shows_its_full_range(panel: DisplayPanel, sessio
     film = real_film(NIH)
     session.open(film)
     assert film.voi == ()
-    assert choice(panel).currentText() == "Full range"
+    assert choice(panel).currentText() == "Lowest to highest value"
     full = levels.full_range(film)
     assert numbers(panel) == pytest.approx((full.center, full.width), abs=0.01)
 
@@ -141,7 +141,7 @@ def test_choosing(panel: DisplayPanel, session: Any, real_film: RealFilm) -> Non
     choose(panel, "LUNG")
     assert session.state.pane.display.voi is film.voi[1]
     assert session.state.pane.display.voi_index == 1
-    choose(panel, "Full range")
+    choose(panel, "Lowest to highest value")
     assert session.state.pane.display.voi is None
     choose(panel, "Automatic")
     assert session.state.pane.display.voi == levels.auto_window(film)

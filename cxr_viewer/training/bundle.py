@@ -29,6 +29,7 @@ def make_card(
     facts: BundleFacts,
     *,
     version: str,
+    notes: Sequence[str] = (),
 ) -> ModelCard:
     """The card of trained weights. The score is called a probability only if the calibration survived the test."""
     error = evaluation.metric("calibration error (ECE)")
@@ -59,7 +60,7 @@ def make_card(
             f"(Guangzhou), {facts.train_share:.0%} with pneumonia. Data: {DATA_CREDIT}"
         ),
         metrics=(*evaluation.metrics, *evaluation.probes, *facts.disjoint, *facts.outside),
-        cautions=_cautions(evaluation, facts, calibrated=calibrated),
+        cautions=(*_cautions(evaluation, facts, calibrated=calibrated), *notes),
     )
 
 

@@ -57,6 +57,13 @@ def add_train_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="DIR",
         help="films of another kind, tested on only; their figures go into the card (may be repeated)",
     )
+    parser.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a further caution for the card, a whole sentence (may be repeated)",
+    )
     parser.add_argument("--version", default="1.0.0", metavar="TEXT", help="version written into the card")
     return parser
 
@@ -85,6 +92,7 @@ def run_train(args: argparse.Namespace) -> int:
         keep_shared=args.keep_shared_patients,
         outside=tuple(args.outside),
         command=_command_text(args, config.epochs, config.seed),
+        notes=tuple(args.note),
     )
     with _output_folder(args.out):
         bundle = train_model(job)

@@ -44,6 +44,7 @@ class TrainJob:
         outside: folders of films of another kind, tested on but never learned from; figures go into the card.
         keep_shared: learn also from films of patients who have test films.
         command: how this was started, for the model card.
+        notes: further cautions for the card, whole sentences.
     """
 
     data: Path
@@ -55,6 +56,7 @@ class TrainJob:
     keep_shared: bool = False
     outside: tuple[Path, ...] = ()
     command: str = ""
+    notes: tuple[str, ...] = ()
     quiet: bool = False
 
 
@@ -97,7 +99,7 @@ def train_model(job: TrainJob) -> Path:
         parameters=parameter_count(network),
         command=job.command,
     )
-    card = make_card(best, job.config, tuned.calibration, evaluation, facts, version=job.version)
+    card = make_card(best, job.config, tuned.calibration, evaluation, facts, version=job.version, notes=job.notes)
     save(on_validation, job.out / "validation")
     save(evaluation, job.out / "test")
     print(as_text(evaluation))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 OLDEST = (3, 11)
 REPOSITORY = Path(__file__).resolve().parent.parent
+_COUNTS = re.compile(r"\b\d+ (passed|failed|errors?|skipped)\b|no tests ran")
 
 
 def main(arguments: list[str]) -> int:
@@ -133,7 +135,10 @@ def _set_up(arguments: list[str], *, tests: bool) -> tuple[Path, list[str]]:
 
 
 def _watched(command: list[str]) -> tuple[int, str]:
-    """Run a command, hand its output through as it comes, and return its status and last line."""
+    """Run a command, hand its output through as it comes, and return its status and closing line.
+
+    The closing line is the last one that counts tests, else the last one: libraries may still talk while they unload.
+    """
     surroundings = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     surroundings |= {"QT_QPA_PLATFORM": "offscreen", "PYTHONUNBUFFERED": "1"}
     last = b""
@@ -145,9 +150,10 @@ def _watched(command: list[str]) -> tuple[int, str]:
         for part in iter(lambda: os.read(pipe, 65536), b""):
             sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
-            last = (last + part)[-4096:]
+            last = (last + part)[-65536:]
     lines = [line for line in last.decode("utf-8", "replace").splitlines() if line.strip()]
-    return process.returncode, lines[-1] if lines else ""
+    counting = [line for line in lines if _COUNTS.search(line)]
+    return process.returncode, (counting or lines or [""])[-1]
 
 
 def _without_screen() -> bool:

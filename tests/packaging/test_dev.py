@@ -120,3 +120,12 @@ def test_continuous_integration_calls_exactly_the_second_command(repository: Pat
     assert lines[-1] == "exec python3 packaging/dev.py test"
     listed = subprocess.run(["git", "ls-files", "-s", ".ci/run"], cwd=repository, capture_output=True, text=True)
     assert listed.returncode or listed.stdout.startswith("100755")
+
+
+def test_the_closing_line_is_the_one_that_counts_tests(capfd: pytest.CaptureFixture[str]) -> None:
+    words = "print('== 3 passed, 1 skipped in 2.00s =='); print('nanobind: leaked 514 functions!')"
+    assert dev._watched([sys.executable, "-c", words]) == (0, "== 3 passed, 1 skipped in 2.00s ==")
+    assert dev._watched([sys.executable, "-c", "print('All checks passed!'); raise SystemExit(1)"])[1] == (
+        "All checks passed!"
+    )
+    assert "leaked 514" in capfd.readouterr().out

@@ -148,10 +148,10 @@ def _data_text(evaluation: Evaluation, facts: BundleFacts) -> str:
     return (
         f"{DATA_CREDIT}\n\nThe official split is kept: {test} test films ({evaluation.positives} with pneumonia) were "
         "not learned from, and neither weights, calibration nor operating point were fitted on them. The rest is "
-        f"split by patient into {train} training and {validation} validation films; early stopping, calibration and operating point were "
-        f"chosen on validation.{left} Pneumonia: {facts.train_share:.0%} of the training films, "
-        f"{evaluation.positives / evaluation.films:.0%} of the test films. The weights are those of epoch "
-        f"{facts.best_epoch[0]} of {facts.best_epoch[1]}."
+        f"split by patient into {train} training and {validation} validation films; early stopping, calibration "
+        f"and operating point were chosen on validation.{left} Pneumonia: {facts.train_share:.0%} of the "
+        f"training films, {evaluation.positives / evaluation.films:.0%} of the test films. The weights are those "
+        f"of epoch {facts.best_epoch[0]} of {facts.best_epoch[1]}."
     )
 
 

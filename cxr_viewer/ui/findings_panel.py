@@ -29,6 +29,7 @@ from cxr_viewer.ui.finding_bars import FindingBars
 from cxr_viewer.ui.overlay_controls import OverlayControls
 from cxr_viewer.ui.widgets import named
 
+_NO_MODEL_HINT = "Films can be read without one. To get the bundled model back, install the program again."
 _BUSY_AFTER_MS = 300  # fast answers do not flicker
 
 
@@ -228,7 +229,7 @@ class FindingsPanel(QWidget):
     def _status_words(self, pane: Pane) -> tuple[str, str, str]:
         """(sentence, hint, style role) for the state the analysis is in."""
         if not self._cards:
-            hint = self._problems[0] if self._problems else "Films can be read without one."
+            hint = self._problems[0] if self._problems else _NO_MODEL_HINT
             return "No model is installed.", hint, "caution"
         if pane.status is PaneStatus.EMPTY:
             return "No film is open.", "", "muted"

@@ -240,7 +240,8 @@ def _name(path: Path) -> str:
 def _sentence(path: Path, header: Header) -> str:
     """A note about one file; the sentences of ``faults`` say "this file", a list of notes needs its name."""
     if header.code == "not-an-image":
-        return f"{_name(path)} is not an image this program can read."
+        fault = faults.not_an_image(_name(path))
+        return f"{fault.summary} {fault.hint}"
     if header.code == "zip-archive":
         return f"{_name(path)}: ZIP archives cannot be opened yet: unpack it and open the folder."
     return f"{_name(path)}: {header.summary}"

@@ -90,7 +90,7 @@ def test_a_chosen_file_that_is_no_image_is_named(scan: Scan, folder: Path, need_
     batches = scan(folder / "notes.txt", folder / "IM0", need_data("dicom-other/sr_basic.dcm"))
     assert names(batches) == ["IM0"]
     assert notes(batches) == [
-        "notes.txt is not an image this program can read.",
+        "notes.txt is not an image this program can read. Open a DICOM, PNG, JPEG, TIFF or BMP file.",
         "sr_basic.dcm: This DICOM object holds no image (Comprehensive SR).",
     ]
 

@@ -42,6 +42,9 @@ class DisplayState:
         inverted: the reader's own inversion, on top of what the file asks for.
         zoom: screen pixels per image pixel (in device-independent pixels); None fits the film to the pane.
         center: display coordinates shown in the middle of the pane; None is the middle of the film.
+        overlays: draw the file's own overlays (60xx).
+        shutter: cover what the file's display shutter covers.
+        padding: show pixel padding black, whatever the window.
     """
 
     voi: Voi | None = None
@@ -51,3 +54,6 @@ class DisplayState:
     zoom: float | None = None
     center: Point | None = None
     overlay: OverlayState = OverlayState()
+    overlays: bool = True
+    shutter: bool = True
+    padding: bool = True

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.core.provenance import ChainStep
+
 
 class SpacingSource(Enum):
     """Where the millimetres of a film come from (PS3.3 10.7.1.1); shown beside every length."""
@@ -51,6 +53,10 @@ class Caution:
     code: str
     text: str
     tag: str = ""
+
+
+DAMAGE = frozenset({"truncated", "damaged-pixels", "no-end-mark", "blank-rows"})
+"""Codes of the cautions that say that pixels are missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,42 @@ Voi = VoiWindow | VoiTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OverlayPlane:
+    """One overlay of a repeating group 60xx (PS3.3 C.9.2), drawn over the film by whoever sent it.
+
+    Attributes:
+        bits: uint8 (rows, columns), 0 or 1, read-only.
+        left, top: place of its first pixel on the film, counted from 0 (Overlay Origin less 1); may be negative.
+        kind: ``"G"`` graphics or ``"R"`` region of interest.
+    """
+
+    bits: NDArray[np.uint8] = field(repr=False)
+    left: int = 0
+    top: int = 0
+    kind: str = "G"
+    label: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shutter:
+    """Display Shutter (PS3.3 C.7.6.11): what lies outside any one of its shapes is covered.
+
+    Coordinates are image points: (0, 0) is the outer corner of the first pixel, x runs along a row.
+
+    Attributes:
+        rectangle: (left, top, right, bottom) edges of what stays visible.
+        circle: (x, y, radius) of what stays visible.
+        polygon: corners of what stays visible, in order.
+        grey: what covers the rest, 0 (black) to 255, from Shutter Presentation Value.
+    """
+
+    rectangle: tuple[float, float, float, float] | None = None
+    circle: tuple[float, float, float] | None = None
+    polygon: tuple[tuple[float, float], ...] = ()
+    grey: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
     """One frame with its stored pixels and the grey chain the file asks for.
 
@@ -152,11 +194,18 @@ class Radiograph:
         voi: every VOI the file offers, VOI LUT Sequence items first, the first one is the default; may be empty.
         opening: the window the film opens with where the file's default VOI would leave it blank (a caution then says
             so); None everywhere else.
+        overlays: graphics of the groups 60xx, in their order.
+        shutter: what the file wants covered, or None.
         padding: (lowest, highest) stored value that is padding (0028,0120/0121), inclusive, or None.
         patient_orientation: towards the right and the bottom edge (0020,0020), or None.
         units: name of the modality values, empty where the file does not say.
         is_dicom: False for PNG, JPEG, TIFF and the like.
         colour: the file held a colour picture; ``stored`` is its luminance and no model looks at it.
+        rgb: the colour picture itself, dtype of ``stored``, (rows, columns, 3), read-only; None for grey films. The one
+            table of the grey chain is laid over each of its channels; its VOI "As stored" changes nothing.
+        preview: a picture of lower resolution, enlarged to its full size, that is replaced by the whole one soon. It
+            is looked at, never scored or reported.
+        chain: how the file came to be shown like this, step by step, for the inspector.
         source_sha256: hex digest of the file.
         decoder: what decoded the pixels, for the inspector, e.g. ``"pylibjpeg-openjpeg"``.
         transfer_syntax: UID, or empty for raster formats.
@@ -172,6 +221,8 @@ class Radiograph:
     modality_lut: Rescale | ModalityTable = Rescale()
     voi: tuple[Voi, ...] = ()
     opening: VoiWindow | None = None
+    overlays: tuple[OverlayPlane, ...] = ()
+    shutter: Shutter | None = None
     padding: tuple[int, int] | None = None
     spacing: PixelSpacing | None = None
     view: View = View.UNKNOWN
@@ -182,12 +233,20 @@ class Radiograph:
     frames: int = 1
     is_dicom: bool = True
     colour: bool = False
+    rgb: NDArray[np.generic] | None = field(default=None, repr=False)
+    preview: bool = False
     patient: PatientInfo = PatientInfo()
     study: StudyInfo = StudyInfo()
     source_sha256: str = ""
     transfer_syntax: str = ""
     decoder: str = ""
     cautions: tuple[Caution, ...] = ()
+    chain: tuple[ChainStep, ...] = ()
+
+    @property
+    def damaged(self) -> bool:
+        """A part of the picture is missing or may be wrong; it is shown with a caution and never scored."""
+        return any(caution.code in DAMAGE for caution in self.cautions)
 
     @property
     def rows(self) -> int:

@@ -23,6 +23,8 @@ class ImageNode:
 
     Attributes:
         path: the file. It comes from the reader's own choice or a scan, never from a UID.
+        member: place inside ``path`` where that is a ZIP archive: ``"3"`` is its fourth entry, ``"3/0"`` the first of
+            an archive inside it; empty for plain files. Numbers: a name in a file is never made into a path.
         missing: the file was there once and is not there now.
         problem: one sentence when the header could be read only in part, else empty.
         copies: further files with the same identity, size and header; they take over when ``path`` vanishes.
@@ -43,6 +45,7 @@ class ImageNode:
     missing: bool = False
     problem: str = ""
     copies: tuple[Path, ...] = field(default=(), repr=False)
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class ScanBatch:
         total: files known so far, 0 while counting.
         skipped: files that are not images, so far.
         notes: sentences about things the reader should know (an unreadable folder, a DICOMDIR entry that climbs out).
+        locked: ZIP archives that were left out because they need a password (another one, if it was given).
     """
 
     found: tuple[FoundImage, ...]
@@ -102,3 +106,4 @@ class ScanBatch:
     total: int
     skipped: int
     notes: tuple[str, ...] = ()
+    locked: tuple[Path, ...] = field(default=(), repr=False)

@@ -8,7 +8,7 @@ from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
 from cxr_viewer.core.geometry import Orientation, Point
-from cxr_viewer.core.image import Radiograph, Voi
+from cxr_viewer.core.image import ImageKey, PixelSpacing, Radiograph, Voi
 from cxr_viewer.core.jobs import Failure, Progress
 from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
 from cxr_viewer.services.state import CornerText, Layout, NoticeLevel, Tool
@@ -31,11 +31,25 @@ class OpenStudy:
     study: StudyNode
 
 
+@dataclass(frozen=True, slots=True)
+class StepFrame:
+    """Show the frame ``step`` further on in the same file; stops at its ends, keeps window, zoom and place."""
+
+    pane: int
+    step: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageLoaded:
+    """The film is there, or its preview (``image.preview``), which a later one replaces without a jump.
+
+    ``calibration`` is what the reader has measured on this film before.
+    """
+
     pane: int
     generation: int
     image: Radiograph
+    calibration: PixelSpacing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,26 @@ class ResetDisplay:
     """Back to the file's own window, upright, fitted, as when the film was opened."""
 
     pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetLayers:
+    """Show or hide what the file draws over its pixels; None keeps what is set."""
+
+    pane: int
+    overlays: bool | None = None
+    shutter: bool | None = None
+    padding: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrate:
+    """The reader says how long a line on the film really is: ``mm`` between the ends of the mark; None goes back to
+    what the file says. It is kept for this film."""
+
+    pane: int
+    mark_id: int | None = None
+    mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +327,7 @@ class DismissNotice:
 Event = (
     OpenImage
     | OpenStudy
+    | StepFrame
     | ImageLoaded
     | LoadFailed
     | ClosePane
@@ -303,6 +338,8 @@ Event = (
     | SetOrientation
     | SetView
     | ResetDisplay
+    | SetLayers
+    | Calibrate
     | SetTool
     | SetCornerText
     | SetMarksVisible
@@ -373,6 +410,15 @@ class SaveStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveCalibration:
+    """Keep the reader's millimetres for a film; None forgets them. The digest keeps them from another film."""
+
+    key: ImageKey
+    source_sha256: str
+    spacing: PixelSpacing | None
+
+
+@dataclass(frozen=True, slots=True)
 class SavePreference:
     """Keep a choice for the next start."""
 
@@ -380,4 +426,4 @@ class SavePreference:
     value: str | bool
 
 
-Effect = LoadImage | CancelLoad | StartAnalysis | CancelAnalysis | SaveStatus | SavePreference
+Effect = LoadImage | CancelLoad | StartAnalysis | CancelAnalysis | SaveStatus | SaveCalibration | SavePreference

@@ -11,13 +11,20 @@ from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.report import Report
 from cxr_viewer.core.study import ImageNode, ScanBatch
+from cxr_viewer.core.tags import TagList
 
 
 class ImageReader(Protocol):
     """Reads pixels outside the window's process. Called on loader threads."""
 
-    def read(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
+    def read(
+        self, node: ImageNode, cancel: CancelToken, preview: Callable[[Radiograph], None] | None = None
+    ) -> Radiograph:
         """The whole frame with its grey chain.
+
+        Args:
+            preview: given a picture of lower resolution (``Radiograph.preview``) as soon as there is one, where the
+                whole takes long to decode; may be called from another thread, at most once, before this returns.
 
         Raises:
             ReadError: with a sentence, whatever happened to the file or the worker.
@@ -27,6 +34,14 @@ class ImageReader(Protocol):
 
     def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
         """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
+        ...
+
+    def tags(self, node: ImageNode, cancel: CancelToken) -> TagList:
+        """Every attribute of the file; empty for pictures that are not DICOM. Raises like :meth:`read`."""
+        ...
+
+    def unlock(self, archive: Path, password: str, cancel: CancelToken) -> bool:
+        """Keep the password of a ZIP archive in memory until the program ends; False where it does not open it."""
         ...
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from enum import Enum
 from cxr_viewer.core.annotations import Mark, MarkKind
 from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, Refusal
-from cxr_viewer.core.image import ImageKey, Radiograph
+from cxr_viewer.core.image import ImageKey, PixelSpacing, Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.study import ImageNode
 
@@ -107,6 +107,10 @@ class Pane:
         question: number of the newest analysis; answers of a model that carry another one are dropped.
         selected: finding the reader looks at, the row lit in the panel.
         opinion: the reader's comment for the report.
+        pending: another frame of the same file that is being read while this one stays on screen.
+        pending_generation: number of that reading.
+        file_spacing: what the file says of millimetres, while ``image.spacing`` is the reader's own calibration.
+        calibrated: ``image.spacing`` is the reader's own.
     """
 
     node: ImageNode | None = None
@@ -128,6 +132,10 @@ class Pane:
     analysis_failure: Failure | None = None
     selected: str | None = None
     opinion: str = field(default="", repr=False)
+    pending: ImageNode | None = None
+    pending_generation: int = 0
+    file_spacing: PixelSpacing | None = None
+    calibrated: bool = False
 
     @property
     def key(self) -> ImageKey | None:

@@ -174,7 +174,7 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], Blocks]:
 
 def _block(stream: BinaryIO, described: Any) -> NDArray[np.generic]:
     dtype, shape = described["dtype"], described["shape"]
-    if dtype not in DTYPES or not all(isinstance(n, int) and 0 < n <= MAX_BLOCK for n in shape) or len(shape) > 2:
+    if dtype not in DTYPES or not all(isinstance(n, int) and 0 < n <= MAX_BLOCK for n in shape) or len(shape) > 3:
         raise WireError("an array of that form does not travel")
     if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize > MAX_BLOCK:
         raise WireError("the array is too large")

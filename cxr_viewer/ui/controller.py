@@ -89,5 +89,7 @@ class Controller(QObject):
                 self._inference.cancel(pane)
             case ev.SaveStatus(study_uid, status):
                 self._loaders.set_status(study_uid, status)
+            case ev.SaveCalibration():
+                self._loaders.save_calibration(effect)
             case ev.SavePreference(name, value):
                 self.preference.emit(name, value)

@@ -14,8 +14,8 @@ from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.image import View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ScanBatch
+from cxr_viewer.sources import listing
 from cxr_viewer.sources import sandbox as sandbox_module
-from cxr_viewer.sources import scan as scan_module
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 
@@ -82,7 +82,7 @@ def test_the_first_batch_is_small_and_none_is_lost(
         (tmp_path / f"{number:03d}").write_bytes(dicom_bytes(SOPInstanceUID=f"1.2.3.{number}"))
     batches = scan(tmp_path)
     assert names(batches) == [f"{number:03d}" for number in range(100)]
-    assert len(batches[0].found) <= scan_module.FIRST_BATCH
+    assert len(batches[0].found) <= listing.FIRST_BATCH
     assert batches[-1].total == 100
 
 
@@ -168,9 +168,9 @@ def test_without_readers_no_file_is_blamed(folder: Path) -> None:
 
 
 def test_many_notes_are_cut(scan: Scan, tmp_path: Path) -> None:
-    said = notes(scan(*(tmp_path / f"gone{number}" for number in range(2 * scan_module.MAX_NOTES))))
-    assert len(said) == scan_module.MAX_NOTES + 1
-    assert said[-1] == f"{scan_module.MAX_NOTES} more remarks were left out."
+    said = notes(scan(*(tmp_path / f"gone{number}" for number in range(2 * listing.MAX_NOTES))))
+    assert len(said) == listing.MAX_NOTES + 1
+    assert said[-1] == f"{listing.MAX_NOTES} more remarks were left out."
 
 
 # ---------------------------------------------------------------- DICOMDIR
@@ -219,7 +219,7 @@ def test_a_table_that_is_none(scan: Scan, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parts", [("..", "x"), ("/etc", "passwd"), ("a/../..", "x"), ("C:", "x"), ("",), (), ("\0",)])
 def test_file_ids_that_lead_out(parts: tuple[str, ...], tmp_path: Path) -> None:
-    assert scan_module._inside(tmp_path.resolve(), parts) is None
+    assert listing._inside(tmp_path.resolve(), parts) is None
 
 
 def test_a_file_id_through_a_link_that_leads_out(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_file_id_through_a_link_that_leads_out(tmp_path: Path) -> None:
     disc.mkdir()
     (tmp_path / "secret").write_bytes(b"x")
     (disc / "LINK").symlink_to(tmp_path)
-    assert scan_module._inside(disc.resolve(), ("LINK", "secret")) is None
+    assert listing._inside(disc.resolve(), ("LINK", "secret")) is None
 
 
 # ---------------------------------------------------------------- everything at hand

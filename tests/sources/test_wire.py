@@ -124,7 +124,7 @@ def test_only_known_types_travel() -> None:
         {"dtype": "object", "shape": [4]},
         {"dtype": "uint8", "shape": [-1]},
         {"dtype": "uint8", "shape": [1 << 20, 1 << 20]},
-        {"dtype": "uint16", "shape": [2, 2, 2]},
+        {"dtype": "uint16", "shape": [2, 2, 2, 2]},
         {"dtype": "uint8", "shape": [0]},
     ],
 )

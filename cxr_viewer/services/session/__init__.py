@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.session import analysis, display, opening, window
+from cxr_viewer.services.session import analysis, calibration, display, opening, window
 from cxr_viewer.services.session.moves import Step, default_display
 from cxr_viewer.services.state import ViewerState
 
@@ -28,6 +28,7 @@ def reduce(state: ViewerState, event: ev.Event) -> Step:
 _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.OpenImage: opening.open_image,
     ev.OpenStudy: opening.open_study,
+    ev.StepFrame: opening.step_frame,
     ev.ImageLoaded: opening.image_loaded,
     ev.LoadFailed: opening.load_failed,
     ev.ClosePane: opening.close_pane,
@@ -38,6 +39,8 @@ _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.SetOrientation: display.set_orientation,
     ev.SetView: display.set_view,
     ev.ResetDisplay: display.reset_display,
+    ev.SetLayers: display.set_layers,
+    ev.Calibrate: calibration.calibrate,
     ev.SetTool: window.set_tool,
     ev.SetCornerText: window.set_corner_text,
     ev.SetMarksVisible: window.set_marks_visible,

@@ -22,6 +22,11 @@ def set_orientation(state: ViewerState, event: ev.SetOrientation) -> Step:
     return display_change(state, event.pane, orientation=event.orientation, center=None)
 
 
+def set_layers(state: ViewerState, event: ev.SetLayers) -> Step:
+    wanted = {"overlays": event.overlays, "shutter": event.shutter, "padding": event.padding}
+    return display_change(state, event.pane, **{name: on for name, on in wanted.items() if on is not None})
+
+
 def set_view(state: ViewerState, event: ev.SetView) -> Step:
     pane = shown(state, event.pane)
     if pane is None:

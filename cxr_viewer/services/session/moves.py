@@ -74,6 +74,9 @@ def ask(state: ViewerState, index: int) -> Step:
     state = replace(state, counter=number)
     if pane.image is None or not state.model_id:
         return put(state, index, cleared), (ev.CancelAnalysis(index),)
+    if pane.image.preview:  # never scored; the whole film is asked about as soon as it is there
+        waiting = replace(cleared, analysis=AnalysisStatus.RUNNING, stage="Reading the whole film")
+        return put(state, index, waiting), (ev.CancelAnalysis(index),)
     request = AnalysisRequest(
         pane=index,
         generation=number,

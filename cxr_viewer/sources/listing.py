@@ -1,0 +1,153 @@
+"""Which files a scan looks at: those chosen, those below folders, those a DICOMDIR names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cxr_viewer.core.errors import ReadError
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import FoundImage, ScanBatch
+from cxr_viewer.sources import faults
+from cxr_viewer.sources.answers import Directory
+from cxr_viewer.sources.sandbox import Sandbox
+from cxr_viewer.sources.words import clean
+
+MAX_NOTES = 50
+_SKIPPED_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "lost+found", "node_modules"}
+
+
+@dataclass(slots=True)
+class Tally:
+    looked_at: int = 0
+    skipped: int = 0
+    total: int = 0
+    notes: list[str] = field(default_factory=list)
+    notes_left_out: int = 0
+
+    def note(self, sentence: str) -> None:
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append(sentence)
+        else:
+            self.notes_left_out += 1
+
+    def batch(self, found: tuple[FoundImage, ...] = ()) -> ScanBatch:
+        notes, self.notes = tuple(self.notes), []
+        return ScanBatch(found, self.looked_at, self.total, self.skipped, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file to look at; ``chosen`` by the reader himself, so that he is told when it is no image."""
+
+    path: Path
+    chosen: bool
+
+
+class Listing:
+    """Lists files on the caller's thread; DICOMDIRs are read in ``sandbox``."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def candidates(self, paths: Sequence[Path], cancel: CancelToken, tally: Tally) -> Iterator[Candidate | None]:
+        """Files to look at, in a stable order, each once; None is a chance to pause."""
+        seen: set[tuple[int, int]] = set()
+        for path in paths:
+            path = path.absolute()
+            try:
+                mode = path.stat().st_mode
+            except OSError as error:
+                tally.note(f"{name_of(path)}: {faults.from_os_error(error).summary}")
+                continue
+            if stat.S_ISDIR(mode):
+                yield from _files_below(path, seen, tally)
+            elif not stat.S_ISREG(mode):
+                tally.note(f"{name_of(path)} is neither a file nor a folder.")
+            elif path.name.upper() == "DICOMDIR":
+                yield from self._named_by_dicomdir(path, cancel, tally)
+            else:
+                yield Candidate(path, chosen=True)
+
+    def _named_by_dicomdir(self, path: Path, cancel: CancelToken, tally: Tally) -> Iterator[Candidate]:
+        try:
+            directory = self._sandbox.ask(Directory, "dicomdir", cancel, path=str(path))
+        except ReadError as error:
+            tally.note(f"{name_of(path)}: {error.summary} {error.hint}")
+            return
+        root = path.parent.absolute()  # as the reader named it: the same film by folder is the same path
+        climbing = missing = 0
+        for parts in directory.file_ids:
+            file = _inside(root, parts)
+            if file is None:
+                climbing += 1
+            elif not file.is_file():
+                missing += 1
+            else:
+                yield Candidate(file, chosen=True)
+        if climbing:
+            what = "1 entry of the DICOMDIR points" if climbing == 1 else f"{climbing} entries of the DICOMDIR point"
+            tally.note(f"{what} outside of its folder and {'was' if climbing == 1 else 'were'} refused.")
+        if missing:
+            what = "1 image" if missing == 1 else f"{missing} images"
+            tally.note(f"{what} named by the DICOMDIR {'is' if missing == 1 else 'are'} not there.")
+
+
+def _files_below(root: Path, seen: set[tuple[int, int]], tally: Tally) -> Iterator[Candidate | None]:
+    """Every file below a folder; a folder reached twice (by a link that leads back) is entered once."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen and status.st_ino:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                listing = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            tally.note(faults.folder_note(folder, error))
+            continue
+        deeper = []
+        for entry in listing:
+            if _skipped(entry.name):
+                continue
+            try:
+                if entry.is_dir():
+                    deeper.append(Path(entry.path))
+                elif entry.is_file() and entry.name.upper() != "DICOMDIR":
+                    yield Candidate(Path(entry.path), chosen=False)
+            except OSError:
+                continue
+        waiting.extend(reversed(deeper))
+        yield None
+
+
+def _skipped(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _SKIPPED_FOLDERS
+
+
+def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
+    """The file of a File ID, or None where it leads out of ``root``. Discs write capitals."""
+    place = root
+    for part in parts:
+        if part in ("", ".", "..") or any(c in part for c in "/\\:\0"):
+            return None
+        exact = place / part
+        place = exact if exact.exists() else _any_case(place, part)
+    home, resolved = root.resolve(), place.resolve()
+    return place if resolved.is_relative_to(home) and resolved != home else None
+
+
+def _any_case(folder: Path, name: str) -> Path:
+    for spelling in (name.lower(), name.upper(), f"{name.lower()};1", f"{name.upper()};1"):
+        if (folder / spelling).exists():
+            return folder / spelling
+    return folder / name
+
+
+def name_of(path: Path) -> str:
+    return clean(path.name or str(path), 80)

@@ -15,6 +15,7 @@ from cxr_viewer.core.image import View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ScanBatch
 from cxr_viewer.sources import listing
+from cxr_viewer.sources import scan as scan_module
 from cxr_viewer.sources import sandbox as sandbox_module
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
@@ -82,7 +83,7 @@ def test_the_first_batch_is_small_and_none_is_lost(
         (tmp_path / f"{number:03d}").write_bytes(dicom_bytes(SOPInstanceUID=f"1.2.3.{number}"))
     batches = scan(tmp_path)
     assert names(batches) == [f"{number:03d}" for number in range(100)]
-    assert len(batches[0].found) <= listing.FIRST_BATCH
+    assert len(batches[0].found) <= scan_module.FIRST_BATCH
     assert batches[-1].total == 100
 
 

@@ -15,8 +15,8 @@ from cxr_viewer.core.image import View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ScanBatch
 from cxr_viewer.sources import listing
-from cxr_viewer.sources import scan as scan_module
 from cxr_viewer.sources import sandbox as sandbox_module
+from cxr_viewer.sources import scan as scan_module
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 

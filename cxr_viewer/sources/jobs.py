@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from cxr_viewer.core.study import FoundImage
 from cxr_viewer.imaging import render
 from cxr_viewer.sources import attributes, dicomdir, dicomfile, faults, identity, plausibility, raster
 from cxr_viewer.sources.answers import Directory, Header, Headers
-from cxr_viewer.sources.attributes import FileFacts
+from cxr_viewer.sources.place import Place
 
-LARGEST_FILE = 1 << 30
 HEAD_BYTES = 4096
 
 
@@ -28,13 +26,13 @@ def warm_up() -> None:
 def run(job: str, words: dict[str, Any]) -> object:
     """Do one job; whatever it raises is answered by the caller."""
     if job == "read":
-        return read(Path(words["path"]), int(words["frame"]))
+        return read(Place.of(words), int(words["frame"]))
     if job == "thumbnail":
-        return thumbnail(Path(words["path"]), int(words["frame"]), int(words["side_px"]))
+        return thumbnail(Place.of(words), int(words["frame"]), int(words["side_px"]))
     if job == "describe":
-        return describe(Path(words["path"]))
+        return describe(Place.of(words))
     if job == "headers":
-        return Headers(tuple(_header(Path(path)) for path in words["paths"]))
+        return Headers(tuple(_header(place) for place in Place.all_of(words)))
     if job == "dicomdir":
         return Directory(dicomdir.file_ids(Path(words["path"])))
     raise ValueError(f"unknown job {job[:40]!r}")
@@ -43,13 +41,13 @@ def run(job: str, words: dict[str, Any]) -> object:
 # ---------------------------------------------------------------- whole images
 
 
-def read(path: Path, frame: int) -> Radiograph:
+def read(place: Place, frame: int) -> Radiograph:
     """One frame of any image file."""
-    return plausibility.checked(_read(path, frame))
+    return plausibility.checked(_read(place, frame))
 
 
-def _read(path: Path, frame: int) -> Radiograph:
-    data = _whole(path)
+def _read(place: Place, frame: int) -> Radiograph:
+    data = place.whole()
     digest: list[str] = []
     # Hashing lets go of the interpreter lock, so it costs no time beside the decoding.
     hashing = threading.Thread(target=lambda: digest.append(hashlib.sha256(data).hexdigest()))
@@ -57,39 +55,21 @@ def _read(path: Path, frame: int) -> Radiograph:
     try:
         parsed = dicomfile.read_all(data) if dicomfile.looks_like_dicom(data[:HEAD_BYTES]) else None
         if parsed is not None:
-            draft = attributes.radiograph(parsed, path, "", frame)
+            draft = attributes.radiograph(parsed, place.path, "", frame)
     finally:
         hashing.join()
     if parsed is None:
-        return raster.read(path, data, digest[0], frame)
+        return raster.read(place, data, digest[0], frame)
     return attributes.with_digest(draft, parsed, digest[0])
 
 
-def _whole(path: Path) -> bytes:
-    size = _facts(path).size_bytes
-    if size > LARGEST_FILE:
-        raise faults.file_too_large(size, LARGEST_FILE)
-    data = path.read_bytes()
-    if not data:
-        raise faults.empty_file()
-    return data
-
-
-def _facts(path: Path) -> FileFacts:
-    """Asked before opening: opening a pipe or a device may wait for ever."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise faults.not_a_file()
-    return FileFacts(path, status.st_size, status.st_mtime_ns)
-
-
-def thumbnail(path: Path, frame: int, side_px: int) -> str:
+def thumbnail(place: Place, frame: int, side_px: int) -> str:
     """A PNG in base 64, so that only the small picture crosses to the window's process."""
     import base64
 
     import cv2
 
-    grey = render.thumbnail(read(path, frame), side_px)
+    grey = render.thumbnail(read(place, frame), side_px)
     done, png = cv2.imencode(".png", grey)
     if not done:
         raise faults.damaged("the small picture could not be packed")
@@ -99,27 +79,26 @@ def thumbnail(path: Path, frame: int, side_px: int) -> str:
 # ---------------------------------------------------------------- headers
 
 
-def describe(path: Path) -> FoundImage:
+def describe(place: Place) -> FoundImage:
     """One file as the browser lists it, its pixels untouched."""
-    facts = _facts(path)
-    with path.open("rb") as file:
+    facts = place.facts()
+    with place.open() as file:
         head = file.read(HEAD_BYTES)
         if not head:
             raise faults.empty_file()
         if not dicomfile.looks_like_dicom(head):
-            return raster.describe(facts, head)
+            return raster.describe(place, facts, head)
         parsed = dicomfile.read_header(file)
         attributes.check_is_image(parsed)
         digest = ""
         if identity.needs_digest(parsed.header):
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = place.digest()
         return attributes.found_image(parsed, facts, digest)
 
 
-def _header(path: Path) -> Header:
+def _header(place: Place) -> Header:
     try:
-        return Header(describe(path), "", "")
+        return Header(describe(place), "", "")
     except CxrError as error:
         return Header(None, error.code, error.summary)
     except Exception as error:

@@ -41,10 +41,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file to look at; ``chosen`` by the reader himself, so that he is told when it is no image."""
+    """A file to look at, or ``member`` of the ZIP archive that the file is (as in ``ImageNode``).
+
+    ``chosen`` by the reader himself, so that he is told when it is no image.
+    """
 
     path: Path
     chosen: bool
+    member: str = ""
 
 
 class Listing:

@@ -6,7 +6,6 @@ SimpleITK reads them; it never reads DICOM here, whose grey values it changes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import tempfile
 import zlib
@@ -23,6 +22,7 @@ from cxr_viewer.core.study import FoundImage, ImageNode
 from cxr_viewer.sources import codestream, decoder, faults, rasterformat
 from cxr_viewer.sources.attributes import FileFacts
 from cxr_viewer.sources.pixelformat import LIMIT_MEGAPIXELS
+from cxr_viewer.sources.place import Place
 from cxr_viewer.sources.rasterformat import Format
 from cxr_viewer.sources.tolerant import Cautions
 from cxr_viewer.sources.words import clean, synthetic_uid
@@ -40,7 +40,7 @@ _TURNS = {  # EXIF orientation: (mirrored left to right first, quarter turns clo
 }
 
 
-def read(path: Path, data: bytes, digest: str, frame: int) -> Radiograph:
+def read(place: Place, data: bytes, digest: str, frame: int) -> Radiograph:
     """One picture of a raster file.
 
     Args:
@@ -50,14 +50,14 @@ def read(path: Path, data: bytes, digest: str, frame: int) -> Radiograph:
     Raises:
         ReadError: not an image, too large, or damaged.
     """
-    form = _format(data[:4096], path.name)
+    form = _format(data[:4096], place.name)
     cautions = Cautions()
     cautions.add(
         "not-dicom",
         "This is not a DICOM file: there are no millimetres, and whether left is left and dark is dark is not known.",
     )
     _check_whole(data, form)
-    pixels = _pixels(path, data, form)
+    pixels = _pixels(place, data, form)
     white = _lowest_is_white(data, pixels, form, cautions)
     pixels, frames = _one_picture(pixels, frame, cautions)
     pixels, colour = _grey(pixels, cautions)
@@ -66,7 +66,7 @@ def read(path: Path, data: bytes, digest: str, frame: int) -> Radiograph:
     stored.flags.writeable = False
     return Radiograph(
         key=_key(digest, frame),
-        path=path,
+        path=place.path,
         stored=stored,
         bits_stored=bits,
         photometric="MONOCHROME1" if white else "MONOCHROME2",
@@ -82,33 +82,32 @@ def read(path: Path, data: bytes, digest: str, frame: int) -> Radiograph:
     )
 
 
-def describe(facts: FileFacts, head: bytes) -> FoundImage:
+def describe(place: Place, facts: FileFacts, head: bytes) -> FoundImage:
     """The file as the browser lists it: its size from the header, its identity from its content.
 
     Raises:
         ReadError: not an image.
     """
-    form = _format(head, facts.path.name)
+    form = _format(head, place.name)
     rows, columns, frames, problem = 0, 0, 1, ""
     if form.by_itk:
         try:
-            with _readable_path(facts.path) as name:
+            with _readable_path(place) as name:
                 rows, columns, frames = _size(name, form)
         except (ReadError, RuntimeError) as error:
             problem = faults.from_exception(error).summary
-    with facts.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     node = ImageNode(
-        key=_key(digest, 0),
-        path=facts.path,
+        key=_key(place.digest(), 0),
+        path=place.path,
         rows=rows,
         columns=columns,
         view=View.UNKNOWN,
         frames=frames,
         is_dicom=False,
         problem=problem,
+        member=place.member,
     )
-    shown = clean(facts.path.name, 80)
+    shown = clean(place.name, 80)
     return FoundImage(node, PatientInfo(), None, "", shown, "", None, facts.size_bytes, facts.modified_ns)
 
 
@@ -153,13 +152,13 @@ def _gunzipped(data: bytes) -> bytes:
     return plain
 
 
-def _pixels(path: Path, data: bytes, form: Format) -> NDArray[Any]:
+def _pixels(place: Place, data: bytes, form: Format) -> NDArray[Any]:
     """(pictures, rows, columns), or (pictures, rows, columns, channels)."""
     try:
         if not form.by_itk:
             return _by_opencv(data)[None]
         upright = form is not Format.TIFF or rasterformat.tiff_tags(data).get(rasterformat.ORIENTATION, 1) == 1
-        with _readable_path(path, None if upright else rasterformat.with_upright_tag(data)) as name:
+        with _readable_path(place, None if upright else rasterformat.with_upright_tag(data)) as name:
             _size(name, form)
             return _by_itk(name, form)
     except (ReadError, MemoryError):
@@ -210,18 +209,21 @@ def _itk_reader(name: str, form: Format) -> Any:
 
 
 @contextlib.contextmanager
-def _readable_path(path: Path, instead: bytes | None = None) -> Iterator[str]:
+def _readable_path(place: Place, instead: bytes | None = None) -> Iterator[str]:
     """A name that ITK can open, of the file or of ``instead``. ITK knows UTF-8 only: other names are copied."""
+    path = place.path
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
         instead = path.read_bytes() if instead is None else instead
+    if place.member and instead is None:
+        instead = place.whole()
     if instead is None:
         yield str(path)
         return
     with tempfile.TemporaryDirectory() as folder:
-        suffix = "".join(c for c in "".join(path.suffixes[-2:]).lower() if c.isalnum() or c == ".")
-        copy = Path(folder) / f"picture{suffix}"
+        suffix = "".join(c for c in "".join(Path(place.name).suffixes[-2:]).lower() if c.isalnum() or c == ".")
+        copy = Path(folder) / f"picture{suffix[-10:]}"
         copy.write_bytes(instead)
         yield str(copy)
 

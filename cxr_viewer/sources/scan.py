@@ -71,25 +71,24 @@ class FolderScanner:
         """One header per file; where a batch kills its reader, each file is tried alone, so that one is blamed."""
         if len(batch) > 1:
             try:
-                return self._ask([item.path for item in batch], BATCH_LIMIT_S, cancel)
+                return self._ask(batch, BATCH_LIMIT_S, cancel)
             except ReadError as error:
                 if error.code in _NO_READER:
                     raise
-        return tuple(self._header(item.path, cancel) for item in batch)
+        return tuple(self._header(item, cancel) for item in batch)
 
-    def _header(self, path: Path, cancel: CancelToken) -> Header:
+    def _header(self, candidate: Candidate, cancel: CancelToken) -> Header:
         try:
-            return self._ask([path], SINGLE_LIMIT_S, cancel)[0]
+            return self._ask([candidate], SINGLE_LIMIT_S, cancel)[0]
         except ReadError as error:
             if error.code in _NO_READER:
                 raise
             return Header(None, error.code, error.summary)
 
-    def _ask(self, paths: list[Path], limit_s: float, cancel: CancelToken) -> tuple[Header, ...]:
-        answer = self._sandbox.ask(
-            Headers, "headers", cancel, time_limit_s=limit_s, paths=[str(path) for path in paths]
-        )
-        if len(answer.files) != len(paths):
+    def _ask(self, batch: list[Candidate], limit_s: float, cancel: CancelToken) -> tuple[Header, ...]:
+        files = [(str(item.path), item.member) for item in batch]
+        answer = self._sandbox.ask(Headers, "headers", cancel, time_limit_s=limit_s, files=files)
+        if len(answer.files) != len(batch):
             raise faults.reader_crashed("a batch came back with another number of headers")
         return answer.files
 

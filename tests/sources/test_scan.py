@@ -27,9 +27,9 @@ import json, os, sys
 sys.path[:] = json.loads(sys.argv[1])
 from cxr_viewer.sources import jobs, worker
 good = jobs.describe
-def describe(path):
-    if path.name == "killer.dcm": os._exit(9)
-    return good(path)
+def describe(place):
+    if place.name == "killer.dcm": os._exit(9)
+    return good(place)
 jobs.describe = describe
 worker.main(int(sys.argv[2]))
 """

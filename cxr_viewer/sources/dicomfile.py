@@ -90,7 +90,7 @@ def read_header(file: BinaryIO) -> DicomFile:
     packed = _deflated_from(file.read(MAGIC_OFFSET + 1024))
     if packed:
         file.seek(packed)
-        return _parse_inflated(_inflate(file.read()), keep_pixels=False)
+        return _parse_inflated(inflate(file.read()), keep_pixels=False)
     return _parse(file, None)
 
 
@@ -103,7 +103,7 @@ def read_all(data: bytes) -> DicomFile:
     """
     packed = _deflated_from(data[: MAGIC_OFFSET + 1024])
     if packed:
-        return _parse_inflated(_inflate(data[packed:]), keep_pixels=True)
+        return _parse_inflated(inflate(data[packed:]), keep_pixels=True)
     return _parse(io.BytesIO(data), data)
 
 
@@ -161,7 +161,7 @@ def _deflated_from(start: bytes) -> int:
     return place + 12 + int(struct.unpack_from("<I", start, place + 8)[0])
 
 
-def _inflate(packed: bytes) -> bytes:
+def inflate(packed: bytes) -> bytes:
     """Inflated with a limit: pydicom's own has none, and 1 MB can hold 1 GiB. Films shrink to a tenth at best."""
     limit = min(INFLATED_LIMIT, (1 << 24) + 100 * len(packed))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)

@@ -107,7 +107,8 @@ class Pane:
         question: number of the newest analysis; answers of a model that carry another one are dropped.
         selected: finding the reader looks at, the row lit in the panel.
         opinion: the reader's comment for the report.
-        pending: another frame of the same file that is being read while this one stays on screen.
+        pending: another frame of the same file that is wanted while this one stays on screen.
+        pending_frame: the frame being read; ``pending`` is further on where the reader did not wait for it.
         pending_generation: number of that reading.
         file_spacing: what the file says of millimetres, while ``image.spacing`` is the reader's own calibration.
         calibrated: ``image.spacing`` is the reader's own.
@@ -133,6 +134,7 @@ class Pane:
     selected: str | None = None
     opinion: str = field(default="", repr=False)
     pending: ImageNode | None = None
+    pending_frame: int = 0
     pending_generation: int = 0
     file_spacing: PixelSpacing | None = None
     calibrated: bool = False

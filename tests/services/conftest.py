@@ -12,7 +12,7 @@ import pytest
 
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, Heatmap, ScoreKind
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import ImageKey, PatientInfo, Radiograph, View, VoiWindow
+from cxr_viewer.core.image import ImageKey, PatientInfo, PixelSpacing, Radiograph, SpacingSource, View, VoiWindow
 from cxr_viewer.core.study import ImageNode, SeriesNode, StudyNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.session import reduce
@@ -20,9 +20,12 @@ from cxr_viewer.services.state import Pane, ViewerState
 
 FILE_WINDOW = VoiWindow(128, 256, label="NORMAL")
 VIEWS = (View.PA, View.LATERAL, View.AP, View.UNKNOWN)
+FRAMES = (1, 1, 1, 3)
 NODES = tuple(
-    ImageNode(ImageKey("study", "series", f"film {n}"), Path(f"{n}.dcm"), 4, 4, view) for n, view in enumerate(VIEWS)
+    ImageNode(ImageKey("study", "series", f"film {n}"), Path(f"{n}.dcm"), 4, 4, view, frames=frames)
+    for n, (view, frames) in enumerate(zip(VIEWS, FRAMES, strict=True))
 )
+AT_DETECTOR = PixelSpacing(0.2, 0.1, SpacingSource.DETECTOR)
 
 
 def study_of(*nodes: ImageNode) -> StudyNode:
@@ -30,9 +33,17 @@ def study_of(*nodes: ImageNode) -> StudyNode:
     return StudyNode("study", PatientInfo(), None, "", "", (series,))
 
 
-def film_of(node: ImageNode) -> Radiograph:
+def film_of(node: ImageNode, **changes: Any) -> Radiograph:
+    """The film of a node; the first one carries no millimetres."""
+    fields: dict[str, Any] = {
+        "voi": (FILE_WINDOW,),
+        "view": node.view,
+        "frames": node.frames,
+        "spacing": None if node.key.sop_uid == "film 0" else AT_DETECTOR,
+        "source_sha256": f"digest of {node.key.sop_uid}",
+    }
     stored = np.zeros((4, 4), np.uint8)
-    return Radiograph(node.key, node.path, stored, 8, "MONOCHROME2", "DX", voi=(FILE_WINDOW,), view=node.view)
+    return Radiograph(node.key, node.path, stored, 8, "MONOCHROME2", "DX", **(fields | changes))
 
 
 def answer_to(request: AnalysisRequest, scores: dict[str, float]) -> AnalysisResult:
@@ -79,9 +90,16 @@ class Window:
         self.do(ev.OpenImage(NODES[number], pane))
         self.arrive(self.loads[-1])
 
-    def arrive(self, load: ev.LoadImage, node: ImageNode | None = None) -> None:
-        """The answer to a load, with the film of another node where one is given."""
-        self.do(ev.ImageLoaded(load.pane, load.generation, film_of(node or load.node)))
+    def arrive(
+        self,
+        load: ev.LoadImage,
+        node: ImageNode | None = None,
+        calibration: PixelSpacing | None = None,
+        **changes: Any,
+    ) -> None:
+        """The answer to a load, with the film of another node where one is given, and with fields changed."""
+        film = film_of(node or load.node, **changes)
+        self.do(ev.ImageLoaded(load.pane, load.generation, film, calibration))
 
     def answer(
         self, scores: dict[str, float], request: AnalysisRequest | None = None, **changes: Any

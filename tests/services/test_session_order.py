@@ -14,7 +14,7 @@ from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.findings import Refusal
 from cxr_viewer.core.geometry import Orientation, Point
-from cxr_viewer.core.image import Caution, VoiWindow
+from cxr_viewer.core.image import Caution, PixelSpacing, SpacingSource, VoiWindow
 from cxr_viewer.core.jobs import Failure, Progress
 from cxr_viewer.core.study import StudyNode
 from cxr_viewer.services import events as ev
@@ -26,6 +26,7 @@ score = st.floats(0, 1)
 points = st.builds(Point, st.floats(0, 4), st.floats(0, 4))
 windows = st.builds(VoiWindow, st.integers(0, 3).map(float), st.integers(1, 3).map(float))
 LABELS = ("Pneumonia", "Effusion")
+KEPT = PixelSpacing(0.3, 0.3, SpacingSource.USER)
 AGE = Caution("age", "Trained on children of 1 to 5 years.")
 MakeStudy = Callable[..., StudyNode]
 
@@ -60,22 +61,72 @@ class AnyOrder(RuleBasedStateMachine):
             assert all(pane.image is None and pane.result is None for pane in self.window.state.panes)
 
     @precondition(lambda self: bool(self.window.loads))
-    @rule(data=st.data(), film=st.one_of(st.none(), films))
-    def image_arrives(self, data: st.DataObject, film: int | None) -> None:
+    @rule(
+        data=st.data(),
+        film=st.one_of(st.none(), films),
+        preview=st.booleans(),
+        calibration=st.sampled_from((None, None, KEPT)),
+    )
+    def image_arrives(
+        self, data: st.DataObject, film: int | None, preview: bool, calibration: PixelSpacing | None
+    ) -> None:
         load = data.draw(st.sampled_from(self.window.loads))
         node = load.node if film is None else self.window.nodes[film]
         self.before = self.window.state
-        self.window.arrive(load, node)
-        if self.before.panes[load.pane].generation != load.generation or node.key != load.node.key:
+        self.window.arrive(load, node, calibration, preview=preview)
+        old = self.before.panes[load.pane]
+        awaited = (old.generation, old.pending_generation if old.pending else None)
+        whole_is_there = old.image is not None and not old.image.preview
+        if load.generation not in awaited or node.key != load.node.key or (preview and whole_is_there):
             assert self.window.state is self.before
 
     @precondition(lambda self: any(pane.status is PaneStatus.LOADING for pane in self.window.state.panes))
-    @rule()
-    def what_is_read_arrives(self) -> None:
+    @rule(preview=st.booleans())
+    def what_is_read_arrives(self, preview: bool) -> None:
         """As it goes most of the time; without it most runs would never show a film."""
-        for load in self.window.loads:
+        for load in tuple(self.window.loads):
             if self.window.state.panes[load.pane].generation == load.generation:
+                if preview:
+                    self.window.arrive(load, preview=True)
                 self.window.arrive(load)
+
+    @rule(pane=panes, step=st.sampled_from((1, 1, -1, -99, 99)))
+    def step_frame(self, pane: int, step: int) -> None:
+        old = self.window.state.panes[pane]
+        self.do(ev.StepFrame(pane, step))
+        new = self.window.state.panes[pane]
+        if old.node is None or old.node.frames == 1:
+            assert self.window.state is self.before
+        elif old.image is not None:
+            assert (new.image, new.result, new.marks) == (old.image, old.result, old.marks)
+
+    @precondition(lambda self: any(pane.pending for pane in self.window.state.panes))
+    @rule()
+    def the_frame_arrives(self) -> None:
+        for load in tuple(self.window.loads):
+            old = self.window.state.panes[load.pane]
+            if old.pending is not None and old.pending_generation == load.generation:
+                self.window.arrive(load)
+                new = self.window.state.panes[load.pane]
+                assert new.image is not None
+                assert new.image.key == load.node.key
+                assert new.pending is None or new.pending == old.pending
+
+    @precondition(lambda self: any(pane.image for pane in self.window.state.panes))
+    @rule(data=st.data(), mm=st.sampled_from((10.0, 25.0, float("nan"), 0.0, None)))
+    def calibrate(self, data: st.DataObject, mm: float | None) -> None:
+        state = self.window.state
+        index = data.draw(st.sampled_from([n for n, pane in enumerate(state.panes) if pane.image is not None]))
+        self.do(ev.AddMark(index, MarkKind.LENGTH, (Point(0, 0), Point(4, 4))))
+        marked = self.window.state.panes[index]
+        self.do(ev.Calibrate(index, marked.selected_mark, mm))
+        pane = self.window.state.panes[index]
+        assert pane.image is not None
+        assert marked.image is not None
+        if marked.image.preview or (mm is not None and not mm > 0):
+            assert self.window.state is self.before
+        else:
+            assert pane.calibrated == (mm is not None)
 
     @precondition(lambda self: any(pane.analysis is AnalysisStatus.RUNNING for pane in self.window.state.panes))
     @rule(first=score, second=score)
@@ -89,6 +140,12 @@ class AnyOrder(RuleBasedStateMachine):
     def load_fails(self, data: st.DataObject) -> None:
         load = data.draw(st.sampled_from(self.window.loads))
         self.do(ev.LoadFailed(Failure(load.pane, load.generation, "load", "no-pixel-data", "No pixels.")))
+        old, new = self.before.panes[load.pane], self.window.state.panes[load.pane]
+        whole_is_there = old.image is not None and not old.image.preview
+        if load.generation == old.generation and old.image is not None and not whole_is_there:
+            assert new.image is None
+        if old.pending is None and (load.generation != old.generation or whole_is_there):
+            assert self.window.state is self.before
 
     @rule(pane=panes)
     def close(self, pane: int) -> None:
@@ -177,6 +234,7 @@ class AnyOrder(RuleBasedStateMachine):
             st.builds(ev.SetOrientation, panes, st.builds(Orientation, st.integers(0, 3), st.booleans())),
             st.builds(ev.SetView, panes, st.one_of(st.none(), st.floats(0.1, 9)), st.one_of(st.none(), points)),
             st.builds(ev.ResetDisplay, panes),
+            st.builds(ev.SetLayers, panes, *(st.one_of(st.none(), st.booleans()) for _ in range(3))),
             st.builds(ev.AddMark, panes, st.just(MarkKind.ARROW), st.tuples(points, points), st.just("nodule")),
             st.builds(ev.ChangeMark, panes, st.integers(1, 3), text=st.sampled_from("ab"), gesture=st.integers(0, 2)),
             st.builds(ev.RemoveMark, panes, st.integers(1, 3)),
@@ -224,6 +282,33 @@ class AnyOrder(RuleBasedStateMachine):
             assert (pane.image is not None) == (pane.status is PaneStatus.SHOWN)
             assert (pane.node is None) == (pane.status is PaneStatus.EMPTY)
             assert (pane.failure is not None) == (pane.status is PaneStatus.FAILED)
+        assert not any(request.image.preview for request in self.window.requests)
+
+    @invariant()
+    def a_frame_that_is_waited_for_is_of_the_file_on_screen(self) -> None:
+        for index, pane in enumerate(self.window.state.panes):
+            if pane.pending is None:
+                continue
+            assert pane.image is not None
+            assert pane.node is not None
+            assert replace(pane.pending.key, frame=0) == replace(pane.node.key, frame=0)
+            assert 0 <= pane.pending.key.frame < pane.node.frames
+            assert pane.pending.key != pane.key or pane.image.preview
+            being_read = [load for load in self.window.loads if load.pane == index][-1]
+            assert (being_read.generation, being_read.node.key.frame) == (pane.pending_generation, pane.pending_frame)
+
+    @invariant()
+    def a_film_has_one_measure_in_all_panes(self) -> None:
+        measures: dict[Any, PixelSpacing | None] = {}
+        for pane in self.window.state.panes:
+            if pane.image is None:
+                assert not pane.calibrated
+                continue
+            spacing = pane.image.spacing
+            assert pane.calibrated == (spacing is not None and spacing.source is SpacingSource.USER)
+            assert pane.file_spacing is None or pane.file_spacing.source is SpacingSource.DETECTOR
+            if not pane.image.preview:
+                assert measures.setdefault(pane.image.key, spacing) == spacing
 
     @invariant()
     def every_word_of_a_model_is_about_the_film_and_the_question(self) -> None:
@@ -259,8 +344,12 @@ class AnyOrder(RuleBasedStateMachine):
         loading = {(load.pane, load.generation): load for load in self.window.loads}
         for index, pane in enumerate(state.panes):
             if pane.analysis is AnalysisStatus.RUNNING:
+                assert pane.image is not None
+                if pane.image.preview:
+                    assert (index, pane.question) not in asked
+                    continue
                 request = asked[(index, pane.question)]
-                assert request.image is pane.image
+                assert request.image.stored is pane.image.stored
                 assert (request.model_id, request.device, request.method) == (
                     state.model_id,
                     state.device,

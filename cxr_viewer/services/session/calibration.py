@@ -11,7 +11,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.session.moves import Step, put
 from cxr_viewer.services.state import Pane, ViewerState
 
-LONGEST_MM = 2000.0
+SHORTEST_MM, LONGEST_MM = 0.1, 2000.0
 SHORTEST_PX = 5.0
 """A shorter line is one that slipped: an error of a pixel would be one of a fifth."""
 
@@ -25,7 +25,7 @@ def calibrate(state: ViewerState, event: ev.Calibrate) -> Step:
     spacing: PixelSpacing | None = None
     if event.mm is not None:
         line = next((mark for mark in pane.marks if mark.mark_id == event.mark_id), None)
-        spacing = _measured(image, line, event.mm) if line is not None else None
+        spacing = measured(image, line, event.mm) if line is not None else None
         if spacing is None:
             return state, ()
     elif not pane.calibrated:
@@ -48,9 +48,9 @@ def with_calibration(pane: Pane, spacing: PixelSpacing | None) -> Pane:
     return replace(pane, image=image, file_spacing=of_file, calibrated=spacing is not None)
 
 
-def _measured(image: Radiograph, line: Mark, mm: float) -> PixelSpacing | None:
+def measured(image: Radiograph, line: Mark, mm: float) -> PixelSpacing | None:
     """The spacing at which ``line`` is ``mm`` long; the shape of the pixels stays what the file says."""
-    if line.kind is not MarkKind.LENGTH or not math.isfinite(mm) or not 0 < mm <= LONGEST_MM:
+    if line.kind is not MarkKind.LENGTH or not math.isfinite(mm) or not SHORTEST_MM <= mm <= LONGEST_MM:
         return None
     row, column = (image.spacing.row_mm, image.spacing.column_mm) if image.spacing else (1.0, 1.0)
     dx, dy = (line.points[1].x - line.points[0].x, line.points[1].y - line.points[0].y)
@@ -58,6 +58,15 @@ def _measured(image: Radiograph, line: Mark, mm: float) -> PixelSpacing | None:
         return None
     factor = mm / math.hypot(dx * column, dy * row)
     return PixelSpacing(row * factor, column * factor, SpacingSource.USER)
+
+
+def calibration_of(state: ViewerState, image: Radiograph, kept: PixelSpacing | None) -> PixelSpacing | None:
+    """The reader's millimetres for a film that arrives: what another pane shows of it is newer than what was ``kept``
+    when its reading began."""
+    for pane in state.panes:
+        if pane.image is not None and not pane.image.preview and _same_film(pane.image, image):
+            return pane.image.spacing if pane.calibrated else None
+    return kept
 
 
 def _same_film(one: Radiograph, other: Radiograph) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cxr_viewer.core.display import DisplayState
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.hanging import hang
-from cxr_viewer.services.session.calibration import with_calibration
+from cxr_viewer.services.session.calibration import calibration_of, with_calibration
 from cxr_viewer.services.session.moves import Step, ask, default_display, empty, open_in, put
 from cxr_viewer.services.session.window import tell
 from cxr_viewer.services.state import AnalysisStatus, Layout, NoticeLevel, Pane, PaneStatus, ViewerState
@@ -34,18 +37,37 @@ def open_study(state: ViewerState, event: ev.OpenStudy) -> Step:
 
 
 def step_frame(state: ViewerState, event: ev.StepFrame) -> Step:
-    """Another frame of the same file; what is on screen stays, with its own findings, until that is there."""
+    """Another frame of the same file; what is on screen stays, with its own findings, until that is there.
+
+    One frame is read at a time: a reader who turns the wheel sees those that are ready on the way, and no reading is
+    begun only to be thrown away.
+    """
     pane = state.panes[event.pane]
     node = pane.pending or pane.node
-    if node is None or pane.image is None:
+    if node is None:
         return state, ()
-    last = max(pane.image.frames, node.frames) - 1
+    last = max(pane.image.frames if pane.image else 1, node.frames) - 1
     frame = min(last, max(0, node.key.frame + event.step))
     if frame == node.key.frame:
         return state, ()
-    node, number = replace(node, key=replace(node.key, frame=frame)), state.counter + 1
-    state = put(state, event.pane, replace(pane, pending=node, pending_generation=number))
-    return replace(state, counter=number), (ev.LoadImage(event.pane, number, node),)
+    node = replace(node, key=replace(node.key, frame=frame))
+    if pane.image is None:  # nothing to keep on screen
+        return open_in(state, event.pane, node)
+    if node.key == pane.key and not pane.image.preview:
+        return put(state, event.pane, _without_pending(pane)), (ev.CancelLoad(event.pane),)
+    if pane.pending is not None:
+        return put(state, event.pane, replace(pane, pending=node)), ()
+    return _read_frame(state, event.pane, node)
+
+
+def _read_frame(state: ViewerState, index: int, node: ImageNode) -> Step:
+    number, frame = state.counter + 1, node.key.frame
+    pane = replace(state.panes[index], pending=node, pending_frame=frame, pending_generation=number)
+    return replace(put(state, index, pane), counter=number), (ev.LoadImage(index, number, node),)
+
+
+def _without_pending(pane: Pane) -> Pane:
+    return replace(pane, pending=None, pending_frame=0, pending_generation=0)
 
 
 def image_loaded(state: ViewerState, event: ev.ImageLoaded) -> Step:
@@ -55,32 +77,53 @@ def image_loaded(state: ViewerState, event: ev.ImageLoaded) -> Step:
     waiting = pane.status is PaneStatus.LOADING or (pane.image is not None and pane.image.preview and not image.preview)
     if pane.generation != event.generation or pane.key != image.key or not waiting:
         return state, ()
-    fresh = default_display(image, pane.display)
-    if pane.image is not None:  # the preview goes; what the reader has changed meanwhile stays
-        opened = default_display(pane.image)
-        kept = fresh if pane.display.voi == opened.voi else pane.display
-        fresh = replace(pane.display, voi=kept.voi, voi_index=kept.voi_index)
     wanted = pane.analysis is AnalysisStatus.RUNNING
-    pane = replace(pane, status=PaneStatus.SHOWN, image=image, display=fresh)
-    state = put(state, event.pane, with_calibration(pane, event.calibration))
+    display = default_display(image, pane.display) if pane.image is None else _after_preview(pane, image)
+    pane = replace(
+        pane, status=PaneStatus.SHOWN, image=image, display=display, file_spacing=image.spacing, calibrated=False
+    )
+    state = put(state, event.pane, with_calibration(pane, calibration_of(state, image, event.calibration)))
     wanted = not image.preview and bool(state.model_id) and (state.automatic or wanted)
     return ask(state, event.pane) if wanted else (state, ())
 
 
-def _frame_loaded(state: ViewerState, event: ev.ImageLoaded, node: ImageNode) -> Step:
-    pane, image = state.panes[event.pane], event.image
-    if image.key != node.key or image.preview:
-        return state, ()
-    before = pane.display
-    fresh = default_display(image, before)
+def _after_preview(pane: Pane, image: Radiograph) -> DisplayState:
+    """The preview goes; what the reader has changed meanwhile stays."""
+    if pane.image is None or pane.display.voi == default_display(pane.image).voi:
+        opened = default_display(image)
+        return replace(pane.display, voi=opened.voi, voi_index=opened.voi_index)
+    return _with_voi_of(image, pane.display)
+
+
+def _with_voi_of(image: Radiograph, before: DisplayState) -> DisplayState:
+    """``before`` for another picture of the same file: the reader's window as it is, the file's from its own list."""
     if before.voi_index is None:
-        fresh = replace(fresh, voi=before.voi, voi_index=None)
-    elif before.voi_index < len(image.voi):
-        fresh = replace(fresh, voi=image.voi[before.voi_index], voi_index=before.voi_index)
-    display = replace(before, voi=fresh.voi, voi_index=fresh.voi_index, overlay=fresh.overlay)
+        return before
+    if before.voi_index < len(image.voi):
+        return replace(before, voi=image.voi[before.voi_index])
+    opened = default_display(image)
+    return replace(before, voi=opened.voi, voi_index=opened.voi_index)
+
+
+def _frame_loaded(state: ViewerState, event: ev.ImageLoaded, wanted: ImageNode) -> Step:
+    pane, image = state.panes[event.pane], event.image
+    if image.key != replace(wanted.key, frame=pane.pending_frame) or image.preview:
+        return state, ()
+    display = _with_voi_of(image, pane.display)
     number = event.generation
-    shown = Pane(node=node, generation=number, question=number, status=PaneStatus.SHOWN, image=image, display=display)
-    state = put(state, event.pane, with_calibration(shown, event.calibration))
+    shown = Pane(
+        node=replace(wanted, key=image.key),
+        generation=number,
+        question=number,
+        status=PaneStatus.SHOWN,
+        image=image,
+        display=replace(display, overlay=replace(display.overlay, label=None)),
+        file_spacing=image.spacing,
+    )
+    state = put(state, event.pane, with_calibration(shown, calibration_of(state, image, event.calibration)))
+    if image.key != wanted.key:  # the reader has gone on meanwhile
+        state, effects = _read_frame(state, event.pane, wanted)
+        return state, (ev.CancelAnalysis(event.pane), *effects)
     if state.automatic and state.model_id:
         return ask(state, event.pane)
     return state, (ev.CancelAnalysis(event.pane),)
@@ -92,18 +135,27 @@ def load_failed(state: ViewerState, event: ev.LoadFailed) -> Step:
         return state, ()
     pane = state.panes[failure.pane]
     if pane.pending is not None and failure.generation == pane.pending_generation:
-        node, number = pane.pending, failure.generation
-        pane = Pane(node=node, generation=number, question=number, status=PaneStatus.LOADING)
+        if pane.pending.key.frame != pane.pending_frame:  # a frame the reader has passed already
+            return _read_frame(state, failure.pane, pane.pending)
+        return _failed(state, failure, pane.pending)
     preview = pane.image is not None and pane.image.preview
     if pane.generation != failure.generation or not (pane.status is PaneStatus.LOADING or preview):
         return state, ()
+    if pane.pending is not None:  # the whole of a preview that is being left
+        return open_in(state, failure.pane, pane.pending)
+    return _failed(state, failure, pane.node)
+
+
+def _failed(state: ViewerState, failure: Failure, node: ImageNode | None) -> Step:
+    """Nothing of a film that cannot be read stays on screen, neither its preview nor the frame before it."""
+    overlay = replace(state.panes[failure.pane].display.overlay, label=None)
     pane = Pane(
-        node=pane.node,
-        generation=pane.generation,
-        question=pane.question,
+        node=node,
+        generation=failure.generation,
+        question=failure.generation,
         status=PaneStatus.FAILED,
         failure=failure,
-        display=pane.display,
+        display=DisplayState(overlay=overlay),
     )
     return put(state, failure.pane, pane), (ev.CancelAnalysis(failure.pane),)
 

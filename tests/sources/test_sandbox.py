@@ -223,7 +223,7 @@ def test_a_reader_outlives_no_program(repository: Path) -> None:
         "from cxr_viewer.sources.answers import Headers\n"
         "from cxr_viewer.sources.sandbox import Sandbox\n"
         "pool = Sandbox(1)\n"
-        "pool.ask(Headers, 'headers', CancelToken(), paths=[])\n"
+        "pool.ask(Headers, 'headers', CancelToken(), files=[])\n"
         "print(pool.processes[0], flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from cxr_viewer.core.image import Radiograph, Voi, VoiTable, VoiWindow, WindowFunction
 from cxr_viewer.imaging import luts
+from cxr_viewer.imaging.grid import Axis, Grid
+from cxr_viewer.imaging.shutter import covered
 
 FINE, COARSE = 0.2, 4.0
 """Factors of :func:`drag_window` with Shift and with Ctrl held."""
@@ -111,14 +113,15 @@ def shows_something(image: Radiograph, voi: Voi | None) -> bool:
 def auto_window(image: Radiograph) -> VoiWindow:
     """A window over the anatomy: 1st to 99th percentile of the exposed area.
 
-    Padding, flat borders (collimation, unexposed frame) and saturated ends (direct exposure, burnt-in letters) are left
-    out. A film without any contrast gets its full range.
+    Padding, what the display shutter covers, flat borders (collimation, unexposed frame) and saturated ends (direct
+    exposure, burnt-in letters) are left out. A film without any contrast gets its full range.
     """
     step = max(1, max(image.rows, image.columns) // _SKETCH_PX)
     patterns = luts.as_patterns(image.stored)[::step, ::step]
     counted = luts.pattern_counts(image) > 0
     values = luts.modality_of_patterns(image)[patterns]
     inside = counted[patterns]
+    values, inside = _uncovered(image, step, values, inside)
     if image.padding is None:  # a trimmed border is judged by its values, and padding is no value
         top, bottom, left, right = _unflat(values)
         values, inside = values[top:bottom, left:right], inside[top:bottom, left:right]
@@ -130,6 +133,20 @@ def auto_window(image: Radiograph) -> VoiWindow:
         return replace(full_range(image), label="Automatic")
     margin = _MARGIN * (high - low)
     return window_between(low - margin, high + margin, "Automatic")
+
+
+def _uncovered(
+    image: Radiograph, step: int, values: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What the shutter leaves of every ``step``-th pixel, cut to the rectangle around it; all if it leaves nothing."""
+    rows, columns = values.shape
+    first = (1 - step) / 2  # so that the middle of a pixel of the grid is the middle of the pixel looked at
+    hidden = covered(image, Grid(Axis(first, step, columns), Axis(first, step, rows)))
+    if hidden is None or hidden.all():
+        return values, inside
+    down, across = (np.flatnonzero(~hidden.all(axis=axis)) for axis in (1, 0))
+    seen = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+    return values[seen], inside[seen] & ~hidden[seen]
 
 
 def _unflat(values: NDArray[np.float64]) -> tuple[int, int, int, int]:

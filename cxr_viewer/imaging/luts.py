@@ -47,7 +47,7 @@ def compose(image: Radiograph, voi: Voi | None, inverted: bool, *, mask_padding:
     if inverts(image) != inverted:
         np.subtract(255, table, out=table)
     if mask_padding and image.padding is not None:
-        table[_is_padding(image)] = 0
+        table[padding_patterns(image)] = 0
     return table
 
 
@@ -57,12 +57,12 @@ def apply(
     """``table`` laid over stored pixels; the same as indexing, many times faster.
 
     Args:
-        stored: uint8, uint16 or int16 (rows, columns).
-        table: from :func:`compose`.
+        stored: uint8, uint16 or int16 (rows, columns), or (rows, columns, 3) of a colour picture.
+        table: from :func:`compose`, laid over each channel.
         out: uint8 array of the same shape to write into; spares the pages of a new one during a drag.
 
     Returns:
-        uint8 (rows, columns).
+        uint8 of the same shape.
 
     Raises:
         ValueError: the table does not fit the dtype.
@@ -170,7 +170,7 @@ def pattern_counts(image: Radiograph) -> NDArray[np.float32]:
     size = 1 << 8 * patterns.dtype.itemsize
     counts: NDArray[np.float32] = cv2.calcHist([patterns], [0], None, [size], [0, size]).ravel().astype(np.float32)
     if image.padding is not None:
-        exposed = np.where(_is_padding(image), np.float32(0), counts)
+        exposed = np.where(padding_patterns(image), np.float32(0), counts)
         counts = exposed if exposed.any() else counts
     counts.flags.writeable = False
     with _counts_lock:
@@ -180,8 +180,8 @@ def pattern_counts(image: Radiograph) -> NDArray[np.float32]:
     return counts
 
 
-def _is_padding(image: Radiograph) -> NDArray[np.bool_]:
-    """Which patterns lie in the padding range (PS3.3 C.7.5.1.1.2), both ends included."""
+def padding_patterns(image: Radiograph) -> NDArray[np.bool_]:
+    """bool (256,) or (65536,): which stored patterns are padding (PS3.3 C.7.5.1.1.2), both ends included."""
     stored = stored_of_patterns(image.stored.dtype).astype(np.int32)
     if image.padding is None:
         return np.zeros(stored.size, dtype=np.bool_)

@@ -21,6 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.imaging.padding import averaged, exposed
+
 COARSEST = 16
 """Largest shrinking; a film of 5000 pixels is then 313."""
 
@@ -43,7 +46,7 @@ class Pyramid:
     """One film at half, quarter, ... size, each made when it is first asked for. One thread at a time."""
 
     def __init__(self, stored: NDArray[np.generic]) -> None:
-        """``stored``: uint8, uint16 or int16 (rows, columns)."""
+        """``stored``: uint8, uint16 or int16 (rows, columns), or (rows, columns, 3) of a colour picture."""
         self._whole = weakref.ref(stored)  # whoever shows the film keeps it; its pyramid does not
         self._levels: dict[int, NDArray[np.integer[Any]]] = {}
 
@@ -66,7 +69,7 @@ class Pyramid:
         if factor == 1:
             return self._stored()
         if factor not in self._levels:
-            rows, columns = (-(-side // factor) for side in self._stored().shape)
+            rows, columns = (-(-side // factor) for side in self._stored().shape[:2])
             finer = self.level(factor // 2)
             coarse = cv2.resize(finer, (columns, rows), interpolation=cv2.INTER_AREA)
             coarse.flags.writeable = False
@@ -78,6 +81,25 @@ class Pyramid:
         if stored is None:
             raise ReferenceError("the film of this pyramid is gone")
         return stored  # type: ignore[return-value]  # stored pixels are whole numbers
+
+
+class PaddedPyramid:
+    """A film with pixel padding at half, quarter, ... size, the padding left out of every average."""
+
+    def __init__(self, image: Radiograph) -> None:
+        self._levels = {1: (image.stored, exposed(image))}
+
+    def level_for(self, zoom: float) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
+        """(stored values, how much of each pixel is film, 255 being all of it) for a place on screen."""
+        return self.level(factor_for(zoom))
+
+    def level(self, factor: int) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
+        """As :meth:`Pyramid.level`, with the share of film of each pixel beside it."""
+        if factor not in self._levels:
+            stored, share = self.level(factor // 2)
+            rows, columns = (-(-side // 2) for side in stored.shape)
+            self._levels[factor] = averaged(stored, share, (columns, rows))
+        return self._levels[factor]
 
 
 _pyramids: dict[int, Pyramid] = {}

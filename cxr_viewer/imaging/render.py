@@ -1,22 +1,84 @@
-"""A film as plain grey pixels: full resolution, turned, or small."""
+"""A film as plain pixels, grey or of its own colours: full resolution, turned, or small."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import Radiograph, Voi, VoiWindow
-from cxr_viewer.imaging import levels, luts
+from cxr_viewer.imaging import levels, luts, padding
+from cxr_viewer.imaging.grid import Grid, whole
+from cxr_viewer.imaging.shutter import covered
 
 
-def render_grey(image: Radiograph, voi: Voi | None, inverted: bool) -> NDArray[np.uint8]:
-    """The film through its grey chain: uint8 (rows, columns) at full resolution, nothing drawn on it."""
-    return luts.apply(image.stored, luts.compose(image, voi, inverted))
+def render_grey(image: Radiograph, voi: Voi | None, inverted: bool, *, mask_padding: bool = False) -> NDArray[np.uint8]:
+    """The film through its grey chain: uint8 (rows, columns) at full resolution, nothing drawn on it.
+
+    Of a colour picture its luminance.
+    """
+    return luts.apply(image.stored, luts.compose(image, voi, inverted, mask_padding=mask_padding))
+
+
+def render_picture(
+    image: Radiograph, voi: Voi | None, inverted: bool, *, mask_padding: bool = True, shutter: bool = True
+) -> NDArray[np.uint8]:
+    """The film as on screen, at full resolution, nothing drawn on it.
+
+    Args:
+        mask_padding: show pixel padding black.
+        shutter: cover what the file's display shutter covers with its grey.
+
+    Returns:
+        uint8 (rows, columns), or (rows, columns, 3) in red, green, blue of a colour picture.
+    """
+    pixels = image.stored if image.rgb is None else image.rgb
+    picture = luts.apply(pixels, luts.compose(image, voi, inverted, mask_padding=mask_padding))
+    return _covered(picture, image, whole(image.rows, image.columns, image.rows, image.columns)) if shutter else picture
+
+
+def picture_at(image: Radiograph, display: DisplayState, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The whole film as on screen, turned as there, brought to ``size`` before its window is applied, as there.
+
+    Args:
+        size: (width, height) wanted.
+
+    Returns:
+        uint8 (height, width, 3), red, green, blue.
+    """
+    lying = size[::-1] if display.orientation.quarter_turns % 2 else size
+    pixels: NDArray[Any] = image.stored if image.rgb is None else image.rgb
+    masked = display.padding and image.padding is not None
+    table = luts.compose(image, display.voi, display.inverted)
+    if masked:
+        sized, share = padding.averaged(image.stored, padding.exposed(image), lying)
+        picture = np.asarray(cv2.multiply(luts.apply(sized, table), share, scale=1 / 255), dtype=np.uint8)
+    else:
+        smaller = lying[0] * lying[1] < image.rows * image.columns
+        resized = cv2.resize(pixels, lying, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        picture = luts.apply(resized, table)
+    if display.shutter:
+        picture = _covered(picture, image, whole(image.rows, image.columns, lying[1], lying[0]))
+    return np.ascontiguousarray(oriented(as_rgb(picture), display.orientation))
+
+
+def _covered(picture: NDArray[np.uint8], image: Radiograph, grid: Grid) -> NDArray[np.uint8]:
+    """``picture`` with what the shutter covers in the shutter's grey."""
+    hidden = covered(image, grid)
+    if hidden is not None and image.shutter is not None:
+        picture[hidden] = image.shutter.grey
+    return picture
+
+
+def as_rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (rows, columns) as (rows, columns, 3); colour as it is."""
+    return picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
 
 
 def default_voi(image: Radiograph) -> Voi | None:
@@ -80,13 +142,16 @@ def oriented(pixels: NDArray[np.generic], orientation: Orientation) -> NDArray[n
 
 
 def thumbnail(image: Radiograph, side_px: int) -> NDArray[np.uint8]:
-    """The film as it opens, at most ``side_px`` on its long side and never enlarged: uint8 (height, width).
+    """The film as it opens, at most ``side_px`` on its long side and never enlarged.
 
     Averaged over area, so that a small picture of a large film has no false lines.
+
+    Returns:
+        uint8 (height, width), or (height, width, 3) in red, green, blue of a colour picture.
     """
-    grey = render_grey(image, image.opening or default_voi(image), False)
-    scale = side_px / max(grey.shape)
+    picture = render_picture(image, image.opening or default_voi(image), False)
+    scale = side_px / max(image.rows, image.columns)
     if scale >= 1:
-        return grey
+        return picture
     size = (max(1, round(image.columns * scale)), max(1, round(image.rows * scale)))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

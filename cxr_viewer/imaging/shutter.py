@@ -1,0 +1,55 @@
+"""What a film's display shutter covers (PS3.3 C.7.6.11)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_viewer.core.image import Radiograph
+from cxr_viewer.imaging.grid import Axis, Grid
+
+
+def covered(image: Radiograph, grid: Grid) -> NDArray[np.bool_] | None:
+    """Which pixels of a grid are covered: those whose middle lies outside any one of the shutter's shapes.
+
+    A pixel whose middle lies just on an edge is not covered.
+
+    Returns:
+        bool ``grid.shape`` in the film's own axes; None for a film without a shutter.
+    """
+    shutter = image.shutter
+    if shutter is None:
+        return None
+    xs, ys = grid.x.centres, grid.y.centres
+    hidden = np.zeros(grid.shape, dtype=np.bool_)
+    if shutter.rectangle is not None:
+        left, top, right, bottom = shutter.rectangle
+        hidden |= ((xs < left) | (xs > right))[None, :]
+        hidden |= ((ys < top) | (ys > bottom))[:, None]
+    if shutter.circle is not None:
+        x, y, radius = shutter.circle
+        down = (ys - y) * _tallness(image)
+        hidden |= ((xs - x) ** 2)[None, :] + (down**2)[:, None] > radius * radius
+    if shutter.polygon:
+        hidden |= ~_inside(shutter.polygon, grid.x, grid.y)
+    return hidden
+
+
+def _tallness(image: Radiograph) -> float:
+    """Height of a pixel over its width: the radius is counted in pixels along a row, and the circle is round."""
+    return image.spacing.row_mm / image.spacing.column_mm if image.spacing is not None else 1.0
+
+
+def _inside(corners: tuple[tuple[float, float], ...], x: Axis, y: Axis) -> NDArray[np.bool_]:
+    """Which middles lie in a polygon, by the even-odd rule: how many edges a line from the left crosses before it."""
+    xs, ys = x.centres, y.centres
+    if x.step < 0:
+        return _inside(corners, Axis(x.first + x.step * x.count, -x.step, x.count), y)[:, ::-1]
+    crossings = np.zeros((ys.size, xs.size + 1), dtype=np.int32)
+    for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        if y0 == y1:
+            continue
+        rows = np.flatnonzero((ys >= min(y0, y1)) & (ys < max(y0, y1)))
+        at = x0 + (ys[rows] - y0) * ((x1 - x0) / (y1 - y0))
+        np.add.at(crossings, (rows, np.searchsorted(xs, at)), 1)
+    return np.asarray(np.cumsum(crossings[:, :-1], axis=1) % 2 == 1, dtype=np.bool_)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cxr_viewer.core.image import ImageKey, PixelSpacing
 from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus, StudyNode
+from cxr_viewer.services import library_calibration
 from cxr_viewer.services import library_schema as schema
 from cxr_viewer.services.database import Database
 
@@ -123,6 +125,14 @@ class Library:
             connection.execute("DELETE FROM study WHERE study_uid = ?", (study_uid,))
 
         self._database.write(work)
+
+    def calibration(self, key: ImageKey, source_sha256: str) -> PixelSpacing | None:
+        """The reader's own millimetres for a film, wherever its file lies now; None where there are none."""
+        return self._database.read(lambda connection: library_calibration.find(connection, key, source_sha256))
+
+    def save_calibration(self, key: ImageKey, source_sha256: str, spacing: PixelSpacing | None) -> None:
+        """Keep the reader's own millimetres for a film; None forgets them."""
+        self._database.write(lambda connection: library_calibration.save(connection, key, source_sha256, spacing))
 
     # ------------------------------------------------------------ files that vanish
 

@@ -43,6 +43,11 @@ MIGRATIONS: Final = (
             size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, png BLOB NOT NULL, UNIQUE (path, frame))""",
         "CREATE TABLE recent (recent_ref INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE)",
     ),
+    (
+        """CREATE TABLE calibration (
+            source_sha256 TEXT NOT NULL, frame INTEGER NOT NULL, row_mm REAL NOT NULL, column_mm REAL NOT NULL,
+            saved_at REAL NOT NULL, PRIMARY KEY (source_sha256, frame)) WITHOUT ROWID""",
+    ),
 )
 
 STUDY_COLUMNS: Final = (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cxr_viewer.core.image import ImageKey
 from cxr_viewer.core.study import FoundImage
+from cxr_viewer.core.tags import TagList
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,11 @@ class Directory:
     """Files named by a DICOMDIR, each as the parts of its File ID."""
 
     file_ids: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The attributes of one file, and which image it holds (its first frame), where that can be told."""
+
+    key: ImageKey | None
+    tags: TagList

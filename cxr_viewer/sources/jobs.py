@@ -11,7 +11,7 @@ from cxr_viewer.core.errors import CxrError, ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage
 from cxr_viewer.imaging import render
-from cxr_viewer.sources import attributes, dicomdir, dicomfile, faults, identity, plausibility, raster
+from cxr_viewer.sources import attributes, dicomdir, dicomfile, faults, identity, plausibility, raster, tags
 from cxr_viewer.sources.answers import Directory, Header, Headers
 from cxr_viewer.sources.place import Place
 
@@ -31,6 +31,8 @@ def run(job: str, words: dict[str, Any]) -> object:
         return thumbnail(Place.of(words), int(words["frame"]), int(words["side_px"]))
     if job == "describe":
         return describe(Place.of(words))
+    if job == "tags":
+        return tags.read(Place.of(words))
     if job == "headers":
         return Headers(tuple(_header(place) for place in Place.all_of(words)))
     if job == "dicomdir":

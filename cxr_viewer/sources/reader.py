@@ -9,7 +9,9 @@ from pathlib import Path
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FoundImage, ImageNode
+from cxr_viewer.core.tags import TagList
 from cxr_viewer.sources import faults
+from cxr_viewer.sources.answers import Tags
 from cxr_viewer.sources.sandbox import Sandbox
 
 
@@ -51,6 +53,13 @@ class SandboxReader:
             CancelledError: ``cancel`` was set.
         """
         return self._sandbox.ask(FoundImage, "describe", cancel, urgent=True, path=str(path.absolute()))
+
+    def tags(self, node: ImageNode, cancel: CancelToken) -> TagList:
+        """Every attribute of the file; empty for pictures that are not DICOM. Raises like :meth:`read`."""
+        answer = self._sandbox.ask(Tags, "tags", cancel, urgent=True, path=str(node.path), member=node.member)
+        if answer.key is not None and replace(answer.key, frame=node.key.frame) != node.key:
+            raise faults.file_changed()
+        return answer.tags
 
     def close(self) -> None:
         """Stop the reader processes. Safe to call twice."""

@@ -179,7 +179,8 @@ class Workbench(QObject):
         return (
             not self.opener.busy
             and state.scan is None
-            and all(pane.status is not PaneStatus.LOADING for pane in panes)
+            and all(pane.status is not PaneStatus.LOADING and pane.pending is None for pane in panes)
+            and not any(pane.image is not None and pane.image.preview for pane in panes)
             and all(pane.analysis is not AnalysisStatus.RUNNING for pane in panes)
             and not self.loaders.thumbnails_waiting
         )

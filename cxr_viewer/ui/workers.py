@@ -24,6 +24,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
 from cxr_viewer.services.state import NoticeLevel
+from cxr_viewer.ui.calibrations import Calibrations
 from cxr_viewer.ui.film_layer import make_ready
 from cxr_viewer.ui.thumbnails import FileFrame, file_frame
 
@@ -158,6 +159,7 @@ class Loaders(QObject):
         self._films = ThreadPoolExecutor(2, "loader-film")
         self._scans = ThreadPoolExecutor(1, "loader-scan")
         self._thumbnails = ThreadPoolExecutor(1, "loader-thumbnail")
+        self._calibrations = Calibrations(library, lambda error: self._tell(failure_from(error, job="calibration")))
         self._loads: dict[int, CancelToken] = {}
         self._scan_token = CancelToken()
         self._wishes = threading.Lock()
@@ -197,7 +199,8 @@ class Loaders(QObject):
             make_ready(image)
             if self._prepared is not None:
                 self._prepared.result()
-            self.sends.emit(ev.ImageLoaded(effect.pane, effect.generation, image))
+            calibration = self._calibrations.of(image)
+            self.sends.emit(ev.ImageLoaded(effect.pane, effect.generation, image, calibration))
         except CancelledError:
             pass
         except Exception as error:
@@ -205,6 +208,10 @@ class Loaders(QObject):
             self.sends.emit(ev.LoadFailed(failure))
             if not effect.node.path.exists():
                 self._submit_quietly(self._check_missing, effect.node)
+
+    def save_calibration(self, effect: ev.SaveCalibration) -> None:
+        """Keep the reader's own millimetres for a film, or forget them."""
+        self._calibrations.save(effect)
 
     def _check_missing(self, node: ImageNode) -> None:
         changed = self._library.refresh_missing([node.path])
@@ -354,3 +361,4 @@ class Loaders(QObject):
             _log.warning("closing the reader: %s", error.summary)
         for pool in (self._films, self._scans, self._thumbnails):
             pool.shutdown(wait=True, cancel_futures=True)
+        self._calibrations.close()

@@ -167,6 +167,23 @@ class Driver:
         self.clear()
         return self.answer_to(path.name, lambda: self.workbench.opener.open([path]))
 
+    def node_of(self, path: Path) -> Any:
+        """The image of a file as the browser lists it."""
+        self.open(path)
+        node = self.state.pane.node
+        self.clear()
+        return node
+
+    def open_node(self, node: Any) -> None:
+        """What a click in the browser does."""
+        self.send(self._ev.OpenImage(node))
+
+    @property
+    def told(self) -> str:
+        """The sentence on screen now, with its way out."""
+        notice = self.state.notice
+        return f"{notice.text} {notice.hint}".strip() if notice is not None else ""
+
     def answer_to(self, name: str, act: Callable[[], object], during: Callable[[], object] | None = None) -> Answer:
         """What the reader gets after ``act``; ``during`` is called while it is under way."""
         number = self.state.notice.number if self.state.notice is not None else 0
@@ -180,7 +197,7 @@ class Driver:
         settled = self.pump(lambda: self.workbench.settled, LIMIT_S)
         self.watch.stop()
         notice = self.state.notice
-        told = f"{notice.text} {notice.hint}".strip() if notice is not None and notice.number > number else ""
+        told = self.told if notice is not None and notice.number > number else ""
         outcome, words, image = self._outcome(told)
         if not (answered and settled):
             outcome = "hang"

@@ -118,7 +118,7 @@ def main() -> int:
 
 def run(driver: Driver, codec: str, path: Path, folder: Path, count: int, seed: int) -> Tally:
     tally = Tally(codec)
-    rng = np.random.default_rng([seed, len(codec)])
+    rng = np.random.default_rng([seed, *codec.encode()])
     data, start = path.read_bytes(), pixels_at(path)
     sound = driver.open(path)
     if sound.stored is None:

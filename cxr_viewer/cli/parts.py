@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,16 +107,17 @@ def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:
     return found
 
 
-def read_film(films: SandboxReader, path: Path) -> Radiograph:
-    """Read one film that the user named.
+def read_film(films: SandboxReader, path: Path, frame: int = 0) -> Radiograph:
+    """Read one film that the user named, frame number ``frame`` of it, counted from 0.
 
     Raises:
-        ReadError: with a sentence, whatever is wrong with the file.
+        ReadError: with a sentence, whatever is wrong with the file or the number.
     """
     if not path.exists():
         raise no_such_file()
     token = CancelToken()
-    return films.read(films.describe(path, token).image, token)
+    node = films.describe(path, token).image
+    return films.read(replace(node, key=replace(node.key, frame=frame)), token)
 
 
 def no_such_file() -> ReadError:

@@ -26,6 +26,7 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
         "open the film with another one.",
     )
     parts.add_film(parser)
+    parser.add_argument("--frame", type=int, default=1, metavar="N", help="which frame of several, from 1; default: 1")
     return run
 
 
@@ -35,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     from cxr_viewer.outputs.png import write_picture
 
     with parts.reader() as films:
-        image = parts.read_film(films, arguments.file)
+        image = parts.read_film(films, arguments.file, arguments.frame - 1)
     voi = parse_window(arguments.window, image) if arguments.window else default_voi(image)
     write_picture(render_grey(image, voi, arguments.invert), arguments.output)
     for caution in image.cautions:
-        print(f"cxr-viewer: {_RENDERED.get(caution.code, caution.text)}", file=sys.stderr)
+        tag = f" [{caution.tag}]" if caution.tag else ""
+        print(f"cxr-viewer: {_RENDERED.get(caution.code, caution.text)}{tag}", file=sys.stderr)
     return 0

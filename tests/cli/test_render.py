@@ -82,6 +82,19 @@ def test_automatic_window_shows_a_film_whose_own_does_not(
     assert pixels(own).std() < 10 < 40 < pixels(automatic).std()
 
 
+def test_a_frame_of_several(need_data: NeedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = str(need_data("dicom-other/xa_catheter_12frames.dcm")), tmp_path / "film.png"
+    seen = []
+    for frame in ("1", "12"):
+        assert cli.main(["render", path, "-o", str(out), "--frame", frame]) == 0
+        assert f"Frame {frame} of 12 is shown. [NumberOfFrames (0028,0008)]" in capsys.readouterr().err
+        seen.append(pixels(out))
+    assert (seen[0] != seen[1]).any()
+    for frame in ("0", "13"):
+        assert cli.main(["render", path, "-o", str(out), "--frame", frame]) == 1
+        assert "frame" in capsys.readouterr().err
+
+
 def test_render_takes_raster_pictures(tmp_path: Path) -> None:
     picture = resources_dir() / "samples" / "child-1-normal.png"
     out = tmp_path / "a.png"

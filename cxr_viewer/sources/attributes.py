@@ -23,11 +23,12 @@ _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What the file system says of a file."""
+    """What the file system says of a file, or an archive of its ``member``."""
 
     path: Path
     size_bytes: int
     modified_ns: int
+    member: str = ""
 
 
 def check_is_image(file: DicomFile) -> None:
@@ -141,6 +142,7 @@ def found_image(file: DicomFile, facts: FileFacts, digest: str) -> FoundImage:
         acquired=tol.time_text(ds, "AcquisitionTime") or tol.time_text(ds, "ContentTime"),
         frames=frames,
         problem=problem,
+        member=facts.member,
     )
     return FoundImage(
         image=node,

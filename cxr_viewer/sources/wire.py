@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 import struct
 import types
 import typing
@@ -22,16 +23,22 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_WORDS = 1 << 26
-MAX_BLOCK = 1 << 30
+MAX_WORDS = 1 << 23
+MAX_BYTES = 192 << 20
+"""Of all arrays of an answer together, so that the window's process stays within 200 MiB while a film comes in."""
 MAX_BLOCKS = 64
 DTYPES = ("uint8", "uint16", "int16")
 T = TypeVar("T")
 Blocks = list[NDArray[np.generic]]
+_Builder = Callable[[Any, Blocks], Any]
 
 
 class WireError(ValueError):
     """The other side does not keep to the form."""
+
+
+class TooLargeError(WireError):
+    """More than may travel."""
 
 
 # ---------------------------------------------------------------- values
@@ -53,9 +60,14 @@ def to_plain(value: object, blocks: Blocks) -> Any:
     if isinstance(value, tuple | list):
         return [to_plain(item, blocks) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: to_plain(getattr(value, f.name), blocks) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        kind = type(value)
+        return {"type": kind.__name__, **{name: to_plain(getattr(value, name), blocks) for name in _names(kind)}}
     raise WireError(f"{type(value).__name__} does not travel")
+
+
+@lru_cache(maxsize=64)
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def from_plain(kind: type[T], plain: Any, blocks: Blocks) -> T:
@@ -65,35 +77,69 @@ def from_plain(kind: type[T], plain: Any, blocks: Blocks) -> T:
         WireError: ``plain`` is no such value.
     """
     try:
-        return typing.cast(T, _build(kind, plain, blocks))
+        return typing.cast(T, _builder(typing.cast(Any, kind))(plain, blocks))
     except WireError:
         raise
     except (TypeError, ValueError, KeyError, IndexError) as error:
         raise WireError(f"no {kind.__name__}: {error}") from error
 
 
-def _build(hint: Any, plain: Any, blocks: Blocks) -> Any:
+@lru_cache(maxsize=512)
+def _builder(hint: Any) -> _Builder:
+    """What builds a value of this type; made once, because a scan brings ten thousands of them."""
     origin = typing.get_origin(hint)
     if origin is np.ndarray:
-        return _array(hint, blocks[_checked(int, plain)])
+        return lambda plain, blocks: _array(hint, blocks[_checked(int, plain)])
     if origin in (types.UnionType, typing.Union):
-        return _build(_member(hint, plain), plain, blocks)
+        return _member_builder(typing.get_args(hint))
     if origin is tuple:
-        return _tuple(typing.get_args(hint), plain, blocks)
-    if hint is type(None):
-        return _checked(type(None), plain)
+        return _tuple_builder(typing.get_args(hint))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = _hints(hint)
+        return _record_builder(hint)
+    simple = _simple(hint)
+    return lambda plain, blocks: simple(plain)
+
+
+def _record_builder(kind: type) -> _Builder:
+    builders: dict[str, _Builder] = {}
+
+    def build(plain: Any, blocks: Blocks) -> Any:
+        if not builders:  # not before the first value: a type may hold itself
+            hints = typing.get_type_hints(kind)
+            builders.update({field.name: _builder(hints[field.name]) for field in dataclasses.fields(kind)})
         named = _checked(dict, plain).items()
-        return hint(**{name: _build(hints[name], value, blocks) for name, value in named if name != "type"})
-    return _simple(hint)(plain)
+        return kind(**{name: builders[name](value, blocks) for name, value in named if name != "type"})
+
+    return build
+
+
+def _member_builder(members: tuple[Any, ...]) -> _Builder:
+    others = [member for member in members if member is not type(None)]
+    may_be_none = len(others) < len(members)
+    if len(others) == 1:
+        only = _builder(others[0])
+        return lambda plain, blocks: None if plain is None and may_be_none else only(plain, blocks)
+    named = {member.__name__: _builder(member) for member in others}
+    return lambda plain, blocks: (
+        None if plain is None and may_be_none else named[_checked(dict, plain)["type"]](plain, blocks)
+    )
+
+
+def _tuple_builder(arguments: tuple[Any, ...]) -> _Builder:
+    builders = [_builder(item) for item in arguments if item is not Ellipsis]
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        each = builders[0]
+        return lambda plain, blocks: tuple([each(item, blocks) for item in _checked(list, plain)])
+    return lambda plain, blocks: tuple(
+        build(item, blocks) for build, item in zip(builders, _checked(list, plain), strict=True)
+    )
 
 
 def _simple(hint: Any) -> Callable[[Any], Any]:
     if hint is float:
         return lambda plain: float(_checked((int, float), plain))
-    if hint in (int, str, bool):
-        return lambda plain: _checked(hint, plain)
+    if hint in (int, str, bool, type(None)):
+        return lambda plain: plain if type(plain) is hint else _checked(hint, plain)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     if hint is dt.date:
@@ -109,33 +155,11 @@ def _checked(kind: Any, plain: Any) -> Any:
     return plain
 
 
-def _member(hint: Any, plain: Any) -> Any:
-    members = typing.get_args(hint)
-    if plain is None and type(None) in members:
-        return type(None)
-    others = [member for member in members if member is not type(None)]
-    if len(others) == 1:
-        return others[0]
-    return {member.__name__: member for member in others}[_checked(dict, plain)["type"]]
-
-
 def _array(hint: Any, block: NDArray[np.generic]) -> NDArray[np.generic]:
     scalar = typing.get_args(typing.get_args(hint)[1])[0]
     if not np.issubdtype(block.dtype, scalar):
         raise WireError(f"an array of {scalar.__name__} expected, not {block.dtype}")
     return block
-
-
-def _tuple(arguments: tuple[Any, ...], plain: Any, blocks: Blocks) -> tuple[Any, ...]:
-    plain = _checked(list, plain)
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_build(arguments[0], item, blocks) for item in plain)
-    return tuple(_build(hint, item, blocks) for hint, item in zip(arguments, plain, strict=True))
-
-
-@lru_cache(maxsize=64)
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
 
 
 # ---------------------------------------------------------------- messages
@@ -169,15 +193,35 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], Blocks]:
         raise WireError("no message")
     if len(shapes) > MAX_BLOCKS:
         raise WireError("too many arrays")
-    return words, [_block(stream, shape) for shape in shapes]
+    described = [_described(shape) for shape in shapes]
+    _check_total(sum(count for _, _, count in described))
+    return words, [_block(stream, dtype, shape) for dtype, shape, _ in described]
 
 
-def _block(stream: BinaryIO, described: Any) -> NDArray[np.generic]:
-    dtype, shape = described["dtype"], described["shape"]
-    if dtype not in DTYPES or not all(isinstance(n, int) and 0 < n <= MAX_BLOCK for n in shape) or len(shape) > 3:
+def check_size(blocks: Blocks) -> None:
+    """Raises TooLargeError where these arrays are more than may travel; asked before they are sent."""
+    _check_total(sum(block.nbytes for block in blocks))
+
+
+def _check_total(count: int) -> None:
+    if count > MAX_BYTES:
+        raise TooLargeError(f"{count} bytes of arrays")
+
+
+def _described(described: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """(dtype, shape, bytes) of an array that is to come, checked before memory is taken for it."""
+    if not isinstance(described, dict):
+        raise WireError("an array without description")
+    name, shape = described.get("dtype"), described.get("shape")
+    if name not in DTYPES or not isinstance(shape, list) or not 1 <= len(shape) <= 3:
         raise WireError("an array of that form does not travel")
-    if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize > MAX_BLOCK:
-        raise WireError("the array is too large")
+    if not all(type(n) is int and 0 < n <= MAX_BYTES for n in shape):
+        raise WireError("an array of that form does not travel")
+    dtype = np.dtype(name)
+    return dtype, tuple(shape), math.prod(shape) * dtype.itemsize
+
+
+def _block(stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[np.generic]:
     block = np.empty(shape, dtype=dtype)
     _fill(stream, block.reshape(-1).view(np.uint8).data)
     block.flags.writeable = False

@@ -17,8 +17,10 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
     """
     text = text[: 8 * limit]
     if not text.isprintable():
-        text = _printable(text)
-    text = _SPACE.sub(" ", text).strip()
+        text = _SPACE.sub(" ", _printable(text))
+    elif "  " in text:  # the blank is the only space that is printable
+        text = _SPACE.sub(" ", text)
+    text = text.strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 

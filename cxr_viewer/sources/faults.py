@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cxr_viewer.core.errors import ReadError
 
+PASSWORD_NEEDED, ARCHIVE_DAMAGED = "password-needed", "archive-damaged"
 _COPY_AGAIN = "Copy or send the file again from where it came from."
 
 
@@ -37,6 +38,15 @@ def unreadable_disk(detail: str = "") -> ReadError:
     )
 
 
+def no_room(detail: str = "") -> ReadError:
+    return ReadError(
+        "The disk for temporary files is full, so this file could not be read.",
+        hint="Make some room on it, then open the film again.",
+        detail=detail,
+        code="disk-full",
+    )
+
+
 def from_os_error(error: OSError) -> ReadError:
     """The sentence for what the operating system said; names no path."""
     detail = f"{type(error).__name__}: {error.strerror or error.errno}"
@@ -44,8 +54,10 @@ def from_os_error(error: OSError) -> ReadError:
         return vanished(detail)
     if isinstance(error, PermissionError):
         return forbidden(detail)
-    if error.errno == errno.ENOMEM:
+    if error.errno in (errno.ENOMEM, errno.EFBIG):
         return too_large_for_memory(detail)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_room(detail)
     return unreadable_disk(detail)
 
 
@@ -79,9 +91,43 @@ def not_an_image(name: str = "") -> ReadError:
 
 def zip_archive() -> ReadError:
     return ReadError(
-        "ZIP archives cannot be opened yet.",
-        hint="Unpack it and open the folder.",
+        "This file is a ZIP archive, not an image.",
+        hint="Open it with File > Open file to list the images it holds.",
         code="zip-archive",
+    )
+
+
+def password_needed(detail: str = "") -> ReadError:
+    return ReadError(
+        "The archive is protected by a password.",
+        hint="Open the archive again and type its password.",
+        detail=detail,
+        code=PASSWORD_NEEDED,
+    )
+
+
+def archive_damaged(detail: str) -> ReadError:
+    return ReadError(
+        "The ZIP archive is damaged or was not copied whole.",
+        hint=_COPY_AGAIN,
+        detail=detail,
+        code=ARCHIVE_DAMAGED,
+    )
+
+
+def archive_refused(why: str) -> ReadError:
+    return ReadError(
+        f"The ZIP archive was not opened: {why}.",
+        hint="If you trust where it comes from, unpack it yourself and open the folder.",
+        code="archive-refused",
+    )
+
+
+def archive_method(what: str) -> ReadError:
+    return ReadError(
+        f"The file is packed into its ZIP archive in a way this program cannot unpack ({what}).",
+        hint="Unpack the archive with another program and open the folder.",
+        code="archive-method",
     )
 
 
@@ -237,6 +283,15 @@ def reader_crashed(detail: str) -> ReadError:
         hint="The file is probably damaged; fetch the image again.",
         detail=detail,
         code="reader-crashed",
+    )
+
+
+def reader_killed(detail: str) -> ReadError:
+    return ReadError(
+        "The process that was reading this file was ended from outside, perhaps for want of memory.",
+        hint="Open the film again; if it happens again, close other programs first.",
+        detail=detail,
+        code="reader-killed",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from cxr_viewer.sources.answers import Directory, Header, Headers
 from cxr_viewer.sources.place import Place
 
 HEAD_BYTES = 4096
+Interim = Callable[[object], None]
+"""Given what can be answered already, while the whole answer is being made."""
 
 
 def warm_up() -> None:
@@ -23,7 +26,7 @@ def warm_up() -> None:
     import pydicom.pixels.decoders  # noqa: F401
 
 
-def run(job: str, words: dict[str, Any]) -> object:
+def run(job: str, words: dict[str, Any], interim: Interim | None = None) -> object:
     """Do one job; whatever it raises is answered by the caller."""
     if job == "read":
         return read(Place.of(words), int(words["frame"]))

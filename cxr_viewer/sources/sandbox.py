@@ -1,35 +1,30 @@
 """A pool of warm reader processes: foreign files are parsed there, never in the window's process.
 
-Each process has a memory limit, each request a time limit. A process that dies, hangs or outgrows its limit is killed
-and replaced, and whoever asked gets one sentence. Urgent requests (a film was clicked) never wait behind the others
-(scans, small pictures), because one process is kept free of those.
+Each process has a memory limit and gives up what it does not need (see ``cage``), each request has a time limit. A
+process that dies, hangs, is stopped or outgrows its limit is killed and replaced, and whoever asked gets one sentence.
+A request is handed to one process only: a film that killed a reader would kill the next one too. Urgent requests (a
+film was clicked) never wait behind the others (scans, small pictures), because one process is kept free of those.
 
-The processes are started by command line with two pipes, not through ``multiprocessing``: its spawn would import the
-program's own start-up module, with Qt, into the child. Pixels come through the pipe as well, at about 2 ms for a large
-film; shared memory would save one of them and leave segments behind whenever a reader dies.
+Pixels come through a pipe, at about 2 ms for a large film; shared memory would save one of them and leave segments
+behind whenever a reader dies.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import typing
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.sources import faults, wire
+from cxr_viewer.sources.cage import Protections
+from cxr_viewer.sources.readerprocess import ReaderProcess, ScratchRoot
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +38,9 @@ _BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from cxr_viewer.sources.worker import main
-main(int(sys.argv[2]))
+main(int(sys.argv[2]), sys.argv[3])
 """
-_PIPE_BYTES = 1 << 20
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
 T = TypeVar("T")
-_Process = subprocess.Popen[bytes]
 
 
 @dataclass(slots=True, eq=False)
@@ -56,12 +48,18 @@ class _Request:
     words: dict[str, Any]
     time_limit_s: float
     done: threading.Event = field(default_factory=threading.Event)
+    news: threading.Event = field(default_factory=threading.Event)
+    interim: tuple[Any, wire.Blocks] | None = None
     answer: dict[str, Any] = field(default_factory=dict)
     blocks: wire.Blocks = field(default_factory=list)
     error: ReadError | None = None
     deadline: float = 0.0
-    process: _Process | None = None
+    process: ReaderProcess | None = None
     fate: ReadError | None = None
+
+    def finish(self) -> None:
+        self.done.set()
+        self.news.set()
 
 
 class Sandbox:
@@ -85,13 +83,16 @@ class Sandbox:
         self._state = threading.Condition()
         self._closed = False
         self._threads: list[threading.Thread] = []
-        self._processes: set[_Process] = set()
+        self._processes: set[ReaderProcess] = set()
+        self._scratch: ScratchRoot | None = None
+        self._protections: Protections | None = None
 
     def warm(self) -> None:
         """Start the processes in the background; returns at once. Asking for anything does the same."""
         with self._state:
             if self._closed or self._threads:
                 return
+            self._scratch = ScratchRoot()
             self._threads = [
                 threading.Thread(target=self._serve, name=f"reader-{number}", daemon=True)
                 for number in range(self._size)
@@ -105,6 +106,11 @@ class Sandbox:
         with self._state:
             return tuple(process.pid for process in self._processes)
 
+    @property
+    def protections(self) -> Protections | None:
+        """What the readers cannot do on this system; None until one of them has answered for the first time."""
+        return self._protections
+
     def ask(
         self,
         kind: type[T],
@@ -113,9 +119,14 @@ class Sandbox:
         *,
         urgent: bool = False,
         time_limit_s: float | None = None,
+        interim: Callable[[T], None] | None = None,
         **words: Any,
     ) -> T:
         """Have a reader process do ``job`` and wait for its answer, a value of type ``kind``.
+
+        Args:
+            urgent: somebody waits for it.
+            interim: given, on the calling thread and at most once, what the reader can answer before it has done.
 
         Raises:
             ReadError: with a sentence, whatever happened to the file or the process.
@@ -129,7 +140,7 @@ class Sandbox:
                 raise faults.reader_closed()
             (self._urgent if urgent else self._background).append(request)
             self._state.notify_all()
-        self._wait(request, cancel)
+        self._wait(request, cancel, None if interim is None else lambda early: interim(wire.from_plain(kind, *early)))
         if request.error is not None:
             raise request.error
         try:
@@ -137,13 +148,23 @@ class Sandbox:
         except (wire.WireError, KeyError) as error:
             raise faults.reader_crashed(f"answer without form: {error}") from error
 
-    def _wait(self, request: _Request, cancel: CancelToken) -> None:
-        while not request.done.wait(_POLL_S):
+    def _wait(
+        self, request: _Request, cancel: CancelToken, interim: Callable[[tuple[Any, wire.Blocks]], None] | None
+    ) -> None:
+        while not request.done.is_set():
+            if request.news.wait(_POLL_S):
+                request.news.clear()
             if cancel.cancelled:
                 self._abandon(request)
                 raise CancelledError()
             if request.deadline and time.monotonic() > request.deadline:
                 self._kill(request, faults.took_too_long(request.time_limit_s))
+            early, request.interim = request.interim, None
+            if early is not None and interim is not None and not request.done.is_set():
+                try:
+                    interim(early)
+                except wire.WireError as error:
+                    _log.warning("an early answer without form: %s", error)
         cancel.raise_if_cancelled()
 
     def _abandon(self, request: _Request) -> None:
@@ -175,7 +196,7 @@ class Sandbox:
                 _log.exception("unexpected fault beside a reader process")
                 request.error = faults.reader_crashed(repr(error))
             with self._state:
-                request.done.set()
+                request.finish()
                 self._background_running -= not urgent
                 self._state.notify_all()
         if process is not None:
@@ -194,37 +215,70 @@ class Sandbox:
                 self._state.wait()
         return None
 
-    def _exchange(self, process: _Process | None, request: _Request) -> _Process | None:
+    def _exchange(self, process: ReaderProcess | None, request: _Request) -> ReaderProcess | None:
         """Hand the request over and wait for the answer; returns the process that lives afterwards."""
-        if process is None or process.poll() is not None:
-            process = self._replace(process)
+        process = self._handed_over(process, request)
         if process is None:
-            request.error = faults.reader_will_not_start("the process could not be created")
+            request.error = request.fate or faults.reader_will_not_start("the process could not be created")
             return None
-        with self._state:
-            request.process = process
-            request.deadline = time.monotonic() + request.time_limit_s
         try:
-            wire.send(_pipe(process.stdin), request.words, [])
-            request.answer, request.blocks = wire.receive(_pipe(process.stdout))
+            request.answer, request.blocks = self._answer(process, request)
             request.error = _error_in(request.answer)
         except (EOFError, OSError, wire.WireError, MemoryError) as error:
-            process.kill()
-            request.error = request.fate or _death(process, error)
+            death = process.cause_of_death(error)
+            request.error = request.fate or death
         with self._state:
-            request.done.set()  # from here on _kill leaves the process alone
-        return process if request.fate is None and process.poll() is None else self._replace(process)
+            request.finish()  # from here on _kill leaves the process alone
+        return process if request.fate is None and process.alive else self._replace(process)
 
-    def _replace(self, process: _Process | None) -> _Process | None:
+    def _handed_over(self, process: ReaderProcess | None, request: _Request) -> ReaderProcess | None:
+        """The process that has taken the request; one that died while nobody asked it anything is replaced first."""
+        for _ in range(2):
+            if process is None or not process.alive:
+                process = self._replace(process)
+            if process is None:
+                return None
+            with self._state:
+                request.process = process
+                request.deadline = time.monotonic() + request.time_limit_s
+            with contextlib.suppress(OSError):  # it has gone since; what was not taken has done no harm
+                wire.send(process.requests, request.words, [])
+                return process
+            if request.fate is not None:
+                return process
+            process.kill()
+            process = self._replace(process)
+        return process
+
+    def _answer(self, process: ReaderProcess, request: _Request) -> tuple[dict[str, Any], wire.Blocks]:
+        """The final answer; at most one comes before it."""
+        answer, blocks = wire.receive(process.answers)
+        if "interim" in answer:
+            request.interim = answer["interim"], blocks
+            request.news.set()
+            answer, blocks = wire.receive(process.answers)
+        if "cage" in answer:
+            self._note(answer["cage"])
+        return answer, blocks
+
+    def _note(self, told: Any) -> None:
+        protections = wire.from_plain(Protections, told, [])
+        if protections != self._protections:
+            self._protections = protections
+            missing = f"; this system does not offer: {', '.join(protections.missing)}" if protections.missing else ""
+            _log.info("readers are caged%s", missing)
+
+    def _replace(self, process: ReaderProcess | None) -> ReaderProcess | None:
         if process is not None:
             self._end(process)
         return self._start()
 
-    def _start(self) -> _Process | None:
+    def _start(self) -> ReaderProcess | None:
         if self._closed:
             return None
+        folder = None if self._scratch is None else self._scratch.folder()
         try:
-            process = start_reader(self._memory_limit_bytes)
+            process = ReaderProcess(_BOOT, self._memory_limit_bytes, folder)
         except OSError as error:
             _log.error("a reader process could not be started: %s", error)
             return None
@@ -235,12 +289,8 @@ class Sandbox:
             process.kill()
         return process
 
-    def _end(self, process: _Process) -> None:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                _pipe(pipe).close()
+    def _end(self, process: ReaderProcess) -> None:
+        process.end()
         with self._state:
             self._processes.discard(process)
 
@@ -250,7 +300,7 @@ class Sandbox:
             self._closed = True
             for request in (*self._urgent, *self._background):
                 request.error = faults.reader_closed()
-                request.done.set()
+                request.finish()
             self._urgent.clear()
             self._background.clear()
             for process in self._processes:
@@ -259,36 +309,8 @@ class Sandbox:
             threads = self._threads
         for thread in threads:
             thread.join()
-
-
-def start_reader(memory_limit_bytes: int) -> _Process:
-    """Start one reader process: this interpreter, isolated from the folder and environment it is started in.
-
-    Raises:
-        OSError: the system would not start it.
-    """
-    package_root = str(Path(__file__).resolve().parents[2])
-    search = [package_root, *(entry for entry in sys.path if entry and Path(entry).is_absolute())]
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _BOOT, json.dumps(search), str(memory_limit_bytes)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        bufsize=0,
-        cwd=tempfile.gettempdir(),  # not the reader's folder: a process that stands in it keeps a disc from ejecting
-        env={**os.environ, **_ONE_THREAD},
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
-    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux only: fewer, larger gulps
-        import fcntl
-
-        fcntl.fcntl(_pipe(process.stdout).fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return process
-
-
-def _pipe(stream: IO[bytes] | None) -> BinaryIO:
-    assert stream is not None
-    return typing.cast(BinaryIO, stream)
+        if self._scratch is not None:
+            self._scratch.remove()
 
 
 def _error_in(answer: dict[str, Any]) -> ReadError | None:
@@ -297,12 +319,3 @@ def _error_in(answer: dict[str, Any]) -> ReadError | None:
         return None
     summary, hint, detail, code = (str(error.get(name, ""))[:1000] for name in ("summary", "hint", "detail", "code"))
     return ReadError(summary, hint=hint, detail=detail, code=code)
-
-
-def _death(process: _Process, error: Exception) -> ReadError:
-    """What to say of a process that went away by itself."""
-    status = process.wait()
-    if isinstance(error, MemoryError):
-        return faults.too_large_for_memory("in the window's process")
-    cause = f"exit status {status}" if status >= 0 else signal.Signals(-status).name
-    return faults.reader_crashed(f"{cause}; {type(error).__name__}")

@@ -1,32 +1,44 @@
 """The reader process: takes one request after another, reads foreign files, answers with plain values.
 
-Nothing from here runs in the window's process. It imports neither Qt nor torch, and whatever goes wrong while a file
-is read becomes an answer; what kills the process becomes a sentence on the other side (see ``sandbox``).
+Nothing from here runs in the window's process. It imports neither Qt nor torch, gives up what it does not need (see
+``cage``), and whatever goes wrong while a file is read becomes an answer; what kills the process becomes a sentence on
+the other side (see ``sandbox``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import logging
 import os
 import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from cxr_viewer.core.errors import CxrError
-from cxr_viewer.sources import faults, jobs, wire
+from cxr_viewer.sources import cage, faults, jobs, wire
 
 RECURSION_LIMIT = 6000  # sequences nested 300 deep are read, 5000 deep are refused
 _GRACE_S = 5.0
 
 
-def main(memory_limit_bytes: int) -> None:
-    """Serve until the other end closes. Requests come on standard input, answers go to what was standard output."""
+def main(memory_limit_bytes: int, scratch: str = "") -> None:
+    """Serve until the other end closes. Requests come on standard input, answers go to what was standard output.
+
+    Args:
+        scratch: the one folder that may be written to; empty for none.
+    """
     requests, answers = _private_streams()
-    _limit(memory_limit_bytes)
+    _settle()
+    protections = cage.shut(Path(scratch) if scratch else None, memory_limit_bytes)
     jobs.warm_up()
+    extra: dict[str, Any] = {"cage": wire.to_plain(protections, [])}  # told once, with the first answer
+
+    def interim(value: object) -> None:
+        blocks: wire.Blocks = []
+        wire.send(answers, {"interim": wire.to_plain(value, blocks)}, blocks)
+
     while True:
         try:
             words, _ = wire.receive(requests)
@@ -34,19 +46,26 @@ def main(memory_limit_bytes: int) -> None:
             return
         # If the window's process dies while this one hangs, nobody is left to end it: so it ends itself.
         faulthandler.dump_traceback_later(float(words.get("seconds", 30.0)) + _GRACE_S, exit=True)
-        answer, blocks = _serve(words)
         try:
-            wire.send(answers, answer, blocks)
+            answer, blocks = _serve(words, interim)
+            wire.send(answers, {**answer, **extra}, blocks)
         except BrokenPipeError:
             return
+        extra = {}
         faulthandler.cancel_dump_traceback_later()
 
 
-def _serve(words: dict[str, Any]) -> tuple[dict[str, Any], wire.Blocks]:
+def _serve(words: dict[str, Any], interim: jobs.Interim) -> tuple[dict[str, Any], wire.Blocks]:
     blocks: wire.Blocks = []
     try:
-        value = jobs.run(str(words.get("job")), words)
-        return {"ok": wire.to_plain(value, blocks)}, blocks
+        value = jobs.run(str(words.get("job")), words, interim)
+        answer = {"ok": wire.to_plain(value, blocks)}
+        wire.check_size(blocks)
+        return answer, blocks
+    except BrokenPipeError:
+        raise
+    except wire.TooLargeError as error:
+        known: CxrError = faults.too_large_for_memory(str(error))
     except BaseException as error:  # a panic in a Rust decoder is a BaseException
         known = error if isinstance(error, CxrError) else faults.from_exception(error)
     text = {"summary": known.summary, "hint": known.hint, "detail": known.detail, "code": known.code}
@@ -79,13 +98,8 @@ class _Unbroken:
         """Nothing is held back."""
 
 
-def _limit(memory_limit_bytes: int) -> None:
+def _settle() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is meant for the program
     sys.setrecursionlimit(RECURSION_LIMIT)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)  # decoders log header values, which are patient data
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not on every system
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (memory_limit_bytes, memory_limit_bytes))

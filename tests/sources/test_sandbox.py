@@ -33,7 +33,7 @@ from cxr_viewer.sources import jobs, worker
 good = jobs.run
 class Panic(BaseException):
     pass
-def evil(job, words):
+def evil(job, words, interim=None):
     if job == "crash": ctypes.string_at(0)
     if job == "abort": os.abort()
     if job == "leave": os._exit(3)
@@ -45,9 +45,9 @@ def evil(job, words):
     if job == "print": print("noise" * 1000, flush=True); os.write(1, b"noise"); return "fine"
     if job == "pid": return str(os.getpid())
     if job == "lie": return 42
-    return good(job, words)
+    return good(job, words, interim)
 jobs.run = evil
-worker.main(int(sys.argv[2]))
+worker.main(int(sys.argv[2]), sys.argv[3])
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -47,6 +47,19 @@ class ImageNode:
     copies: tuple[Path, ...] = field(default=(), repr=False)
     member: str = ""
 
+    def at_frame(self, frame: int) -> ImageNode:
+        """The same file at another of its frames, the first being 0, which stands for the file in a list."""
+        return replace(self, key=replace(self.key, frame=frame))
+
+
+def member_stamp_ns(size_bytes: int, modified_ns: int) -> int:
+    """One number for ``FoundImage.modified_ns`` of a film in an archive that changes whenever the archive does.
+
+    Args:
+        size_bytes, modified_ns: of the archive; the film's own size says nothing of the files around it.
+    """
+    return modified_ns + size_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesNode:
@@ -75,7 +88,12 @@ class StudyNode:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """One file met by a scan, with what is needed to place it in the tree."""
+    """One file met by a scan, with what is needed to place it in the tree.
+
+    Attributes:
+        size_bytes: of the file, unpacked where it lies in an archive.
+        modified_ns: when the file was changed; :func:`member_stamp_ns` where it lies in an archive.
+    """
 
     image: ImageNode
     patient: PatientInfo

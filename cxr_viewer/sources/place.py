@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from cxr_viewer.sources import faults
+from cxr_viewer.sources import archive, faults
+from cxr_viewer.sources.archive_entry import LARGEST_ENTRY, EntryFile
 from cxr_viewer.sources.attributes import FileFacts
 
-LARGEST_FILE = 1 << 30
+LARGEST_FILE = LARGEST_ENTRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,22 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The file's own name."""
-        return self.path.name
+        """The file's own name; in an archive what stands there, which may be anything."""
+        if not self.member:
+            return self.path.name
+        with self._entry() as (_, file):
+            return file.entry.name
 
     def facts(self) -> FileFacts:
         """What the file system says. Asked before opening: opening a pipe or a device may wait for ever.
 
         Raises:
-            ReadError: not a file.
+            ReadError: not a file; for members also all that ``archive.open_member`` raises.
             OSError: as the file system says.
         """
         if self.member:
-            raise faults.zip_archive()
+            with self._entry() as (holder, file):
+                return FileFacts(self.path, file.entry.size, holder.stamp_ns, self.member)
         status = self.path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise faults.not_a_file()
@@ -62,15 +67,23 @@ class Place:
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """The bytes as a file that can be read and searched. Raises like :meth:`facts`."""
+        if self.member:
+            with self._entry() as (_, entry):
+                yield cast(BinaryIO, entry)
+            return
         with self.path.open("rb") as file:
             yield file
+
+    def _entry(self) -> AbstractContextManager[tuple[archive.Archive, EntryFile]]:
+        return archive.open_member(self.path, self.member, self.passwords)
 
     def whole(self) -> bytes:
         """All bytes. Raises like :meth:`facts`; also ReadError for an empty file or one beyond all measure."""
         size = self.facts().size_bytes
         if size > LARGEST_FILE:
             raise faults.file_too_large(size, LARGEST_FILE)
-        data = self.path.read_bytes()
+        with self.open() as file:
+            data = file.read()
         if not data:
             raise faults.empty_file()
         return data

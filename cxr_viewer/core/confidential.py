@@ -68,6 +68,7 @@ _LISTED: Final = frozenset(
 _TECHNICAL_TEXTS: Final = frozenset(
     {
         0x00020013,  # ImplementationVersionName
+        0x00180015,  # BodyPartExamined
         0x00080060,  # Modality
         0x00080070,  # Manufacturer
         0x00080100,  # CodeValue
@@ -78,6 +79,7 @@ _TECHNICAL_TEXTS: Final = frozenset(
         0x00181020,  # SoftwareVersions
         0x00181160,  # FilterType
         0x00181250,  # ReceiveCoilName
+        0x00181210,  # ConvolutionKernel
         0x00181260,  # PlateType
         0x00186000,  # Sensitivity
         0x00187005,  # DetectorConfiguration
@@ -88,6 +90,7 @@ _TECHNICAL_TEXTS: Final = frozenset(
         0x00283004,  # ModalityLUTType
     }
 )
+_WRITING_PROGRAM: Final = 0x00020012  # ImplementationClassUID
 _SHOWN_GROUPS: Final = frozenset({0x0028, 0x2050})
 _TAG: Final = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _SHOWN_ELSEWHERE: Final = frozenset(
@@ -128,7 +131,9 @@ def identifies(tag: int, vr: str, value: str = "") -> bool:
     if (group & 0xFF00) == 0x6000 and element in (0x3000, 0x4000, 0x1500):
         return True  # what somebody drew or wrote on the film
     if vr == "UI":
-        return not all(uid.strip("\0 ").startswith(REGISTERED_UIDS) for uid in value.split("\\") if uid)
+        return tag != _WRITING_PROGRAM and not all(
+            uid.strip("\0 ").startswith(REGISTERED_UIDS) for uid in value.split("\\") if uid
+        )
     return vr in _PERSONAL_VRS or (vr in _TEXT_VRS and tag not in _TECHNICAL_TEXTS)
 
 

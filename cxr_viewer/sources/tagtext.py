@@ -67,7 +67,7 @@ def _numbers(element: Element) -> str:
     total = element.length // struct.calcsize(letter)
     if not values:
         return _binary(element)
-    text = "\\".join(f"{value:.9g}" if letter in "fd" else str(value) for value in values)
+    text = "\\".join(f"{value:.{15 if letter == 'd' else 9}g}" if letter in "fd" else str(value) for value in values)
     return text if total <= len(values) else f"{text}\\{_MORE} ({total:,} values)"
 
 

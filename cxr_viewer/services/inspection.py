@@ -1,0 +1,213 @@
+"""Why a film looks like it does, as words: the chain from file to screen, and what the reader has changed since.
+
+The window only draws what :func:`inspect` says. Nothing of it names the patient unless ``with_identity`` is set, and
+even then only where the file itself put such a value into an attribute of the chain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from cxr_viewer.core.confidential import may_leave
+from cxr_viewer.core.image import Radiograph, View
+from cxr_viewer.core.provenance import ChainStep, Stage
+from cxr_viewer.core.transfer_syntax import syntax_name
+from cxr_viewer.core.wording import plain, spacing_text, view_text
+from cxr_viewer.services.inspected_display import display_lines
+from cxr_viewer.services.inspected_film import plain_chain
+from cxr_viewer.services.state import Pane, PaneStatus
+
+LEFT_OUT = "\N{EN DASH}"
+_DOT = " \N{MIDDLE DOT} "
+_SHORTEST_NAME = 3  # letters; a shorter part of a name would be found in ordinary words
+
+
+class LineKind(Enum):
+    """What a line is, so that the window can give it a colour."""
+
+    RULE = "rule"
+    REFERENCE = "reference"
+    TAG = "tag"
+    PASSED_OVER = "passed over"
+    CAUTION = "caution"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedLine:
+    """One line. ``name`` is what the value belongs to (an attribute); empty for sentences."""
+
+    kind: LineKind
+    text: str = field(repr=False)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedSection:
+    title: str
+    lines: tuple[InspectedLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """All there is to say of one pane. ``title`` names the film by view and date, never by a person."""
+
+    title: str
+    sections: tuple[InspectedSection, ...]
+
+
+def inspect(pane: Pane, *, zoom: float, device_ratio: float = 1.0, with_identity: bool = False) -> Inspection:
+    """Say why the film of ``pane`` looks as it does.
+
+    Args:
+        zoom: device-independent pixels of the screen per image pixel, as shown (also while the film is fitted).
+        device_ratio: device pixels per device-independent pixel.
+        with_identity: keep values that may tell who the patient is, and the day of the study.
+    """
+    image = pane.image
+    if image is None:
+        return _without_film(pane)
+    chain = [*_sections_of_chain(image), _millimetres(pane, image)]
+    sections = (
+        *_cautions(image),
+        InspectedSection("On screen now", _rules(display_lines(pane, image, zoom * device_ratio, zoom))),
+        *_numbered(chain),
+    )
+    if not with_identity:
+        sections = _anonymous(sections, image)
+    return Inspection(film_title(image, with_date=with_identity), sections)
+
+
+def film_title(image: Radiograph, *, with_date: bool) -> str:
+    """``"PA · DX · 2004-01-19"``, with the year alone where ``with_date`` is off; never a name."""
+    view = view_text(image) if image.view is not View.UNKNOWN or image.laterality else ""
+    date = image.study.date
+    day = "" if date is None else date.isoformat() if with_date else str(date.year)
+    frame = f"frame {image.key.frame + 1} of {image.frames}" if image.frames > 1 else ""
+    kind = plain(image.modality) if image.is_dicom else "picture, not DICOM"
+    return _DOT.join(part for part in (view, kind, day, frame) if part) or "film"
+
+
+def as_text(inspection: Inspection) -> str:
+    """The whole as plain text for the clipboard."""
+    parts = [f"Why does it look like this? {inspection.title}"]
+    for section in inspection.sections:
+        lines = "\n".join(f"  {line_text(line)}" for line in section.lines)
+        parts.append(f"{section.title}\n{lines}")
+    return "\n\n".join(parts) + "\n"
+
+
+def line_text(line: InspectedLine) -> str:
+    """One line as it is read: an attribute with its value, a rule that was passed over with that word before it."""
+    if line.kind is LineKind.PASSED_OVER:
+        return f"Passed over: {line.text}"
+    return f"{line.name} = {line.text}" if line.name else line.text
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def _without_film(pane: Pane) -> Inspection:
+    note, words = LineKind.NOTE, "No film is open here."
+    if pane.status is PaneStatus.LOADING:
+        words = "The film is being read\N{HORIZONTAL ELLIPSIS}"
+    if pane.failure is None or pane.status is not PaneStatus.FAILED:
+        return Inspection("", (InspectedSection("", (InspectedLine(note, words),)),))
+    lines = [InspectedLine(LineKind.CAUTION, pane.failure.summary)]
+    lines += [InspectedLine(note, pane.failure.hint)] if pane.failure.hint else []
+    return Inspection("", (InspectedSection("Why it is not shown", tuple(lines)),))
+
+
+def _rules(sentences: Iterable[str]) -> tuple[InspectedLine, ...]:
+    return tuple(InspectedLine(LineKind.RULE, sentence) for sentence in sentences)
+
+
+def _cautions(image: Radiograph) -> tuple[InspectedSection, ...]:
+    lines = tuple(
+        InspectedLine(LineKind.CAUTION, f"{caution.text} [{caution.tag}]" if caution.tag else caution.text)
+        for caution in image.cautions
+    )
+    return (InspectedSection("Cautions", lines),) if lines else ()
+
+
+def _sections_of_chain(image: Radiograph) -> list[InspectedSection]:
+    """One section for each step but the millimetres, which follow with what the reader has measured."""
+    steps = image.chain or plain_chain(image)
+    sections = [_section(step) for step in steps if step.stage is not Stage.MILLIMETRES]
+    titles = [section.title for section in sections]
+    decoding = _rules(_decoding(image))
+    if Stage.DECODER.value in titles:
+        place = titles.index(Stage.DECODER.value)
+        sections[place] = replace(sections[place], lines=(*sections[place].lines, *decoding))
+    else:
+        sections.insert(min(2, len(sections)), InspectedSection(Stage.DECODER.value, decoding))
+    return sections
+
+
+def _decoding(image: Radiograph) -> list[str]:
+    sentences = [f"Decoder used: {image.decoder}."] if image.decoder else []
+    if image.transfer_syntax:
+        name = syntax_name(image.transfer_syntax)
+        known = f" ({image.transfer_syntax})" if name != image.transfer_syntax else ""
+        sentences.append(f"Transfer syntax: {name}{known}.")
+    elif image.is_dicom:
+        sentences.append("The file names no transfer syntax.")
+    return sentences
+
+
+def _section(step: ChainStep) -> InspectedSection:
+    lines = [InspectedLine(LineKind.RULE, step.rule)] if step.rule else []
+    lines += [InspectedLine(LineKind.REFERENCE, step.reference)] if step.reference else []
+    lines += [InspectedLine(LineKind.TAG, plain(tag.value) or LEFT_OUT, tag.name) for tag in step.tags]
+    lines += [InspectedLine(LineKind.PASSED_OVER, why) for why in step.passed_over]
+    return InspectedSection(step.stage.value, tuple(lines))
+
+
+def _millimetres(pane: Pane, image: Radiograph) -> InspectedSection:
+    told = next((step for step in image.chain if step.stage is Stage.MILLIMETRES), None)
+    now = spacing_text(image.spacing)
+    if pane.calibrated:
+        of_file = spacing_text(pane.file_spacing)
+        first = [f"In use: {now}, measured by you on this film.", f"The file says: {of_file}."]
+    else:
+        first = [f"In use: {now}." if image.spacing else "Not calibrated: lengths are in pixels."]
+    lines = _rules(first)
+    if told is not None:
+        lines += _section(told).lines
+    return InspectedSection(Stage.MILLIMETRES.value, lines)
+
+
+def _numbered(sections: Iterable[InspectedSection]) -> list[InspectedSection]:
+    return [replace(section, title=f"{number}  {section.title}") for number, section in enumerate(sections, 1)]
+
+
+# ---------------------------------------------------------------- without identity
+
+
+def _anonymous(sections: tuple[InspectedSection, ...], image: Radiograph) -> tuple[InspectedSection, ...]:
+    """The same without values of attributes that may identify, and without the patient's name and numbers anywhere."""
+    clean = _eraser(image)
+
+    def line(one: InspectedLine) -> InspectedLine:
+        if one.kind is LineKind.TAG and not may_leave(one.name):
+            return replace(one, text=LEFT_OUT)
+        return replace(one, text=clean(one.text))
+
+    return tuple(replace(section, lines=tuple(map(line, section.lines))) for section in sections)
+
+
+def _eraser(image: Radiograph) -> Callable[[str], str]:
+    patient, study = image.patient, image.study
+    words = {part for part in re.split(r"[\s,^=()]+", patient.name) if len(part) >= _SHORTEST_NAME}
+    numbers = (patient.patient_id, study.accession_number)
+    words |= {number for number in numbers if len(number) >= _SHORTEST_NAME}
+    if patient.birth_date is not None:
+        words |= {patient.birth_date.isoformat(), patient.birth_date.strftime("%Y%m%d")}
+    if not words:
+        return lambda text: text
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", re.IGNORECASE)
+    return lambda text: pattern.sub(LEFT_OUT, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cxr_viewer.core.image import ImageKey, View
@@ -30,8 +31,8 @@ def hang(study: StudyNode) -> tuple[Layout, tuple[ImageNode, ...]]:
 def neighbour(study: StudyNode, key: ImageKey, step: int, path: Path | None = None) -> ImageNode | None:
     """The image ``step`` places after (or, below zero, before) the one with ``key``; None beyond the ends.
 
-    Vanished files are passed over. ``path`` tells files apart that claim the same identity. None as well when the
-    image is not in the study.
+    Vanished files are passed over. ``path`` tells files apart that claim the same identity. A file is listed once,
+    whichever of its frames is shown. None as well when the image is not in the study.
     """
     images = study.images
     at = _position(images, key, path)
@@ -57,6 +58,7 @@ def neighbour_series(study: StudyNode, key: ImageKey, step: int) -> ImageNode | 
 
 
 def _position(images: tuple[ImageNode, ...], key: ImageKey, path: Path | None) -> int | None:
-    same = [number for number, image in enumerate(images) if image.key == key]
+    file = replace(key, frame=0)
+    same = [number for number, image in enumerate(images) if replace(image.key, frame=0) == file]
     exact = (number for number in same if images[number].path == path or path in images[number].copies)
     return next(exact, same[0] if same else None)

@@ -387,12 +387,12 @@ class BrowserPanel(QWidget):
         several = sum(node is not None for node in nodes) > 1
         for place, node in enumerate(nodes, 1):
             if node is not None:
-                name = file_frame(node)
+                name = file_frame(node.at_frame(0))  # a file is listed once, whichever frame is shown
                 panes[name] = f"{panes[name]}, {place}" if name in panes else str(place)
         self._delegate.open_in = panes
         self._delegate.number_panes = several
         if reveal is not None:
-            index = self.model.find(reveal.key, reveal.path)
+            index = self.model.find(reveal.at_frame(0).key, reveal.path)
             if index.isValid():
                 self.tree.setCurrentIndex(index)
                 self.tree.scrollTo(index)

@@ -289,8 +289,8 @@ def _image_words(row: Row) -> tuple[str, str, str]:
     assert image is not None
     number = "" if image.instance_number is None else f"image {image.instance_number}"
     title = _VIEW_WORDS[image.view] or ("View not stated" if image.is_dicom else image.path.name)
-    frame = f"frame {image.key.frame + 1} of {image.frames}" if image.frames > 1 else ""
-    return _join(title, image.laterality), _join(image.modality, image.body_part.lower(), number, frame), _size(image)
+    frames = f"{image.frames} frames" if image.frames > 1 else ""
+    return _join(title, image.laterality), _join(image.modality, image.body_part.lower(), number, frames), _size(image)
 
 
 def date_text(date: dt.date | None) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cxr_viewer.core.image import ImageKey
-from cxr_viewer.core.study import FoundImage, StudyNode
+from cxr_viewer.core.image import ImageKey, PatientInfo
+from cxr_viewer.core.study import FoundImage, SeriesNode, StudyNode
 from cxr_viewer.services.hanging import neighbour, neighbour_series
 from cxr_viewer.services.library import Library
 
@@ -80,3 +80,11 @@ def test_films_with_one_identity_are_stepped_through_by_their_files(
     node = neighbour(study, shared, 1, Path("/films/b"))
     assert node is not None
     assert node.path.name == "c"
+
+
+def test_the_neighbour_of_a_file_is_the_same_from_each_of_its_frames(make_found: Callable[..., FoundImage]) -> None:
+    cine = make_found("/films/cine", frames=12).image
+    plain = make_found("/films/plain").image
+    study = StudyNode("1.2.1", PatientInfo(), None, "", "", (SeriesNode("1.2.1.1", "XA", "", 1, (cine, plain)),))
+    assert neighbour(study, cine.at_frame(7).key, 1, cine.path) is plain
+    assert neighbour(study, plain.key, -1, plain.path) is cine

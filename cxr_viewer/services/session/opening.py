@@ -50,7 +50,7 @@ def step_frame(state: ViewerState, event: ev.StepFrame) -> Step:
     frame = min(last, max(0, node.key.frame + event.step))
     if frame == node.key.frame:
         return state, ()
-    node = replace(node, key=replace(node.key, frame=frame))
+    node = node.at_frame(frame)
     if pane.image is None:  # nothing to keep on screen
         return open_in(state, event.pane, node)
     if node.key == pane.key and not pane.image.preview:

@@ -107,6 +107,41 @@ class FoundImage:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStamp:
+    """A file as it was when it was looked at; while it stays so, nobody needs to read it again.
+
+    Attributes:
+        member: as in :class:`ImageNode`; empty for a plain file.
+        size_bytes: of the file; None for a member of an archive, whose size only the archive knows.
+        modified_ns: as in :class:`FoundImage`; -1 where the file system would not say.
+    """
+
+    path: Path = field(repr=False)
+    member: str
+    size_bytes: int | None
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file that gave a scan no image, with the reason as in ``CxrError``.
+
+    Attributes:
+        lasting: it will be no image as long as it stays as it is; else the disk, a right or a reader process failed.
+    """
+
+    stamp: FileStamp
+    code: str
+    summary: str
+    hint: str
+    lasting: bool
+
+
+KnownFile = tuple[ImageNode, ...] | PassedOver
+"""What an earlier scan has made of a file: its images, or the reason why it has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScanBatch:
     """A piece of what a scan has found so far.
 
@@ -117,6 +152,9 @@ class ScanBatch:
         skipped: files that are not images, so far.
         notes: sentences about things the reader should know (an unreadable folder, a DICOMDIR entry that climbs out).
         locked: ZIP archives that were left out because they need a password (another one, if it was given).
+        unchanged: images of files that an earlier scan has read and that are still the same.
+        passed_over: files read now, or not readable now, that gave no image.
+        unreachable: files that the disk or network did not give, so far: they are looked at again by the next scan.
     """
 
     found: tuple[FoundImage, ...]
@@ -125,3 +163,6 @@ class ScanBatch:
     skipped: int
     notes: tuple[str, ...] = ()
     locked: tuple[Path, ...] = field(default=(), repr=False)
+    unchanged: tuple[ImageNode, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    unreachable: int = 0

@@ -48,6 +48,14 @@ MIGRATIONS: Final = (
             source_sha256 TEXT NOT NULL, frame INTEGER NOT NULL, row_mm REAL NOT NULL, column_mm REAL NOT NULL,
             saved_at REAL NOT NULL, PRIMARY KEY (source_sha256, frame)) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE skipped (
+            skipped_ref INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL, member TEXT NOT NULL,
+            size_bytes INTEGER, modified_ns INTEGER NOT NULL, code TEXT NOT NULL, summary TEXT NOT NULL,
+            hint TEXT NOT NULL, program_version TEXT NOT NULL, UNIQUE (path, member))""",
+        """CREATE TABLE scan (
+            path BLOB NOT NULL PRIMARY KEY, begun_at REAL NOT NULL, cancelled INTEGER NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 STUDY_COLUMNS: Final = (

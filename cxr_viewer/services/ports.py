@@ -10,8 +10,12 @@ from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.report import Report
-from cxr_viewer.core.study import ImageNode, ScanBatch
+from cxr_viewer.core.study import FileStamp, ImageNode, KnownFile, ScanBatch
 from cxr_viewer.core.tags import TagList
+
+
+LookUp = Callable[[Sequence[FileStamp]], Sequence[KnownFile | None]]
+"""What is known already of each of these files as they are now; None for those that have to be read."""
 
 
 class ImageReader(Protocol):
@@ -52,8 +56,11 @@ class ImageReader(Protocol):
 class Scanner(Protocol):
     """Finds images in files, folders, DICOMDIRs. Called on a loader thread."""
 
-    def scan(self, paths: Sequence[Path], cancel: CancelToken) -> Iterator[ScanBatch]:
+    def scan(self, paths: Sequence[Path], cancel: CancelToken, known: LookUp | None = None) -> Iterator[ScanBatch]:
         """Yield batches as they are found (first within a moment, so that the browser fills while it runs).
+
+        Args:
+            known: asked about some hundred files at a time; those it knows are not read again.
 
         Raises:
             CancelledError: ``cancel`` was set; what was yielded before stays valid.

@@ -138,9 +138,9 @@ def unmounted(driver: Driver, folder: Path) -> Outcome:
             subprocess.run(["umount", "-l", str(disk)], capture_output=True, check=False)
 
         answer = driver.answer_to("unmounted", lambda: driver.workbench.opener.open([disk]), pull)
+    told = driver.told or answer.words
     following = driver.open(SLOW_FILM)
     held = answer.outcome not in ("hang", "raw", "blank") and following.outcome in ("shown", "caution")
-    told = driver.told or answer.words
     return Outcome("folder unmounted during a scan", held, told, f"pane: {answer.outcome}; next film shown")
 
 

@@ -144,6 +144,11 @@ class Pane:
         return self.node.key if self.node else None
 
     @property
+    def frames(self) -> int:
+        """How many frames the file holds, as its header said or as it was found when it was read."""
+        return max(self.node.frames if self.node else 1, self.image.frames if self.image else 1)
+
+    @property
     def heatmap(self) -> Heatmap | None:
         """The map to draw now, None when it is switched off or there is none."""
         label = self.display.overlay.label

@@ -29,6 +29,7 @@ _NEEDS_FILM = (
     "tool_arrow",
     "tool_text",
 )
+_FRAMES = ("next_frame", "previous_frame", "first_frame", "last_frame")
 _LAYOUTS = {"layout_one": Layout.ONE, "layout_two": Layout.ONE_BY_TWO, "layout_four": Layout.TWO_BY_TWO}
 
 
@@ -41,13 +42,24 @@ def show_on_actions(actions: Actions, state: ViewerState) -> None:
     actions["close_film"].setEnabled(pane.node is not None)
     actions["window_next"].setEnabled(pane.image is not None and len(pane.image.voi) > 1)
     actions["run_model"].setEnabled(film and bool(state.model_id))
+    for name in _FRAMES:
+        actions[name].setEnabled(pane.frames > 1)
+    actions["calibrate"].setEnabled(pane.image is not None and not pane.image.preview)
+    actions["file_millimetres"].setEnabled(pane.calibrated)
     maps = pane.result is not None and bool(pane.result.heatmaps)
     for name in ("heat_map", "contour", "next_finding", "previous_finding", "less_opaque", "more_opaque"):
         actions[name].setEnabled(maps)
     actions["undo"].setEnabled(bool(pane.undo))
     actions["redo"].setEnabled(bool(pane.redo))
     actions["delete_mark"].setEnabled(pane.selected_mark is not None)
+    image, display = pane.image, pane.display
+    actions["film_overlays"].setEnabled(image is not None and bool(image.overlays))
+    actions["film_shutter"].setEnabled(image is not None and image.shutter is not None)
+    actions["film_padding"].setEnabled(image is not None and image.padding is not None)
     ticked = {
+        "film_overlays": bool(image and image.overlays) and display.overlays,
+        "film_shutter": bool(image and image.shutter) and display.shutter,
+        "film_padding": bool(image and image.padding is not None) and display.padding,
         "invert": pane.display.inverted,
         "heat_map": pane.display.overlay.label is not None,
         "contour": pane.display.overlay.mode is OverlayMode.CONTOUR,

@@ -15,6 +15,7 @@ from cxr_viewer.ui.controller import Controller
 
 ZOOM_STEP = 1.25
 OPACITY_STEP = 0.1
+_ALL_FRAMES = 2**31
 
 
 class FilmCommands:
@@ -52,6 +53,9 @@ class FilmCommands:
             "layout_four": lambda: self._send(ev.SetLayout(Layout.TWO_BY_TWO)),
             "annotations": self.next_corner_text,
             "show_marks": lambda: self._send(ev.SetMarksVisible(not self._controller.state.marks_visible)),
+            "film_overlays": lambda: self._layers(overlays=not self._pane.display.overlays),
+            "film_shutter": lambda: self._layers(shutter=not self._pane.display.shutter),
+            "film_padding": lambda: self._layers(padding=not self._pane.display.padding),
             "window_auto": self.automatic_window,
             "window_file": lambda: self.file_window(0),
             "window_next": lambda: self.file_window(1),
@@ -66,6 +70,10 @@ class FilmCommands:
             "flip_horizontal": lambda: self.turn(Orientation.mirrored_horizontally),
             "flip_vertical": lambda: self.turn(Orientation.mirrored_vertically),
             "reset": lambda: self._send(ev.ResetDisplay(self._index)),
+            "next_frame": lambda: self._send(ev.StepFrame(self._index, 1)),
+            "previous_frame": lambda: self._send(ev.StepFrame(self._index, -1)),
+            "first_frame": lambda: self._send(ev.StepFrame(self._index, -_ALL_FRAMES)),
+            "last_frame": lambda: self._send(ev.StepFrame(self._index, _ALL_FRAMES)),
             "run_model": lambda: self._send(ev.AskModel(self._index)),
             "heat_map": self.switch_map,
             "contour": self.switch_contour,
@@ -95,6 +103,9 @@ class FilmCommands:
         order = list(CornerText)
         place = order.index(self._controller.state.corner_text)
         self._send(ev.SetCornerText(order[(place + 1) % len(order)]))
+
+    def _layers(self, **layers: bool) -> None:
+        self._send(ev.SetLayers(self._index, **layers))
 
     def _set_voi(self, voi: Voi | None, index: int | None) -> None:
         self._send(ev.SetVoi(self._index, voi, index))

@@ -34,7 +34,7 @@ _MOUSE = (
     ("Middle drag", "Move the film"),
     ("Right drag", "Zoom"),
     ("Right click", "Menu of the film"),
-    ("Wheel", "Next or previous image"),
+    ("Wheel", "Next or previous image; in a film of several frames, its frames"),
     ("Ctrl+wheel", "Zoom at the pointer"),
     ("Double click", "One film alone, and back"),
 )

@@ -145,9 +145,18 @@ class PaneMouse:
 
     def _click(self, button: Qt.MouseButton, event: QMouseEvent) -> None:
         if button is Qt.MouseButton.RightButton:
+            self._select_at(event.position())  # the menu is about the mark it was asked for on
             self._surface.ask_menu(event.globalPosition().toPoint())
         elif button is Qt.MouseButton.LeftButton and self._pane.selected_mark is not None:
             self._surface.send(ev.SelectMark(self._surface.index, None))
+
+    def _select_at(self, at: QPointF) -> None:
+        surface, placement = self._surface, self._surface.placement
+        if placement is None:
+            return
+        hold = self._marks.hold_at(at, surface.state, placement, any_part=True)
+        if hold is not None and hold.mark.mark_id != self._pane.selected_mark:
+            surface.send(ev.SelectMark(surface.index, hold.mark.mark_id))
 
     def double_click(self, event: QMouseEvent) -> None:
         """Write on a mark that carries words, else show the pane alone; a second click while a mark is drawn."""
@@ -179,14 +188,16 @@ class PaneMouse:
     # ------------------------------------------------------------ wheel
 
     def wheel(self, event: QWheelEvent) -> None:
-        """Next and previous image; with Ctrl, zoom at the cursor."""
+        """Next and previous image, or frame where the film has several; with Ctrl, zoom at the cursor."""
         placement = self._surface.placement
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             if placement is not None and self._pane.image is not None:
                 self.zoom(self._wheel.zoom_factor(event), event.position())
         else:
             steps = self._wheel.steps(event)
-            if steps:
+            if steps and self._pane.frames > 1:
+                self._surface.send(ev.StepFrame(self._surface.index, steps))
+            elif steps:
                 self._surface.step_image(steps)
         event.accept()
 

@@ -75,13 +75,13 @@ class MarkHand:
 
     # ------------------------------------------------------------ the hand
 
-    def hold_at(self, at: QPointF, state: ViewerState, placement: Placement) -> Hold | None:
-        """The mark under ``at`` that a press would take hold of."""
+    def hold_at(self, at: QPointF, state: ViewerState, placement: Placement, *, any_part: bool = False) -> Hold | None:
+        """The mark under ``at`` that a press would take hold of; ``any_part`` whatever the tool in hand."""
         pane = state.panes[self._index]
         if pane.image is None or not state.marks_visible:
             return None
         hold = hold_at(pane.marks, at, placement, pane.image.spacing, self._font, pane.selected_mark)
-        if hold is not None and state.tool.mark_kind is not None:  # a new mark may begin on an old one
+        if hold is not None and state.tool.mark_kind is not None and not any_part:  # a new mark may begin on an old one
             takes = hold.point is not None and hold.mark.mark_id == pane.selected_mark
             return hold if takes else None
         return hold

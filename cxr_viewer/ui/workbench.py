@@ -22,6 +22,7 @@ from cxr_viewer.services.state import AnalysisStatus, NoticeLevel, PaneStatus, V
 from cxr_viewer.ui.action_states import show_on_actions
 from cxr_viewer.ui.actions import VOI_KEYS, Actions
 from cxr_viewer.ui.browser_panel import BrowserPanel
+from cxr_viewer.ui.calibration_commands import CalibrationCommands, line_to_calibrate_by
 from cxr_viewer.ui.canvas import CanvasGrid
 from cxr_viewer.ui.commands import FilmCommands
 from cxr_viewer.ui.controller import Controller
@@ -29,6 +30,7 @@ from cxr_viewer.ui.display_panel import DisplayPanel
 from cxr_viewer.ui.exporter import Exporter
 from cxr_viewer.ui.file_commands import FileCommands
 from cxr_viewer.ui.findings_panel import FindingsPanel
+from cxr_viewer.ui.inspector_dock import InspectorDock
 from cxr_viewer.ui.main_window import MainWindow
 from cxr_viewer.ui.navigation import Navigation
 from cxr_viewer.ui.notices import NoticeBar
@@ -38,10 +40,12 @@ from cxr_viewer.ui.workers import InferenceThread, Loaders
 
 _log = logging.getLogger(__name__)
 
+_FOR_MARKS = ("calibrate", "file_millimetres")
+"""In the menu of a film only where they would do something."""
 _FILM_MENU = (
     ("window_auto", "window_file", "invert"),
     ("fit", "actual_size", "turn_right", "turn_left", "flip_horizontal", "flip_vertical", "reset"),
-    ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark"),
+    ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark", *_FOR_MARKS),
     ("heat_map", "contour", "run_model"),
     ("export_report", "save_view", "copy_view", "close_film"),
 )
@@ -91,6 +95,7 @@ class Workbench(QObject):
         self.findings = FindingsPanel(parts.cards, parts.model_problems, parts.devices, parts.methods)
         self.notices = NoticeBar()
         self.window = MainWindow(self.browser, self.display, self.canvas, self.notices, self.findings)
+        self.inspector = InspectorDock(self.window, parts.reader, self.canvas.zoom_shown, self)
         self.files = FileCommands(
             self.window,
             self.controller,
@@ -102,6 +107,7 @@ class Workbench(QObject):
             parts.log_file,
         )
         self.film_commands = FilmCommands(self.controller, self.canvas.zoom_shown, self.canvas.cancel_tool)
+        self.calibration = CalibrationCommands(self.window, self.controller)
         self.navigation = Navigation(self.controller, self._study_of, self.browser.step_study)
         self.actions = self._make_actions()
         self._connect()
@@ -114,15 +120,18 @@ class Workbench(QObject):
     def _make_actions(self) -> Actions:
         commands: dict[str, Callable[[], object]] = {
             **self.film_commands.table(),
+            **self.calibration.table(),
             **self.navigation.table(),
             **self.files.table(),
             "find": self.browser.focus_search,
             "full_screen": self._switch_full_screen,
+            "inspector": self.inspector.switch,
             "mark_read": self._switch_read,
             "quit": self.window.close,
         }
         actions = Actions(self.window, self.canvas, commands)
         menus = self.window.install(actions)
+        self.inspector.shown.connect(actions["inspector"].setChecked)
         self._recent_menu = QMenu("Open recent", self.window)
         menus["File"].insertMenu(actions["open_sample"], self._recent_menu)
         self._recent_menu.aboutToShow.connect(self._fill_recent)
@@ -133,7 +142,15 @@ class Workbench(QObject):
 
     def _connect(self) -> None:
         queued = Qt.ConnectionType.QueuedConnection
-        for panel in (self.browser, self.canvas, self.display, self.findings, self.notices, self.opener):
+        for panel in (
+            self.browser,
+            self.canvas,
+            self.display,
+            self.findings,
+            self.notices,
+            self.opener,
+            self.inspector,
+        ):
             panel.sends.connect(self.controller.dispatch)
         for thread in (self.loaders, self.inference, self.exporter):
             thread.sends.connect(self.controller.dispatch, queued)
@@ -183,6 +200,7 @@ class Workbench(QObject):
             and not any(pane.image is not None and pane.image.preview for pane in panes)
             and all(pane.analysis is not AnalysisStatus.RUNNING for pane in panes)
             and not self.loaders.thumbnails_waiting
+            and not self.inspector.busy
         )
 
     def close(self) -> None:
@@ -190,6 +208,7 @@ class Workbench(QObject):
         if self._closed:
             return
         self._closed = True
+        self.inspector.close()
         self.loaders.close()
         if not self.inference.stop():
             _log.error("the inference thread did not stop in time")
@@ -199,7 +218,15 @@ class Workbench(QObject):
 
     @Slot(object)
     def _show_state(self, state: ViewerState) -> None:
-        for panel in (self.canvas, self.display, self.findings, self.browser, self.notices, self.window):
+        for panel in (
+            self.canvas,
+            self.display,
+            self.findings,
+            self.browser,
+            self.notices,
+            self.window,
+            self.inspector,
+        ):
             panel.show_state(state)
         show_on_actions(self.actions, state)
 
@@ -230,9 +257,13 @@ class Workbench(QObject):
     def _show_film_menu(self, pane: int, position: QPoint) -> None:
         self.controller.dispatch(ev.ActivatePane(pane))
         menu = QMenu(self.window)
+        shown = self.controller.state.pane
+        hidden = [] if shown.calibrated else ["file_millimetres"]
+        hidden += [] if line_to_calibrate_by(shown) is not None else ["calibrate"]
         for group in _FILM_MENU:
             for name in group:
-                menu.addAction(self.actions[name])
+                if name not in hidden:
+                    menu.addAction(self.actions[name])
             menu.addSeparator()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(position)

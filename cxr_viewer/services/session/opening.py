@@ -46,8 +46,7 @@ def step_frame(state: ViewerState, event: ev.StepFrame) -> Step:
     node = pane.pending or pane.node
     if node is None:
         return state, ()
-    last = max(pane.image.frames if pane.image else 1, node.frames) - 1
-    frame = min(last, max(0, node.key.frame + event.step))
+    frame = min(pane.frames - 1, max(0, node.key.frame + event.step))
     if frame == node.key.frame:
         return state, ()
     node = node.at_frame(frame)

@@ -77,17 +77,16 @@ class Pyramid:
         return self._levels[factor]
 
     def _stored(self) -> NDArray[np.integer[Any]]:
-        stored = self._whole()
-        if stored is None:
-            raise ReferenceError("the film of this pyramid is gone")
-        return stored  # type: ignore[return-value]  # stored pixels are whole numbers
+        return _alive(self._whole)  # type: ignore[return-value]  # stored pixels are whole numbers
 
 
 class PaddedPyramid:
-    """A film with pixel padding at half, quarter, ... size, the padding left out of every average."""
+    """A film with pixel padding at half, quarter, ... size, padding left out of every average. One thread at a time."""
 
     def __init__(self, image: Radiograph) -> None:
-        self._levels = {1: (image.stored, exposed(image))}
+        self._whole = weakref.ref(image.stored)
+        self._exposed = exposed(image)
+        self._levels: dict[int, tuple[NDArray[np.generic], NDArray[np.uint8]]] = {}
 
     def level_for(self, zoom: float) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
         """(stored values, how much of each pixel is film, 255 being all of it) for a place on screen."""
@@ -95,6 +94,8 @@ class PaddedPyramid:
 
     def level(self, factor: int) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
         """As :meth:`Pyramid.level`, with the share of film of each pixel beside it."""
+        if factor == 1:
+            return _alive(self._whole), self._exposed
         if factor not in self._levels:
             stored, share = self.level(factor // 2)
             rows, columns = (-(-side // 2) for side in stored.shape)
@@ -102,7 +103,15 @@ class PaddedPyramid:
         return self._levels[factor]
 
 
+def _alive(film: weakref.ref[NDArray[np.generic]]) -> NDArray[np.generic]:
+    stored = film()
+    if stored is None:
+        raise ReferenceError("the film of this pyramid is gone")
+    return stored
+
+
 _pyramids: dict[int, Pyramid] = {}
+_padded: dict[tuple[int, tuple[int, int] | None], PaddedPyramid] = {}
 _pyramids_lock = threading.Lock()
 
 
@@ -113,4 +122,15 @@ def pyramid_of(stored: NDArray[np.generic]) -> Pyramid:
         if known is None:
             known = _pyramids[id(stored)] = Pyramid(stored)
             weakref.finalize(stored, _pyramids.pop, id(stored), None).atexit = False
+        return known
+
+
+def padded_pyramid_of(image: Radiograph) -> PaddedPyramid:
+    """The padded pyramid of a film's pixels, the same as long as they live."""
+    key = id(image.stored), image.padding
+    with _pyramids_lock:
+        known = _padded.get(key)
+        if known is None:
+            known = _padded[key] = PaddedPyramid(image)
+            weakref.finalize(image.stored, _padded.pop, key, None).atexit = False
         return known

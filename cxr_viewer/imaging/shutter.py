@@ -41,15 +41,24 @@ def _tallness(image: Radiograph) -> float:
 
 
 def _inside(corners: tuple[tuple[float, float], ...], x: Axis, y: Axis) -> NDArray[np.bool_]:
-    """Which middles lie in a polygon, by the even-odd rule: how many edges a line from the left crosses before it."""
+    """Which middles lie in a polygon or on its edge, by the even-odd rule.
+
+    The rule leaves it open on which side a point on an edge lies; counted once for each side, all of them are found.
+    """
     xs, ys = x.centres, y.centres
     if x.step < 0:
         return _inside(corners, Axis(x.first + x.step * x.count, -x.step, x.count), y)[:, ::-1]
-    crossings = np.zeros((ys.size, xs.size + 1), dtype=np.int32)
-    for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        if y0 == y1:
-            continue
-        rows = np.flatnonzero((ys >= min(y0, y1)) & (ys < max(y0, y1)))
-        at = x0 + (ys[rows] - y0) * ((x1 - x0) / (y1 - y0))
-        np.add.at(crossings, (rows, np.searchsorted(xs, at)), 1)
-    return np.asarray(np.cumsum(crossings[:, :-1], axis=1) % 2 == 1, dtype=np.bool_)
+    inside = np.zeros((ys.size, xs.size), dtype=np.bool_)
+    for lower_end in (True, False):
+        for side in ("left", "right"):
+            crossed = np.zeros((ys.size, xs.size + 1), dtype=np.uint8)
+            for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0]), strict=True):
+                if y0 == y1:
+                    continue
+                low, high = min(y0, y1), max(y0, y1)
+                rows = np.flatnonzero((ys >= low) & (ys < high) if lower_end else (ys > low) & (ys <= high))
+                at = x0 + (ys[rows] - y0) * ((x1 - x0) / (y1 - y0))
+                places = np.searchsorted(xs, at) if side == "left" else np.searchsorted(xs, at, "right")
+                crossed[rows, places] ^= 1  # an edge crosses each row once
+            inside |= np.bitwise_xor.accumulate(crossed[:, :-1], axis=1) == 1
+    return inside

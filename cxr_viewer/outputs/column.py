@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from cxr_viewer.core.annotations import MarkKind, mark_label
-from cxr_viewer.core.display import OverlayMode
+from cxr_viewer.core.display import DisplayState, OverlayMode
 from cxr_viewer.core.findings import Finding, Heatmap, ScoreKind
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.report import DISCLAIMER, Report
@@ -259,11 +259,28 @@ def _film(sheet: Sheet, report: Report) -> None:
     own = display.voi_index if image.is_dicom else None  # the window of a picture file is ours, not its own
     window = voi_text(display.voi, own, len(image.voi))
     sheet.row("Window", f"{window}, inverted by the reader" if display.inverted else window)
+    layers = _layers(image, display)
+    if layers:
+        sheet.row("Layers", layers)
     turned = turn_text(display.orientation)
     if turned:
         sheet.row("Turned", turned)
     for caution in image.cautions:
         sheet.item(_ON_PAPER.get(caution.code, caution.text), Style(26, paper.CAUTION))
+
+
+def _layers(image: Radiograph, display: DisplayState) -> str:
+    """What of the file is drawn over the film, covers it, or was switched off by the reader."""
+    words = []
+    if image.frames > 1:
+        words.append(f"frame {image.key.frame + 1} of {image.frames}")
+    if image.overlays:
+        words.append("graphics of the file drawn" if display.overlays else "graphics of the file switched off")
+    if image.shutter is not None:
+        words.append("shutter of the file on" if display.shutter else "shutter of the file switched off")
+    if image.padding is not None:
+        words.append("padding shown black" if display.padding else "padding not masked")
+    return ", ".join(words)
 
 
 def _origin(sheet: Sheet, report: Report) -> None:

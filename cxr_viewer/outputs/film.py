@@ -1,22 +1,18 @@
-"""The film of a report: grey values as on screen, heat map, marks, orientation letters, scale bar."""
+"""The film of a report: grey values as on screen, graphics of the file, heat map, marks, letters, scale bar."""
 
 from __future__ import annotations
 
 import math
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import edge_letters
 from cxr_viewer.core.report import DISCLAIMER, Report
 from cxr_viewer.core.wording import turn_text
-from cxr_viewer.imaging import luts
-from cxr_viewer.imaging.render import oriented
+from cxr_viewer.imaging.render import picture_at
 from cxr_viewer.outputs import marks
-from cxr_viewer.outputs.overlay import draw_heatmap, hatch_unseen
+from cxr_viewer.outputs.overlay import draw_graphics, draw_heatmap, hatch_unseen
 from cxr_viewer.outputs.placement import PagePlacement, place
 from cxr_viewer.outputs.text import Style, draw_text, elide, text_width
 
@@ -49,11 +45,13 @@ def draw_film(report: Report) -> Image.Image:
     placement = place(image, display.orientation, box)
     page = Image.new("RGB", (width, placement.height + 2 * _MARGIN_PX + _STRIP_PX), _BACKGROUND)
 
-    film = np.repeat(grey_at(report, placement)[:, :, None], 3, axis=2)
+    film = picture_at(image, display, (placement.width, placement.height))
     heatmap = shown_heatmap(report)
     if heatmap is not None and report.result is not None:
         film = hatch_unseen(film, report.result.seen, placement)
         film = draw_heatmap(film, heatmap, display.overlay, placement)
+    if display.overlays:
+        film = draw_graphics(film, image, placement)
     page.paste(Image.fromarray(film), (placement.left, placement.top))
     marks.draw_marks(page, report.marks, image.spacing, placement)
     draw = ImageDraw.Draw(page)
@@ -68,19 +66,6 @@ def shown_heatmap(report: Report) -> Heatmap | None:
     if report.result is None or label is None:
         return None
     return next((heatmap for heatmap in report.result.heatmaps if heatmap.label == label), None)
-
-
-def grey_at(report: Report, placement: PagePlacement) -> NDArray[np.uint8]:
-    """The film at page size through its window: uint8 (height, width)."""
-    image, display = report.image, report.display
-    stored = np.ascontiguousarray(oriented(image.stored, display.orientation))
-    smaller = placement.scale < 1
-    sized = cv2.resize(
-        stored,
-        (placement.width, placement.height),
-        interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR,
-    )
-    return luts.apply(sized, luts.compose(image, display.voi, display.inverted))
 
 
 def _draw_letters(draw: ImageDraw.ImageDraw, report: Report, placement: PagePlacement) -> None:

@@ -13,9 +13,9 @@ from cxr_viewer.core.findings import AnalysisResult, Heatmap
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.core.wording import finding_sentence
-from cxr_viewer.imaging.render import oriented, render_grey
+from cxr_viewer.imaging.render import as_rgb, oriented, render_picture
 from cxr_viewer.outputs.overlay import draw_heatmap, hatch_unseen
-from cxr_viewer.outputs.placement import PagePlacement
+from cxr_viewer.outputs.placement import whole_film
 from cxr_viewer.outputs.text import Style, draw_text, wrap
 
 _INK = (215, 221, 227)
@@ -29,13 +29,12 @@ def compose_heatmap(
     Returns:
         uint8 (rows + caption, columns, 3); the upper ``rows`` lie pixel on pixel on the film as turned on screen.
     """
-    grey = np.ascontiguousarray(oriented(render_grey(image, display.voi, display.inverted), display.orientation))
-    height, width = grey.shape
-    placement = PagePlacement(image.rows, image.columns, display.orientation, 0, 0, width, height, None)
-    film = np.repeat(grey[:, :, None], 3, axis=2)
+    shown = render_picture(image, display.voi, display.inverted, mask_padding=display.padding, shutter=display.shutter)
+    film = as_rgb(np.ascontiguousarray(oriented(shown, display.orientation), dtype=np.uint8))
+    placement = whole_film(image, display.orientation)
     film = hatch_unseen(film, result.seen, placement)
     film = draw_heatmap(film, heatmap, replace(display.overlay, label=heatmap.label), placement)
-    return np.vstack((film, _caption(width, result, heatmap)))
+    return np.vstack((film, _caption(placement.width, result, heatmap)))
 
 
 def _caption(width: int, result: AnalysisResult, heatmap: Heatmap) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The heat map on a page: colour or contour over the film, and the scale that belongs to it."""
+"""What lies over the film on a page: the graphics of its file, the heat map, and the scale that belongs to that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from PIL import Image
 from cxr_viewer.core.display import OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect, Point
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.imaging.colormap import colourise
+from cxr_viewer.imaging.graphics import Graphics, coloured
+from cxr_viewer.imaging.grid import whole
 from cxr_viewer.imaging.heatmap import contour_colour, contour_levels, contours_on_image, heatmap_on_image
 from cxr_viewer.imaging.render import oriented
 from cxr_viewer.outputs.placement import PagePlacement
@@ -18,8 +21,28 @@ from cxr_viewer.outputs.placement import PagePlacement
 _SHIFT = 4  # cv2 takes positions in sixteenths of a pixel
 _STRIP_ROWS = 128  # numpy's look-up keeps every other thread waiting, so the film is coloured in strips
 _FILM_GREY = (110, 110, 110)
+_GRAPHICS = (124, 227, 139)
 _HATCH = (163, 171, 181)
 _HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
+
+
+def draw_graphics(film: NDArray[np.uint8], image: Radiograph, placement: PagePlacement) -> NDArray[np.uint8]:
+    """The film with the graphics its file draws over it (60xx), in one colour with a dark outline.
+
+    Args:
+        film: uint8 (height, width, 3), the whole film at page size.
+
+    Returns:
+        uint8 of the same shape; ``film`` is not changed.
+    """
+    if not image.overlays:
+        return film
+    height, width = film.shape[:2]
+    if placement.orientation.quarter_turns % 2:
+        height, width = width, height
+    ink = oriented(Graphics(image).on(whole(image.rows, image.columns, height, width)), placement.orientation)
+    outline_px = max(1, max(film.shape) // 1500)
+    return laid_over(film, coloured(np.ascontiguousarray(ink, dtype=np.uint8), _GRAPHICS, outline_px))
 
 
 def draw_heatmap(
@@ -45,11 +68,12 @@ def draw_heatmap(
     mixed = np.empty_like(film)
     for top in range(0, len(film), _STRIP_ROWS):
         part = slice(top, top + _STRIP_ROWS)
-        mixed[part] = _laid_over(film[part], colourise(values[part], overlay.threshold, overlay.alpha))
+        mixed[part] = laid_over(film[part], colourise(values[part], overlay.threshold, overlay.alpha))
     return mixed
 
 
-def _laid_over(film: NDArray[np.uint8], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def laid_over(film: NDArray[np.uint8], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (height, width, 3) under uint8 (height, width, 4), which is not premultiplied."""
     share = colours[:, :, 3:].astype(np.float32) / 255
     return np.rint(film + (colours[:, :, :3].astype(np.float32) - film) * share).astype(np.uint8)
 
@@ -109,4 +133,4 @@ def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:
             bar[:, max(0, at - 2) : at + 3] = contour_colour(level)
         return Image.fromarray(bar)
     values = np.broadcast_to(((np.arange(width) + 0.5) / width).astype(np.float32), (height, width))
-    return Image.fromarray(_laid_over(bar, colourise(np.ascontiguousarray(values), overlay.threshold, overlay.alpha)))
+    return Image.fromarray(laid_over(bar, colourise(np.ascontiguousarray(values), overlay.threshold, overlay.alpha)))

@@ -49,6 +49,12 @@ class PagePlacement:
         return min(self.width / across, self.height / down)
 
 
+def whole_film(image: Radiograph, orientation: Orientation) -> PagePlacement:
+    """The film pixel for pixel, a page of its own."""
+    width, height = orientation.display_size(image.rows, image.columns)
+    return PagePlacement(image.rows, image.columns, orientation, 0, 0, width, height, None)
+
+
 def place(image: Radiograph, orientation: Orientation, box: tuple[int, int, int, int]) -> PagePlacement:
     """The largest upright place for the whole film in ``box`` (left, top, width, height), centred."""
     across, down = orientation.display_size(image.rows, image.columns)

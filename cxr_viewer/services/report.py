@@ -26,11 +26,17 @@ def make_report(
     gave the scores.
 
     Raises:
-        ExportError: ``no-film``, no film is shown in the pane.
+        ExportError: ``no-film``, no film is shown in the pane; ``preview``, it is not the whole one yet.
     """
     if pane.image is None:
         raise ExportError(
             "There is no film to make a report of.", hint="Open a film and wait until it is shown.", code="no-film"
+        )
+    if pane.image.preview:
+        raise ExportError(
+            "What is shown is a preview of lower resolution.",
+            hint="Wait a moment until the whole film is there, then try again.",
+            code="preview",
         )
     result = pane.result
     if result is not None:

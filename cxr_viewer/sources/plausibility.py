@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_viewer.core.image import Caution, Radiograph, VoiWindow
-from cxr_viewer.imaging import levels
+from cxr_viewer.imaging import levels, padding
 
 BLANK_SHARE = 0.2
 _SKETCH_STEP = 4
@@ -16,10 +16,21 @@ _SKETCH_STEP = 4
 
 def checked(image: Radiograph) -> Radiograph:
     """The film with a caution for what looks wrong, and a window to open with where its own shows nothing."""
-    return _with_opening(_with_blank_rows(image))
+    return _with_opening(_with_believable_padding(_with_blank_rows(image)))
+
+
+def _with_believable_padding(image: Radiograph) -> Radiograph:
+    """Padding that would hide the anatomy is a wrong tag: it is neither masked nor kept out of any statistics."""
+    if padding.believable(image):
+        return image
+    text = "What the file calls padding would hide most of the picture; it is shown as film."
+    caution = Caution("padding-in-film", text, "Pixel Padding Value (0028,0120)")
+    return replace(image, padding=None, cautions=(*image.cautions, caution))
 
 
 def _with_blank_rows(image: Radiograph) -> Radiograph:
+    if any(caution.code == "truncated" for caution in image.cautions):  # told already
+        return image
     share = blank_tail(image.stored)
     if share < BLANK_SHARE:
         return image

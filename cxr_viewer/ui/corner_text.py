@@ -98,15 +98,39 @@ def _window(voi: Voi | None, index: int | None, count: int) -> list[str]:
 
 
 def cursor_text(image: Radiograph, cursor: Point | None) -> str:
-    """Place (column, row, the first being 0) and modality value of a pixel; empty outside the film."""
+    """Place (column, row, the first being 0) and modality value or colour of a pixel; empty outside the film."""
     if cursor is None:
         return ""
     value = luts.modality_at(image, cursor.x, cursor.y)
     if value is None:
         return ""
-    place = f"({math.floor(cursor.x)}, {math.floor(cursor.y)})"
+    column, row = math.floor(cursor.x), math.floor(cursor.y)
+    place = f"({column}, {row})"
+    if image.rgb is not None:
+        return f"{place}  RGB {' '.join(str(part) for part in image.rgb[row, column])}"
     units = "" if image.units.upper() in _NO_UNITS else plain(image.units)
     return f"{place}  {number_text(value)} {units}".rstrip()
+
+
+def notes(pane: Pane) -> tuple[Line, ...]:
+    """What is not yet, or not all, of the film; written however little the reader wants to read."""
+    image, display = pane.image, pane.display
+    if image is None:
+        return ()
+    lines = []
+    if image.preview:
+        lines.append(Line("Preview: the whole film is being read", theme.CAUTION))
+    if image.frames > 1:
+        lines.append(Line(f"Frame {image.key.frame + 1} / {image.frames}"))
+    layers = (
+        (bool(image.overlays) and not display.overlays, "overlays off"),
+        (image.shutter is not None, "shutter on" if display.shutter else "shutter off"),
+        (image.padding is not None and not display.padding, "padding shown"),
+    )
+    hidden = [words for said, words in layers if said]
+    if hidden:
+        lines.append(Line(_DOT.join(hidden), theme.MUTED))
+    return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True)

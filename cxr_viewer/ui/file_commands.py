@@ -12,6 +12,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from cxr_viewer import __version__
+from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.report import Report, suggested_name
 from cxr_viewer.services import events as ev
@@ -79,19 +80,23 @@ class FileCommands:
     # ------------------------------------------------------------ leaving with a result
 
     def report(self, *, with_identity: bool) -> Report | None:
-        """The report of the active pane as it stands, None without a film."""
+        """The report of the active pane as it stands; None without a film, or with words for the reader why not."""
         pane = self._controller.state.pane
         if pane.image is None:
             return None
         card = self._cards.get(pane.result.model_id) if pane.result is not None else None
-        return make_report(
-            pane,
-            card,
-            with_identity=with_identity,
-            program_version=__version__,
-            created=dt.datetime.now().astimezone(),
-            marks_visible=self._controller.state.marks_visible,
-        )
+        try:
+            return make_report(
+                pane,
+                card,
+                with_identity=with_identity,
+                program_version=__version__,
+                created=dt.datetime.now().astimezone(),
+                marks_visible=self._controller.state.marks_visible,
+            )
+        except ExportError as error:  # a preview is looked at, it leaves the program in no form
+            self._controller.dispatch(ev.Tell(NoticeLevel.INFO, error.summary, error.hint))
+            return None
 
     def export_report(self) -> None:
         # The report is made before the dialog opens: it shows what the reader saw when asking for it.
@@ -121,7 +126,7 @@ class FileCommands:
 
     def copy_view(self) -> None:
         state = self._controller.state
-        if state.pane.image is not None:
+        if self.report(with_identity=False) is not None:
             QGuiApplication.clipboard().setImage(self._grab_view(state.active))
             self._controller.dispatch(ev.Tell(NoticeLevel.INFO, "The view is on the clipboard."))
 

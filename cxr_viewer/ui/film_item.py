@@ -15,19 +15,22 @@ with without_modules("cuda", "cuda.bindings"):
 
 
 class FilmItem(pg.ImageItem):
-    """Grey values of a film at screen resolution, one for one on device pixels."""
+    """Grey values or colours of a film at screen resolution, one for one on device pixels."""
 
     def __init__(self, scene: QGraphicsScene) -> None:
         super().__init__(axisOrder="row-major")
         self.setAutoDownsample(False)
         scene.addItem(self)
 
-    def show_grey(self, area: DeviceRect, grey: NDArray[np.uint8], device_ratio: float) -> None:
-        """Show uint8 (area.height, area.width) at ``area``. No levels are applied: the values are what is seen."""
+    def show_pixels(self, area: DeviceRect, pixels: NDArray[np.uint8], device_ratio: float) -> None:
+        """Show uint8 (area.height, area.width), or (area.height, area.width, 3) in red, green, blue, at ``area``.
+
+        No levels are applied: the values are what is seen.
+        """
         if area.empty:
             self.clear_film()
             return
-        self.setImage(grey, autoLevels=False, levels=None)
+        self.setImage(pixels, autoLevels=False, levels=None)
         self.setScale(1.0 / device_ratio)
         self.setPos(area.x / device_ratio, area.y / device_ratio)
         self.show()

@@ -12,7 +12,7 @@ from cxr_viewer.core.image import PixelSpacing
 from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
-from cxr_viewer.ui.corner_text import caution_line, corners, scale_bar
+from cxr_viewer.ui.corner_text import caution_line, corners, notes, scale_bar
 from cxr_viewer.ui.film_text import Line, TextBlocks
 from cxr_viewer.ui.heat_layer import color_bar
 from cxr_viewer.ui.placement import Placement
@@ -71,17 +71,12 @@ class Overlays:
         room = width * _SHARE - _MARGIN
         self._text.draw(painter, _MARGIN, _MARGIN, texts.top_left, self.font, room, right=False)
         taken = self._text.draw(painter, width - _MARGIN, _MARGIN, texts.top_right, self.font, room, right=True)
-        self.caution_rect = QRectF()
-        if scene.pane.image is not None:
-            self.caution_rect = self._text.draw(
-                painter,
-                width - _MARGIN,
-                max(_MARGIN, taken.bottom()),
-                caution_line(scene.pane.image),
-                self.font,
-                room,
-                right=True,
-            )
+        below = max(_MARGIN, taken.bottom())
+        right = width - _MARGIN
+        cautions = caution_line(scene.pane.image) if scene.pane.image is not None else ()
+        self.caution_rect = self._text.draw(painter, right, below, cautions, self.font, room, right=True)
+        below = max(below, self.caution_rect.bottom())
+        self._text.draw(painter, right, below, notes(scene.pane), self.font, room, right=True)
         height = self._text.size(texts.bottom_left, self.font, room)[1]
         self._text.draw(painter, _MARGIN, bottom - height, texts.bottom_left, self.font, room, right=False)
         tallest = 4 * QFontMetricsF(self.font).height() + 4

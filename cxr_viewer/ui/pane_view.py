@@ -32,6 +32,7 @@ from cxr_viewer.ui import theme
 from cxr_viewer.ui.corner_text import caution_tip
 from cxr_viewer.ui.film_layer import FilmLayer
 from cxr_viewer.ui.gestures import FrameGate
+from cxr_viewer.ui.graphics_layer import GraphicsLayer
 from cxr_viewer.ui.heat_layer import ContourLines, heat_picture
 from cxr_viewer.ui.overlays import Overlays, OverlayScene, draw_unseen, draw_words
 from cxr_viewer.ui.pane_mouse import PaneMouse
@@ -73,7 +74,7 @@ class PaneView(QGraphicsView):
         self._image: Radiograph | None = None
         self._layer: FilmLayer | None = None
         self._film: FilmItem | None = None
-        self._drawn: tuple[Placement, Voi | None, bool] | None = None
+        self._drawn: tuple[Placement, Voi | None, bool, bool, bool] | None = None
         self._heat_drawn: tuple[object, ...] | None = None
         self._cursor: QPointF | None = None
         self._note: NoteEditor | None = None
@@ -92,6 +93,9 @@ class PaneView(QGraphicsView):
         self._heat = QGraphicsPixmapItem()
         self._heat.setZValue(1)
         self.scene().addItem(self._heat)
+        self._graphics = GraphicsLayer()
+        self._graphics.setZValue(2)
+        self.scene().addItem(self._graphics)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -158,15 +162,17 @@ class PaneView(QGraphicsView):
             self._soon.start()
 
     def _change_film(self, image: Radiograph | None) -> None:
-        self._close_note()
-        self._mouse.let_go()
-        self._image = image
+        before, self._image = self._image, image
+        if before is None or image is None or not before.preview or before.key != image.key:
+            self._close_note()
+            self._mouse.let_go()  # only where a preview becomes its own whole film may the hand go on
         self._drawn = self._heat_drawn = None
         self._layer = FilmLayer(image) if image is not None else None
         if self._film is not None:
             self._film.clear_film()
         self._heat.hide()
         self._heat.setPixmap(QPixmap())
+        self._graphics.change_film(image)
         self.setAccessibleDescription(f"{view_text(image)} film" if image is not None else "no film")
         self.viewport().update()
 
@@ -195,16 +201,18 @@ class PaneView(QGraphicsView):
         if pane.image is None or self._layer is None:
             return
         placement = place(pane.image, pane.display, self._frame())
-        wanted = (placement, pane.display.voi, pane.display.inverted)
+        display = pane.display
+        wanted = (placement, display.voi, display.inverted, display.padding, display.shutter)
         if wanted != self._drawn:
             if self._film is None:
                 from cxr_viewer.ui.film_item import FilmItem
 
                 self._film = FilmItem(self.scene())
-            area, grey = self._layer.render(*wanted)
-            self._film.show_grey(area, grey, placement.frame.device_ratio)
+            area, pixels = self._layer.render(*wanted[:3], padding=display.padding, shutter=display.shutter)
+            self._film.show_pixels(area, pixels, placement.frame.device_ratio)
             self._drawn = wanted
         self._refresh_heat(pane, placement)
+        self._graphics.refresh(placement, display.overlays)
         self.viewport().update()
 
     def _refresh_heat(self, pane: Pane, placement: Placement) -> None:

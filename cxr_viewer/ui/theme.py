@@ -19,6 +19,7 @@ CAUTION: Final = "#e0b050"
 ERROR: Final = "#e5655e"
 MARK: Final = "#ffd866"
 MARK_SELECTED: Final = "#5aa9e6"
+GRAPHICS: Final = "#7ce38b"
 FILM_TEXT: Final = "#d7dde3"
 
 SPACE_PX: Final = 8
@@ -68,12 +69,20 @@ QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent;
 QToolBarExtension {{ qproperty-icon: url({{icons}}/more.svg); background: {RAISED}; padding: 2px; }}
 QMenu::indicator {{ width: 12px; height: 12px; left: 5px; }}
 QMenu::indicator:checked {{ image: url({{icons}}/check.svg); }}
-QDockWidget {{ titlebar-close-icon: none; }}
+QDockWidget {{ titlebar-close-icon: url({{icons}}/close.svg); }}
 QDockWidget::title {{ background: {WINDOW}; padding: 6px 8px; border-bottom: 1px solid {LINE}; }}
+QTabWidget::pane {{ border: none; }}
+QTabBar {{ background: {WINDOW}; }}
+QTabBar::tab {{ background: {WINDOW}; color: {MUTED}; padding: 5px 10px; border: none;
+    border-bottom: 2px solid transparent; }}
+QTabBar::tab:selected {{ color: {TEXT}; border-bottom-color: {ACCENT}; }}
+QTabBar::tab:hover, QTabBar::tab:focus {{ color: {TEXT}; background: {RAISED}; }}
+QTextEdit {{ background: {PANEL}; border: none; }}
 QTreeView, QListView, QTableView {{
     background: {PANEL}; border: none; outline: 0; alternate-background-color: {PANEL}; }}
 QTreeView::item, QListView::item {{ padding: 2px; }}
-QTreeView::item:selected, QListView::item:selected {{ background: {ACCENT_DARK}; }}
+QTableView::item {{ padding: 0 3px; }}
+QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {{ background: {ACCENT_DARK}; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {RAISED}; }}
 QHeaderView::section {{ background: {WINDOW}; border: none; border-bottom: 1px solid {LINE}; padding: 4px 6px;
     color: {MUTED}; }}

@@ -15,8 +15,7 @@ from cxr_viewer.core.display import DisplayState, OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect, Orientation, Point
 from cxr_viewer.core.image import PixelSpacing, Radiograph, SpacingSource, VoiWindow
-from cxr_viewer.imaging.render import oriented, render_grey
-from cxr_viewer.outputs import film as film_module
+from cxr_viewer.imaging.render import as_rgb, oriented, picture_at, render_grey
 from cxr_viewer.outputs.film import FILM_PX, draw_film, round_length
 from cxr_viewer.outputs.overlay import colour_bar, draw_heatmap, hatch_unseen
 from cxr_viewer.outputs.placement import PagePlacement, place
@@ -65,22 +64,22 @@ def test_pixels_that_are_not_square_keep_their_shape(grey_film: GreyFilm) -> Non
 @pytest.mark.parametrize("name", ["dx_canon_pa_mono1_12bit_j2klossless", "cr_barre_fuji_pa_mono1_10bit"])
 @pytest.mark.parametrize("orientation", [Orientation(), Orientation(1, flipped=True), Orientation(2)])
 def test_grey_values_are_those_of_the_grey_chain(
-    film: Callable[[str], Radiograph], make_report: Callable[..., object], name: str, orientation: Orientation
+    film: Callable[[str], Radiograph], name: str, orientation: Orientation
 ) -> None:
     image = film(f"dicom/{name}.dcm")
     display = DisplayState(voi=image.voi[0], voi_index=0, inverted=True, orientation=orientation)
-    report = make_report(image, score=None, display=display)
-    grey = film_module.grey_at(report, at_size(image, orientation))
+    placement = at_size(image, orientation)
+    picture = picture_at(image, display, (placement.width, placement.height))
     expected = oriented(render_grey(image, image.voi[0], inverted=True), orientation)
-    np.testing.assert_array_equal(grey, expected)
+    np.testing.assert_array_equal(picture, as_rgb(expected))
 
 
-def test_reduced_film_is_averaged_before_the_window(film: Callable[[str], Radiograph], make_report: object) -> None:
+def test_reduced_film_is_averaged_before_the_window(film: Callable[[str], Radiograph]) -> None:
     image = film("dicom/dx_canon_pa_mono1_12bit_j2klossless.dcm")
     window = VoiWindow(2000, 300)
-    report = make_report(image, score=None, display=DisplayState(voi=window))  # type: ignore[operator]
     placement = place(image, Orientation(), (0, 0, 500, 500))
-    grey = film_module.grey_at(report, placement).astype(int)
+    picture = picture_at(image, DisplayState(voi=window), (placement.width, placement.height))
+    grey = picture[..., 0].astype(int)
     small = cv2.resize(image.stored, (placement.width, placement.height), interpolation=cv2.INTER_AREA)
     expected = render_grey(replace(image, stored=small), window, inverted=False).astype(int)
     assert np.abs(grey - expected).max() <= 1

@@ -10,10 +10,24 @@ from pydicom.uid import UID
 
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.provenance import Stage
 from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.sources import decoder, faults, functional, greys, identity, pixelformat, spacing
+from cxr_viewer.sources import (
+    decoder,
+    faults,
+    functional,
+    greys,
+    identity,
+    overlays,
+    pixelformat,
+    provenance,
+    shutter,
+    spacing,
+)
 from cxr_viewer.sources import tolerant as tol
+from cxr_viewer.sources.decoder import DecodedFrame
 from cxr_viewer.sources.dicomfile import DicomFile
+from cxr_viewer.sources.greys import GreyChain
 from cxr_viewer.sources.tolerant import Cautions
 
 RADIOGRAPHS = ("CR", "DX", "RG", "PX", "")
@@ -65,13 +79,17 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
     check_is_image(file)
     if file.pixels is None:
         raise faults.no_pixel_data()
-    ds, cautions = functional.flattened(file.header, frame), Cautions()
+    cautions = Cautions()
+    provenance.tell_file(file, cautions)
+    ds = functional.flattened(file.header, frame, cautions)
     form = pixelformat.pixel_format(ds, cautions)
-    decoded = decoder.decode_frame(ds, file.pixels, file.syntax, frame, form, cautions)
-    grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)
+    overlay_bits = overlays.embedded_bits(ds, form)
+    decoded = decoder.decode_frame(ds, file.pixels, file.syntax, frame, form, cautions, overlay_bits)
+    provenance.tell_pixels(ds, form, frame, decoded, cautions)
+    grey = _chain(ds, decoded, cautions)
     modality = tol.code_string(ds, "Modality")[:16]
     _general_cautions(ds, modality, cautions)
-    return Radiograph(
+    film = Radiograph(
         key=identity.image_key(ds, digest, frame),
         path=path,
         stored=decoded.stored,
@@ -81,6 +99,8 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
         presentation_lut_shape=grey.presentation_lut_shape,
         modality_lut=grey.modality_lut,
         voi=grey.voi,
+        overlays=overlays.overlays(ds, decoded.words, frame, form, cautions),
+        shutter=shutter.shutter(ds, form.rows, form.columns, cautions),
         padding=grey.padding,
         spacing=spacing.pixel_spacing(ds, modality, cautions),
         view=identity.view(ds, cautions),
@@ -90,13 +110,26 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
         units=grey.units,
         frames=form.frames,
         colour=decoded.colour,
+        rgb=decoded.rgb,
         patient=identity.patient_info(ds),
         study=identity.study_info(ds),
         source_sha256=digest,
         transfer_syntax=file.syntax,
         decoder=decoded.decoder,
-        cautions=cautions.all(),
     )
+    provenance.tell_orientation(ds, film, cautions)
+    return replace(film, cautions=cautions.all(), chain=cautions.story.steps())
+
+
+def _chain(ds: Dataset, decoded: DecodedFrame, cautions: Cautions) -> GreyChain:
+    if decoded.as_stored:
+        return greys.colour_chain(ds, decoded.bits_stored, cautions)
+    grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)
+    if decoded.padding is None or grey.padding is not None:
+        return grey
+    rule = f"Stored value {decoded.padding} stands for what the truncated file does not hold, and counts as padding."
+    cautions.story.tell(Stage.PADDING, rule)
+    return replace(grey, padding=(decoded.padding, decoded.padding))
 
 
 def _general_cautions(ds: Dataset, modality: str, cautions: Cautions) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from cxr_viewer.core.errors import ReadError
-from cxr_viewer.sources import codestream, faults
+from cxr_viewer.core.provenance import Stage
+from cxr_viewer.sources import codestream, damage, faults
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.codestream import Codec, Codestream
 from cxr_viewer.sources.pixelformat import PixelElement, PixelFormat
@@ -55,54 +59,125 @@ CODEC_OF = {
 }
 
 
-def decode(
-    pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cautions: Cautions
-) -> tuple[NDArray[Any], int, str]:
-    """One frame.
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """``words`` is uint8 or uint16 (rows, columns), or (rows, columns, 3) in RGB; ``precision`` the bits of a word that
+    count; below row ``rows`` there is nothing; ``decoder`` is its name for the inspector."""
 
-    Returns:
-        uint8 or uint16 words (rows, columns), or (rows, columns, 3) in RGB; bits of a word that count; the decoder.
+    words: NDArray[Any]
+    precision: int
+    decoder: str
+    rows: int
+
+
+def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cautions: Cautions) -> Decoded:
+    """One frame.
 
     Raises:
         ReadError: the picture is damaged or not the one the header announces.
     """
-    data = _fragments(pixels, frame, form, cautions)
+    data, present, expected = _fragments(pixels, frame, form, cautions)
     codec, stream = _identify(data, CODEC_OF.get(UID(syntax)), cautions)
-    precision, allocated = form.bits_stored, form.bits_allocated
     if stream is not None:
         _check(stream, form)
+    try:
+        decoded = _decoded(data, codec, stream, form, cautions)
+    except ReadError as error:
+        if present < expected:
+            salvaged = _salvaged(data, codec, form, cautions)
+            if salvaged is None:
+                raise faults.truncated(present, expected) from error
+            return salvaged
+        raise
+    if present < expected:
+        share = 100 * present / expected
+        text = f"The file is truncated: {share:.0f} % of the compressed picture is there; the rest is missing or wrong."
+        cautions.add("truncated", text, "PixelData")
+    else:
+        _tell_damage(data, codec, cautions)
+    return decoded
+
+
+def _decoded(data: bytes, codec: Codec, stream: Codestream | None, form: PixelFormat, cautions: Cautions) -> Decoded:
+    precision, allocated = form.bits_stored, form.bits_allocated
+    if stream is not None:
         precision, allocated = stream.precision, 8 if stream.precision <= 8 else 16
     wanted, plugin, name = _DECODERS[codec]
+    why = "it is the one that notices most damage"
     if codec is Codec.JPEG:
         data = _with_whole_spectrum(data, cautions)
+        why = "it knows 12 bits and colour"
         wanted = uids.JPEGBaseline8Bit if precision == 8 else wanted
         if precision == 8 and form.samples == 1:
             plugin, name = _GREY_JPEG
+            why = "its transform is that of the reference decoders"
     try:
         source = io.BytesIO(encapsulate([data], has_bot=False))
         words = run(wanted, source, form, allocated, precision, planar=0, plugin=plugin)
-    except (ReadError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:
         raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
-    if stream is not None and not codestream.has_end_mark(data):
-        text = "The compressed picture stops before its end mark: a part of it may be missing."
-        cautions.add("no-end-mark", text)
     if words.ndim == 2 and stream is not None:
         words = words & ((1 << precision) - 1)
-    return words, precision, name
+    _tell_decoder(codec, stream, name, why, cautions)
+    return Decoded(words, precision, name, form.rows)
 
 
-def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> bytes:
-    """The bytes of one compressed frame, its fragments joined."""
+def _tell_decoder(codec: Codec, stream: Codestream | None, name: str, why: str, cautions: Cautions) -> None:
+    own = f", {stream.precision} bits by its own header" if stream is not None else ""
+    rule = f"{codec.value}{own}, was decoded by {name} {_version(name)}: {why}."
+    cautions.story.tell(Stage.DECODER, rule, "PS3.5 8.2")
+
+
+@lru_cache(maxsize=16)
+def _version(name: str) -> str:
+    try:
+        return metadata.version({"gdcm": "python-gdcm"}.get(name, name))
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _tell_damage(data: bytes, codec: Codec, cautions: Cautions) -> None:
+    if codec is not Codec.RLE and not codestream.has_end_mark(data):
+        text = "The compressed picture stops before its end mark: a part of it may be missing."
+        cautions.add("no-end-mark", text, "PixelData")
+    signs = damage.signs(data, codec)
+    if signs:
+        text = "The compressed picture is damaged: a part of what is shown is probably wrong."
+        cautions.add("damaged-pixels", text, "PixelData")
+        cautions.story.pass_over(Stage.DECODER, f"Signs of damage: {signs}.")
+
+
+def _salvaged(data: bytes, codec: Codec, form: PixelFormat, cautions: Cautions) -> Decoded | None:
+    """What an RLE frame without its end still holds; the other codecs have nothing that can be trusted."""
+    if codec is not Codec.RLE or form.samples != 1:
+        return None
+    words, rows = damage.rle_rows(data, form.rows, form.columns, form.bits_allocated)
+    if rows < damage.LEAST_SHARE * form.rows:
+        return None
+    share = 100 * rows / form.rows
+    text = f"The file is truncated: only the upper {share:.0f} % of the picture is there, the rest is black."
+    cautions.add("truncated", text, "PixelData")
+    cautions.story.tell(Stage.DECODER, "What is left of the RLE segments was decoded row by row.", "PS3.5 annex G")
+    return Decoded(words, form.bits_stored, "pylibjpeg-rle", rows)
+
+
+def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> tuple[bytes, int, int]:
+    """The bytes of one compressed frame, its fragments joined; bytes of pixel data there, and announced."""
     present, expected = _extent(pixels.data)
     if present < expected:
         if frame == form.frames - 1:  # decoders make a whole picture of half a codestream, and say nothing
-            raise faults.truncated(present, expected)
-        cautions.add("truncated", "The file is truncated: its last frames are not there.")
+            if present < damage.LEAST_SHARE * expected:
+                raise faults.truncated(present, expected)
+        else:
+            cautions.add("frames-missing", "The file is truncated: its last frames are not there.", "PixelData")
+            present = expected
     try:
-        return get_frame(bytes(pixels.data), frame, number_of_frames=form.frames)
+        return get_frame(bytes(pixels.data), frame, number_of_frames=form.frames), present, expected
     except Exception as error:
+        if present < expected:
+            raise faults.truncated(present, expected) from error
         raise faults.damaged_pixels(f"fragments: {str(error)[:300]}") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid as uids
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
-from cxr_viewer.sources import compressed, faults
+from cxr_viewer.core.provenance import Stage
+from cxr_viewer.sources import colour, compressed, faults, native
 from cxr_viewer.sources.pixelformat import UNDEFINED_LENGTH, PixelElement, PixelFormat
 from cxr_viewer.sources.tolerant import Cautions
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+_KEEP_WORDS = ("numpy", "pylibjpeg-rle")  # other codecs know no unused bits
 _ITEM = b"\xfe\xff\x00\xe0"
 _NATIVE = (
     "",
@@ -30,39 +30,71 @@ _NATIVE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFrame:
-    """Grey pixels as stored: uint8, uint16 or int16 (rows, columns), read-only."""
+    """One frame.
+
+    Attributes:
+        stored: uint8, uint16 or int16 (rows, columns), read-only; the brightness of a colour picture.
+        rgb: the colour picture, None for grey.
+        as_stored: the file's grey chain does not apply (RGB, YBR, PALETTE COLOR), 0 is black and all bits set white.
+        words: pixels as they lay in memory, before Bits Stored was cut out of them; None where no codec kept them.
+        padding: the value that stands where the file is truncated; None for a whole picture.
+    """
 
     stored: NDArray[np.generic]
     bits_stored: int
     signed: bool
     photometric: str
-    colour: bool
     decoder: str
+    rgb: NDArray[np.generic] | None = None
+    as_stored: bool = False
+    colour: bool = False
+    words: NDArray[Any] | None = None
+    padding: int | None = None
 
 
 def decode_frame(
-    ds: Dataset, pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cautions: Cautions
+    ds: Dataset,
+    pixels: PixelElement,
+    syntax: str,
+    frame: int,
+    form: PixelFormat,
+    cautions: Cautions,
+    overlay_bits: int = 0,
 ) -> DecodedFrame:
     """Decode frame number ``frame``, counted from 0.
 
+    Args:
+        overlay_bits: mask of the unused bits of a pixel word in which overlays lie.
+
     Raises:
-        ReadError: truncated or damaged pixel data, or a transfer syntax that nothing here decodes.
+        ReadError: pixel data of which nearly nothing is there or that no decoder takes, or a transfer syntax that
+            nothing here decodes.
     """
     if not 0 <= frame < form.frames:
         raise faults.no_such_frame(frame, form.frames)
     if form.frames > 1:
         cautions.add("multi-frame", f"Frame {frame + 1} of {form.frames} is shown.", "NumberOfFrames")
+    present = form.rows
     if _is_native(pixels, syntax, form, cautions):
-        words, precision, name = _native(pixels, frame, form), form.bits_stored, "numpy"
+        words, present = native.read(pixels, frame, form, cautions)
+        precision, name = form.bits_stored, "numpy"
+        cautions.story.tell(Stage.DECODER, "The pixels are not compressed; they are taken from the file as they lie.")
     else:
-        words, precision, name = compressed.decode(pixels, syntax, frame, form, cautions)
+        decoded = compressed.decode(pixels, syntax, frame, form, cautions)
+        words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
     if words.ndim == 3 or form.photometric not in _GREY:
-        return _colour_to_grey(ds, words, form, precision, name, cautions)
-    if name in ("numpy", "pylibjpeg-rle"):  # words as they lay in memory; other codecs know no unused bits
-        words = stored_bits(words, form, cautions)
+        return _colour(ds, words, form, precision, name, cautions)
+    kept = words if name in _KEEP_WORDS else None
+    if kept is not None:
+        words = stored_bits(words, form, cautions, overlay_bits)
     stored, bits = typed(words, precision, form)
+    padding = None
+    if present < form.rows:
+        padding = native.darkest(ds, form)
+        stored = stored if stored.flags.writeable else stored.copy()
+        stored[present:] = padding
     stored.flags.writeable = False
-    return DecodedFrame(stored, bits, form.signed, form.photometric, False, name)
+    return DecodedFrame(stored, bits, form.signed, form.photometric, name, words=kept, padding=padding)
 
 
 def _is_native(pixels: PixelElement, syntax: str, form: PixelFormat, cautions: Cautions) -> bool:
@@ -92,37 +124,17 @@ def _syntax_name(syntax: str) -> str:
     return (UID(syntax).name or syntax)[:80] if syntax else "not given"
 
 
-# ---------------------------------------------------------------- native pixels
+# ---------------------------------------------------------------- stored values
 
 
-def _native(pixels: PixelElement, frame: int, form: PixelFormat) -> NDArray[Any]:
-    """The words of one frame, unsigned: (rows, columns), or (rows, columns, 3) in RGB."""
-    first_bit = form.frame_bits * frame
-    start, end = first_bit // 8, -(-(first_bit + form.frame_bits) // 8)
-    present = min(len(pixels.data), pixels.length)
-    if present < end:
-        raise faults.truncated(max(0, present - start), end - start)
-    shape = (form.rows, form.columns)
-    data = pixels.data[start:end]
-    if pixels.swapped_bytes and form.bits_allocated == 8:
-        whole = np.frombuffer(pixels.data[: present - present % 2], ">u2").astype("<u2").view(np.uint8)
-        data = whole[start:end].data
-    if form.bits_allocated == 1:
-        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-        return bits[first_bit % 8 :][: form.rows * form.columns].reshape(shape)
-    if form.samples == 1:
-        dtype = np.dtype(np.uint8 if form.bits_allocated == 8 else ("<u2" if pixels.little_endian else ">u2"))
-        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    order = uids.ExplicitVRLittleEndian if pixels.little_endian else uids.ExplicitVRBigEndian
-    source = io.BytesIO(data)
-    return compressed.run(order, source, form, form.bits_allocated, form.bits_stored, planar=form.planar)
-
-
-def stored_bits(words: NDArray[Any], form: PixelFormat, cautions: Cautions) -> NDArray[Any]:
+def stored_bits(words: NDArray[Any], form: PixelFormat, cautions: Cautions, overlay_bits: int = 0) -> NDArray[Any]:
     """Bits Stored out of each word, moved down where High Bit lies higher (PS3.5 8.1.1).
 
-    What lies beside them is nothing, a repeated sign, or an overlay of old; only then the reader is told.
+    What lies beside them is nothing, a repeated sign, or an overlay of old, which ``overlay_bits`` names; of anything
+    else the reader is told.
     """
+    if overlay_bits:
+        words = words & np.asarray(((1 << form.bits_allocated) - 1) & ~overlay_bits, words.dtype)
     shift = form.high_bit + 1 - form.bits_stored
     if shift:
         words = words >> shift
@@ -164,33 +176,28 @@ def typed(words: NDArray[Any], precision: int, form: PixelFormat) -> tuple[NDArr
 # ---------------------------------------------------------------- colour
 
 
-def _colour_to_grey(
+def _colour(
     ds: Dataset, words: NDArray[Any], form: PixelFormat, precision: int, name: str, cautions: Cautions
 ) -> DecodedFrame:
-    """Luminance of a colour picture; grey that was only stored as colour stays what it is."""
-    if form.photometric == "PALETTE COLOR" and words.ndim == 2:
-        try:
-            words = apply_color_lut(words, ds)
-        except Exception as error:
-            raise faults.damaged(f"palette: {error!r}"[:300]) from error
-    if words.ndim == 3:
-        grey, colour = luminance(words)
-        signed, bits = False, 8 * grey.dtype.itemsize
-    else:
+    """A picture in RGB, YBR or PALETTE COLOR; grey that was only stored as colour stays grey."""
+    rgb: NDArray[Any] | None = words if words.ndim == 3 else None
+    bits = form.bits_stored
+    if rgb is None and form.photometric == "PALETTE COLOR":
+        rgb = colour.of_palette(words & ((1 << precision) - 1) if not form.signed else words, ds, cautions)
+        if rgb is None:
+            (grey, bits), signed = typed(stored_bits(words, form, cautions), precision, form), form.signed
+            grey.flags.writeable = False
+            return DecodedFrame(grey, bits, signed, "MONOCHROME2", name, as_stored=True, colour=True)
+        bits = 8 * rgb.dtype.itemsize
+    if rgb is None:
         text = f"The file calls its grey pixels {form.photometric}; low values are shown dark."
         cautions.add("photometric", text, "PhotometricInterpretation")
-        (grey, bits), colour, signed = typed(stored_bits(words, form, cautions), precision, form), False, form.signed
-    if colour:
-        text = "This is a colour picture, not a radiograph; its brightness is shown."
-        cautions.add("colour", text, "PhotometricInterpretation")
+        grey, bits = typed(stored_bits(words, form, cautions), precision, form)
+        grey.flags.writeable = False
+        return DecodedFrame(grey, bits, form.signed, "MONOCHROME2", name)
+    grey, kept = colour.split(rgb)
+    bits = max(bits, int(rgb.max()).bit_length())
+    if kept is not None:
+        cautions.add("colour", colour.CAUTION, "PhotometricInterpretation")
     grey.flags.writeable = False
-    return DecodedFrame(grey, bits, signed, "MONOCHROME2", colour, name)
-
-
-def luminance(rgb: NDArray[Any]) -> tuple[NDArray[np.generic], bool]:
-    """Brightness (ITU-R BT.601) of (rows, columns, 3) of any dtype, and whether there was any colour."""
-    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return red.copy(), False
-    weighted = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
-    return weighted.astype(rgb.dtype) if rgb.dtype.kind == "f" else np.round(weighted).astype(rgb.dtype), True
+    return DecodedFrame(grey, bits, False, "MONOCHROME2", name, kept, as_stored=True, colour=kept is not None)

@@ -14,12 +14,11 @@ from typing import BinaryIO
 
 from pydicom import config
 from pydicom import uid as uids
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag
 
-from cxr_viewer.sources import faults
+from cxr_viewer.sources import faults, overlays, quickheader
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.pixelformat import PixelElement
 
@@ -43,7 +42,22 @@ RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor Blue
 RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
 SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
 """
-_TAGS: list[BaseTag | int] = [tag for tag in map(tag_for_keyword, _KEYWORDS.split()) if tag is not None]
+_SHOWN = """
+SegmentedRedPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData
+SegmentedBluePaletteColorLookupTableData ShutterShape ShutterLeftVerticalEdge ShutterRightVerticalEdge
+ShutterUpperHorizontalEdge ShutterLowerHorizontalEdge CenterOfCircularShutter RadiusOfCircularShutter
+VerticesOfThePolygonalShutter ShutterPresentationValue
+"""
+"""What only a picture on screen needs, so that listing files does not read it."""
+
+
+def _tags(keywords: str) -> list[BaseTag | int]:
+    return [tag for tag in map(tol.tag_of, keywords.split()) if tag is not None]
+
+
+_LISTED: list[BaseTag | int] = _tags(_KEYWORDS)
+_LISTED_BY_NUMBER = {int(tag): tag for tag in _LISTED}
+_TAGS: list[BaseTag | int] = [*_LISTED, *_tags(_SHOWN), *overlays.TAGS]
 
 config.settings.reading_validation_mode = config.IGNORE
 
@@ -55,6 +69,7 @@ class DicomFile:
     Attributes:
         syntax: transfer syntax UID; empty where the file has none.
         pixel_keyword: ``"PixelData"``, one of its floating point kin, or empty.
+        pixel_length: as the element of the pixels declares it, 0 where there is none.
         pixels: None in a header-only reading, or where the file holds none.
         has_preamble: the file says itself that it is DICOM.
     """
@@ -64,6 +79,7 @@ class DicomFile:
     pixel_keyword: str
     pixels: PixelElement | None
     has_preamble: bool
+    pixel_length: int = 0
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -91,6 +107,9 @@ def read_header(file: BinaryIO) -> DicomFile:
     if packed:
         file.seek(packed)
         return _parse_inflated(inflate(file.read()), keep_pixels=False)
+    quick = quickheader.read(file, _LISTED_BY_NUMBER)
+    if quick is not None:
+        return DicomFile(quick.header, quick.syntax, quick.pixel_keyword, None, True, quick.pixel_length)
     return _parse(file, None)
 
 
@@ -122,18 +141,18 @@ class _Stop:
 def _parse(file: BinaryIO, data: bytes | None) -> DicomFile:
     stop = _Stop()
     file.seek(0)
-    ds = read_partial(file, stop_when=stop, force=True, specific_tags=_TAGS)
+    ds = read_partial(file, stop_when=stop, force=True, specific_tags=_LISTED if data is None else _TAGS)
     meta = getattr(ds, "file_meta", None)
     syntax = tol.text(meta, "TransferSyntaxUID") if isinstance(meta, FileMetaDataset) else ""
     preamble = getattr(ds, "preamble", None) is not None
-    return DicomFile(ds, syntax, stop.keyword, _pixels(stop, ds, file.tell(), data), preamble)
+    return DicomFile(ds, syntax, stop.keyword, _pixels(stop, ds, file.tell(), data), preamble, stop.length)
 
 
 def _parse_inflated(data: bytes, *, keep_pixels: bool) -> DicomFile:
     stop, stream = _Stop(), io.BytesIO(data)
-    ds = read_dataset(stream, False, True, stop_when=stop, specific_tags=_TAGS)
+    ds = read_dataset(stream, False, True, stop_when=stop, specific_tags=_TAGS if keep_pixels else _LISTED)
     pixels = _pixels(stop, ds, stream.tell(), data if keep_pixels else None)
-    return DicomFile(ds, uids.DeflatedExplicitVRLittleEndian, stop.keyword, pixels, True)
+    return DicomFile(ds, uids.DeflatedExplicitVRLittleEndian, stop.keyword, pixels, True, stop.length)
 
 
 def _pixels(stop: _Stop, ds: Dataset, element_at: int, data: bytes | None) -> PixelElement | None:

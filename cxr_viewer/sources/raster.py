@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import ImageKey, PatientInfo, Radiograph, Rescale, View, VoiWindow
+from cxr_viewer.core.provenance import Stage
 from cxr_viewer.core.study import FoundImage, ImageNode
-from cxr_viewer.sources import codestream, decoder, faults, rasterformat
+from cxr_viewer.sources import codestream, colour, faults, rasterformat
 from cxr_viewer.sources.attributes import FileFacts
 from cxr_viewer.sources.pixelformat import LIMIT_MEGAPIXELS
 from cxr_viewer.sources.place import Place
@@ -60,10 +61,14 @@ def read(place: Place, data: bytes, digest: str, frame: int) -> Radiograph:
     pixels = _pixels(place, data, form)
     white = _lowest_is_white(data, pixels, form, cautions)
     pixels, frames = _one_picture(pixels, frame, cautions)
-    pixels, colour = _grey(pixels, cautions)
-    pixels = _upright(pixels, data, form, cautions)
+    pixels = _upright(_channels(pixels), data, form, cautions)
     stored, bits, rescale = _stored(pixels, cautions)
+    stored, rgb = _grey(stored, cautions)
     stored.flags.writeable = False
+    voi: tuple[VoiWindow, ...] = (FULL_8_BIT,) if bits == 8 else ()
+    if rgb is not None:
+        rescale, voi = Rescale(), (colour.as_stored(bits),)
+    _tell(form, stored, rgb is not None, white, cautions)
     return Radiograph(
         key=_key(digest, frame),
         path=place.path,
@@ -72,14 +77,36 @@ def read(place: Place, data: bytes, digest: str, frame: int) -> Radiograph:
         photometric="MONOCHROME1" if white else "MONOCHROME2",
         modality="",
         modality_lut=rescale,
-        voi=(FULL_8_BIT,) if bits == 8 else (),
+        voi=voi,
         frames=frames,
         is_dicom=False,
-        colour=colour,
+        colour=rgb is not None,
+        rgb=None if rgb is None or stored.dtype == np.int16 else rgb,
         source_sha256=digest,
-        decoder="SimpleITK" if form.by_itk else "OpenCV",
+        decoder=_library(form),
         cautions=cautions.all(),
+        chain=cautions.story.steps(),
     )
+
+
+def _library(form: Format) -> str:
+    return "SimpleITK" if form.by_itk else "OpenCV"
+
+
+def _tell(form: Format, stored: NDArray[np.generic], coloured: bool, white: bool, cautions: Cautions) -> None:
+    story, bits = cautions.story, 8 * stored.dtype.itemsize
+    story.tell(Stage.FILE, f"The file is a {form.name} picture, not DICOM.")
+    colours = ", in its colours" if coloured else ""
+    story.tell(Stage.PIXELS, f"{stored.shape[1]} x {stored.shape[0]} pixels of {bits} bits are shown{colours}.")
+    story.tell(Stage.DECODER, f"The picture was decoded by {_library(form)}.")
+    story.tell(Stage.MODALITY, "Stored values are taken as they are; the file gives them no meaning.")
+    full = bits == 8 or coloured
+    shown = "The full range of the pixels is shown." if full else "The lowest value is black, the highest white."
+    story.tell(Stage.VOI, f"The file asks for no window. {shown}")
+    why = "the TIFF says that its lowest value is white" if white else "nothing says otherwise"
+    story.tell(Stage.PRESENTATION, f"{'High' if white else 'Low'} values are dark: {why}.")
+    story.tell(Stage.ORIENTATION, "The picture is shown as it is stored, which side is which is not known.")
+    story.tell(Stage.MILLIMETRES, "The file gives no millimetres that could be believed.")
 
 
 def describe(place: Place, facts: FileFacts, head: bytes) -> FoundImage:
@@ -251,16 +278,21 @@ def _one_picture(pixels: NDArray[Any], frame: int, cautions: Cautions) -> tuple[
     return pixels[frame], frames
 
 
-def _grey(pixels: NDArray[Any], cautions: Cautions) -> tuple[NDArray[Any], bool]:
+def _channels(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Without opacity."""
     if pixels.ndim == 2:
-        return pixels, False
-    if pixels.shape[2] < 3:  # grey and opacity
-        return pixels[..., 0], False
-    rgb = pixels[..., :3]
-    grey, colour = decoder.luminance(rgb)
-    if colour:
-        cautions.add("colour", "This is a colour picture, not a radiograph; its brightness is shown.")
-    return grey, colour
+        return pixels
+    return pixels[..., 0] if pixels.shape[2] < 3 else pixels[..., :3]
+
+
+def _grey(pixels: NDArray[np.generic], cautions: Cautions) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+    """Grey pixels or the brightness of colour, and the colour picture itself, if it is one."""
+    if pixels.ndim == 2:
+        return pixels, None
+    grey, rgb = colour.split(pixels)
+    if rgb is not None:
+        cautions.add("colour", colour.CAUTION)
+    return grey, rgb
 
 
 def _upright(pixels: NDArray[Any], data: bytes, form: Format, cautions: Cautions) -> NDArray[Any]:

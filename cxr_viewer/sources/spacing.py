@@ -7,12 +7,22 @@ import math
 from pydicom.dataset import Dataset
 
 from cxr_viewer.core.image import PixelSpacing, SpacingSource
+from cxr_viewer.core.provenance import Stage
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.tolerant import Cautions
 
 SMALLEST_MM, LARGEST_MM = 1e-3, 20.0
 LARGEST_MAGNIFICATION = 10.0
 _CROSS_SECTIONS = ("CT", "MR", "PT", "NM")  # their Pixel Spacing lies in the patient
+
+_TAGS = (
+    "PixelSpacing",
+    "PixelSpacingCalibrationType",
+    "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "EstimatedRadiographicMagnificationFactor",
+    "PixelAspectRatio",
+)
 
 Pair = tuple[float, float]
 
@@ -27,19 +37,46 @@ def pixel_spacing(ds: Dataset, modality: str, cautions: Cautions) -> PixelSpacin
     Pixel Spacing alone                                     at detector, with a caution
     ======================================================  ==================================
     """
+    spacing, why = _chosen(ds, modality, cautions)
+    tags = tol.tag_values(ds, *_TAGS)
+    if spacing is None:
+        rule = f"Lengths are in pixels: {why}."
+    else:
+        row, column = spacing.row_mm, spacing.column_mm
+        size = f"{row:.4g} mm" if row == column else f"{row:.4g} x {column:.4g} mm"
+        rule = f"A pixel is {size}, {spacing.source.value}: {why}."
+    cautions.story.tell(Stage.MILLIMETRES, rule, "PS3.3 10.7.1", tags)
+    return spacing
+
+
+def _chosen(ds: Dataset, modality: str, cautions: Cautions) -> tuple[PixelSpacing | None, str]:
+    """The spacing, and why it is that one as the end of a sentence."""
+    story = cautions.story
     pixel = _pair(ds, "PixelSpacing", cautions)
-    detector = _pair(ds, "ImagerPixelSpacing", cautions) or _pair(ds, "NominalScannedPixelSpacing", cautions)
+    imager = _pair(ds, "ImagerPixelSpacing", cautions)
+    detector = imager or _pair(ds, "NominalScannedPixelSpacing", cautions)
+    name = "Imager Pixel Spacing" if imager else "Nominal Scanned Pixel Spacing"
     calibration = tol.code_string(ds, "PixelSpacingCalibrationType")
     if pixel and modality in _CROSS_SECTIONS:
-        return PixelSpacing(*pixel, SpacingSource.CALIBRATED)
+        return PixelSpacing(
+            *pixel, SpacingSource.CALIBRATED
+        ), f"Pixel Spacing of a {modality} image lies in the patient"
     if pixel and (calibration or (detector and not _equal(pixel, detector))):
-        corrected = calibration == "GEOMETRY"
-        return PixelSpacing(*pixel, SpacingSource.MAGNIFICATION_CORRECTED if corrected else SpacingSource.CALIBRATED)
+        if detector:
+            story.pass_over(Stage.MILLIMETRES, f"{name} is passed over: Pixel Spacing is calibrated.")
+        if calibration == "GEOMETRY":
+            why = "Pixel Spacing was corrected for the geometry"
+            return PixelSpacing(*pixel, SpacingSource.MAGNIFICATION_CORRECTED), why
+        told = f"its calibration type is {calibration}" if calibration else f"it differs from {name}"
+        return PixelSpacing(*pixel, SpacingSource.CALIBRATED), f"Pixel Spacing is used, {told}"
     if detector:
+        if pixel:
+            story.pass_over(Stage.MILLIMETRES, f"Pixel Spacing says the same as {name} and names no calibration.")
         factor = _magnification(ds, cautions)
         if factor is None:
-            return PixelSpacing(*detector, SpacingSource.DETECTOR)
-        return PixelSpacing(detector[0] / factor, detector[1] / factor, SpacingSource.MAGNIFICATION_CORRECTED)
+            return PixelSpacing(*detector, SpacingSource.DETECTOR), f"{name} is used, without a magnification"
+        corrected = PixelSpacing(detector[0] / factor, detector[1] / factor, SpacingSource.MAGNIFICATION_CORRECTED)
+        return corrected, f"{name} is divided by the magnification {factor:g}"
     if pixel:
         cautions.add(
             "spacing-origin",
@@ -47,9 +84,9 @@ def pixel_spacing(ds: Dataset, modality: str, cautions: Cautions) -> PixelSpacin
             "they are taken as those at the detector.",
             "PixelSpacing",
         )
-        return PixelSpacing(*pixel, SpacingSource.DETECTOR)
+        return PixelSpacing(*pixel, SpacingSource.DETECTOR), "Pixel Spacing stands alone, without a calibration type"
     _caution_aspect(ds, cautions)
-    return None
+    return None, "the file gives no spacing that can be believed"
 
 
 def _pair(ds: Dataset, keyword: str, cautions: Cautions) -> Pair | None:
@@ -61,6 +98,7 @@ def _pair(ds: Dataset, keyword: str, cautions: Cautions) -> Pair | None:
         row, column = values
         if row is not None and column is not None and all(SMALLEST_MM <= v <= LARGEST_MM for v in (row, column)):
             return (row, column)
+    cautions.story.pass_over(Stage.MILLIMETRES, f"{tol.tag_name(keyword)} is impossible and is passed over.")
     cautions.add(
         "bad-spacing", "The file gives an impossible distance of pixels, so lengths are not in millimetres.", keyword
     )
@@ -78,6 +116,7 @@ def _magnification(ds: Dataset, cautions: Cautions) -> float | None:
     factor = tol.number(ds, keyword)
     if factor is not None and 1.0 <= factor <= LARGEST_MAGNIFICATION:
         return factor
+    cautions.story.pass_over(Stage.MILLIMETRES, f"{tol.tag_name(keyword)} is impossible and is passed over.")
     cautions.add("bad-magnification", "The file gives an impossible magnification, which is not used.", keyword)
     return None
 

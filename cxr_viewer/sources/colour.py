@@ -1,0 +1,50 @@
+"""Colour pictures as they are, and their brightness for what wants one grey value a pixel. Runs in the reader process
+only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from cxr_viewer.core.image import VoiWindow, WindowFunction
+from cxr_viewer.core.provenance import Stage
+from cxr_viewer.sources.tolerant import Cautions
+
+CAUTION = "This is a colour picture, not a radiograph: it is shown in its colours, and the model does not look at it."
+
+
+def as_stored(bits: int) -> VoiWindow:
+    """The window that changes nothing: 0 is black and the highest value of ``bits`` bits is white."""
+    highest = (1 << bits) - 1
+    return VoiWindow(highest / 2, highest, WindowFunction.LINEAR_EXACT, "As stored")
+
+
+def split(rgb: NDArray[Any]) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+    """Brightness (ITU-R BT.601) of (rows, columns, 3), and the read-only picture itself, or None where it holds no
+    colour. Both have the dtype of ``rgb``."""
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return np.ascontiguousarray(red), None
+    weighted = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
+    kept = np.ascontiguousarray(rgb)
+    kept = kept.copy() if np.shares_memory(kept, rgb) and not rgb.flags.owndata else kept
+    kept.flags.writeable = False
+    return np.round(weighted).astype(rgb.dtype), kept
+
+
+def of_palette(indices: NDArray[Any], ds: Dataset, cautions: Cautions) -> NDArray[Any] | None:
+    """The colours of PALETTE COLOR pixels (PS3.3 C.7.9): uint8 or uint16 (rows, columns, 3); None for a broken
+    palette."""
+    try:
+        rgb = apply_color_lut(indices, ds)
+    except Exception:  # whatever a table that does not fit its descriptor makes numpy and pydicom raise
+        keyword = "RedPaletteColorLookupTableDescriptor"
+        text = "The colours of this picture are broken; the numbers of the colours are shown as grey."
+        cautions.add("bad-palette", text, keyword)
+        cautions.story.pass_over(Stage.PRESENTATION, "The palette of the file is broken.")
+        return None
+    return np.asarray(rgb)[..., :3]

@@ -78,6 +78,14 @@ class MainWindow(QMainWindow):
         self.addDockWidget(area, dock)
         return dock
 
+    def add_inspector(self, content: QWidget) -> QDockWidget:
+        """A dock behind the findings that is closed until it is asked for; it can be moved, floated and closed."""
+        dock = self._dock("Why does it look like this?", "inspector", content, Qt.DockWidgetArea.RightDockWidgetArea)
+        dock.setFeatures(dock.features() | QDockWidget.DockWidgetFeature.DockWidgetClosable)
+        self.tabifyDockWidget(self.right, dock)
+        dock.hide()
+        return dock
+
     def install(self, actions: Actions) -> dict[str, QMenu]:
         """Put the actions into menus and tool bar; returns the menus by title."""
         menus = actions.fill(self.menuBar())

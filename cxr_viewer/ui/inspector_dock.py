@@ -1,0 +1,71 @@
+"""The inspector in its dock, with the thread that reads attributes for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from cxr_viewer.services.ports import ImageReader
+from cxr_viewer.services.state import ViewerState
+from cxr_viewer.ui.inspector_panel import InspectorPanel
+from cxr_viewer.ui.main_window import MainWindow
+from cxr_viewer.ui.tag_loader import TagLoader
+
+
+class InspectorDock(QObject):
+    """Opens and closes the inspector; behind another tab it waits without working.
+
+    Signals:
+        sends(object): for the session.
+        shown(bool): the inspector came into sight or went out of it.
+    """
+
+    sends = Signal(object)
+    shown = Signal(bool)
+
+    def __init__(
+        self,
+        window: MainWindow,
+        reader: ImageReader,
+        zoom_shown: Callable[[int], float],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.panel = InspectorPanel(zoom_shown)
+        self.dock = window.add_inspector(self.panel)
+        self._loader = TagLoader(reader, self)
+        self.panel.sends.connect(self.sends)
+        self.panel.tags_wanted.connect(self._loader.want)
+        self._loader.read.connect(self.panel.take_tags, Qt.ConnectionType.QueuedConnection)
+        self.dock.visibilityChanged.connect(self._visible)
+
+    @property
+    def busy(self) -> bool:
+        """Attributes are being read."""
+        return self._loader.busy
+
+    @Slot()
+    def switch(self) -> None:
+        """Bring the inspector into sight, or close it where it is in sight."""
+        if self.panel.is_open:
+            self.dock.close()
+        else:
+            self.dock.show()
+            self.dock.raise_()
+        self.shown.emit(self.panel.is_open)
+
+    @Slot(bool)
+    def _visible(self, visible: bool) -> None:
+        if not visible:
+            self._loader.cancel()
+        self.panel.set_open(visible)
+        self.shown.emit(visible)
+
+    def show_state(self, state: ViewerState) -> None:
+        """Follow ``state``."""
+        self.panel.show_state(state)
+
+    def close(self) -> None:
+        """Stop reading; waits for the thread. Safe to call twice."""
+        self._loader.close()

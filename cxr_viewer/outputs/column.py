@@ -107,7 +107,8 @@ def _patient(sheet: Sheet, report: Report) -> None:
     sheet.heading("PATIENT AND STUDY")
     if not report.with_identity:
         sheet.row("Patient", f"{age_text(patient)}, {sex_text(patient)}")
-        sheet.row("Identity", "left out; words inside the picture itself stay")
+        drawn = " and in the graphics of the file" if image.overlays and report.display.overlays else ""
+        sheet.row("Identity", f"left out; words inside the picture itself{drawn} stay")
         sheet.row("Study", ", ".join(_view_and_modality(image) + ([str(study.date.year)] if study.date else [])))
         return
     born = patient.birth_date.isoformat() if patient.birth_date else ""
@@ -254,6 +255,8 @@ def _comment(sheet: Sheet, report: Report) -> None:
 def _film(sheet: Sheet, report: Report) -> None:
     image, display = report.image, report.display
     sheet.heading("FILM")
+    if image.frames > 1:
+        sheet.row("Frame", f"{image.key.frame + 1} of {image.frames}")
     sheet.row("Pixels", f"{image.columns} x {image.rows}, {image.bits_stored} bit, {image.photometric}")
     sheet.row("Spacing", spacing_text(image.spacing))
     own = display.voi_index if image.is_dicom else None  # the window of a picture file is ours, not its own
@@ -272,8 +275,6 @@ def _film(sheet: Sheet, report: Report) -> None:
 def _layers(image: Radiograph, display: DisplayState) -> str:
     """What of the file is drawn over the film, covers it, or was switched off by the reader."""
     words = []
-    if image.frames > 1:
-        words.append(f"frame {image.key.frame + 1} of {image.frames}")
     if image.overlays:
         words.append("graphics of the file drawn" if display.overlays else "graphics of the file switched off")
     if image.shutter is not None:

@@ -26,6 +26,7 @@ _BACKGROUND = (0, 0, 0)
 _LETTER = Style(48, (215, 221, 227), bold=True)
 _SMALL = Style(28, (215, 221, 227))
 _WARNING = Style(28, (224, 176, 80), bold=True)
+_GRAPHICS_PX = 3
 _BAR_SHARE = 0.34  # the scale bar is at most this share of the film's width
 
 
@@ -51,7 +52,7 @@ def draw_film(report: Report) -> Image.Image:
         film = hatch_unseen(film, report.result.seen, placement)
         film = draw_heatmap(film, heatmap, display.overlay, placement)
     if display.overlays:
-        film = draw_graphics(film, image, placement)
+        film = draw_graphics(film, image, placement, line_px=_GRAPHICS_PX)
     page.paste(Image.fromarray(film), (placement.left, placement.top))
     marks.draw_marks(page, report.marks, image.spacing, placement)
     draw = ImageDraw.Draw(page)

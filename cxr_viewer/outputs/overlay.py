@@ -26,11 +26,14 @@ _HATCH = (163, 171, 181)
 _HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
 
 
-def draw_graphics(film: NDArray[np.uint8], image: Radiograph, placement: PagePlacement) -> NDArray[np.uint8]:
+def draw_graphics(
+    film: NDArray[np.uint8], image: Radiograph, placement: PagePlacement, *, line_px: int = 1
+) -> NDArray[np.uint8]:
     """The film with the graphics its file draws over it (60xx), in one colour with a dark outline.
 
     Args:
         film: uint8 (height, width, 3), the whole film at page size.
+        line_px: width of the thinnest line on the page, odd; 1 draws on the pixels of the graphics and no others.
 
     Returns:
         uint8 of the same shape; ``film`` is not changed.
@@ -41,8 +44,8 @@ def draw_graphics(film: NDArray[np.uint8], image: Radiograph, placement: PagePla
     if placement.orientation.quarter_turns % 2:
         height, width = width, height
     ink = oriented(Graphics(image).on(whole(image.rows, image.columns, height, width)), placement.orientation)
-    outline_px = max(1, max(film.shape) // 1500)
-    return laid_over(film, coloured(np.ascontiguousarray(ink, dtype=np.uint8), _GRAPHICS, outline_px))
+    ink = cv2.dilate(np.ascontiguousarray(ink, dtype=np.uint8), np.ones((line_px, line_px), np.uint8))
+    return laid_over(film, coloured(np.asarray(ink, dtype=np.uint8), _GRAPHICS, (line_px + 1) // 2))
 
 
 def draw_heatmap(

@@ -167,6 +167,8 @@ _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45
 _CALL, _MACHINE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; little-endian: the low half comes first
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
+_ABSENT = (435, 437)  # clone3, openat2: the C library then takes clone and openat
+_WRITING, _EMPTYING = 0o3, 0o1000  # O_WRONLY or O_RDWR, O_TRUNC
 
 # name: (x86_64, aarch64), None where the machine has no such call
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -188,7 +190,9 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "tkill": (200, 130),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
-    # what Landlock does not know of files
+    # what Landlock does not know of files, or not from its first version on
+    "open": (2, None),
+    "truncate": (76, 45),
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -229,10 +233,10 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "clock_settime": (227, 112),
     "open_by_handle_at": (304, 265),
 }
-# machine: (column above, AUDIT_ARCH, clone, clone3, kill, tgkill, prlimit64)
+# machine: (column above, AUDIT_ARCH, clone, kill, tgkill, prlimit64, openat)
 _MACHINES = {
-    "x86_64": (0, 0xC000003E, 56, 435, 62, 234, 302),
-    "aarch64": (1, 0xC00000B7, 220, 435, 129, 131, 261),
+    "x86_64": (0, 0xC000003E, 56, 62, 234, 302, 257),
+    "aarch64": (1, 0xC00000B7, 220, 129, 131, 261, 56),
 }
 
 
@@ -255,7 +259,7 @@ def _program(machine: str, process: int) -> list[bytes]:
 
     Refused calls fail as forbidden; the process is not killed for them, because libraries may well try some and go on.
     """
-    column, architecture, clone, clone3, kill, tgkill, prlimit = _MACHINES[machine]
+    column, architecture, clone, kill, tgkill, prlimit, openat = _MACHINES[machine]
     refuse = _step(_RETURN, _REFUSE | _EPERM)
     code = [_step(_LOAD, _MACHINE), _step(_JUMP_EQUAL, architecture, 1, 0), refuse, _step(_LOAD, _CALL)]
     if machine == "x86_64":
@@ -263,11 +267,15 @@ def _program(machine: str, process: int) -> list[bytes]:
     for numbers in _REFUSED.values():
         if (number := numbers[column]) is not None:
             code += [_step(_JUMP_EQUAL, number, 0, 1), refuse]
-    # A filter cannot look behind a pointer, so clone3 is declared absent: the C library then takes clone.
-    code += [_step(_JUMP_EQUAL, clone3, 0, 1), _step(_RETURN, _REFUSE | _ENOSYS)]
+    # A filter cannot look behind a pointer, so calls that hide their flags there are declared absent.
+    for number in _ABSENT:
+        code += [_step(_JUMP_EQUAL, number, 0, 1), _step(_RETURN, _REFUSE | _ENOSYS)]
     allow = _step(_RETURN, _ALLOW)
     threads_only = [_step(_LOAD, _FIRST_ARGUMENT), _step(_JUMP_BITS, _CLONE_THREAD, 1, 0), refuse, allow]
     code += [_step(_JUMP_EQUAL, clone, 0, 4), *threads_only]
+    # Opening for reading may empty a file, and Landlock before version 3 lets it; opening for writing is its matter.
+    reading_only = [_step(_LOAD, _FIRST_ARGUMENT + 16), _step(_JUMP_BITS, _WRITING, 2, 0)]
+    code += [_step(_JUMP_EQUAL, openat, 0, 5), *reading_only, _step(_JUMP_BITS, _EMPTYING, 0, 1), refuse, allow]
     for number, itself in ((kill, process), (tgkill, process), (prlimit, 0)):
         to_itself = [_step(_LOAD, _FIRST_ARGUMENT), _step(_JUMP_EQUAL, itself, 1, 0), refuse, allow]
         code += [_step(_JUMP_EQUAL, number, 0, 4), *to_itself]

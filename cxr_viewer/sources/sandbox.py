@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.sources import faults, wire
 from cxr_viewer.sources.cage import Protections
+from cxr_viewer.sources.passwords import Passwords
 from cxr_viewer.sources.readerprocess import ReaderProcess, ScratchRoot
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    words: dict[str, Any]
+    words: dict[str, Any] = field(repr=False)  # may hold a password
     time_limit_s: float
     done: threading.Event = field(default_factory=threading.Event)
     news: threading.Event = field(default_factory=threading.Event)
@@ -67,6 +68,9 @@ class Sandbox:
 
     Args:
         size: number of processes; one of them is kept for urgent requests where there are several.
+
+    Attributes:
+        passwords: of archives, shared by all who ask; handed to a process with each request that needs them.
     """
 
     def __init__(
@@ -74,15 +78,18 @@ class Sandbox:
     ) -> None:
         if size < 1:
             raise ValueError("a sandbox needs at least one process")
+        self.passwords = Passwords()
         self._size = size
         self._memory_limit_bytes = memory_limit_bytes
         self._time_limit_s = time_limit_s
         self._urgent: deque[_Request] = deque()
         self._background: deque[_Request] = deque()
         self._background_running = 0
+        self._in_background = max(1, size - 1)
         self._state = threading.Condition()
         self._closed = False
         self._threads: list[threading.Thread] = []
+        self._helpers: list[threading.Thread] = []
         self._processes: set[ReaderProcess] = set()
         self._scratch: ScratchRoot | None = None
         self._protections: Protections | None = None
@@ -99,6 +106,38 @@ class Sandbox:
             ]
             for thread in self._threads:
                 thread.start()
+
+    @contextlib.contextmanager
+    def reinforced(self, helpers: int) -> Iterator[None]:
+        """As long as the block lasts there are ``helpers`` more processes for what is not urgent.
+
+        They are started when the block begins, which takes none of the caller's time, and cost no memory after it.
+        """
+        leave = threading.Event()
+        threads = [
+            threading.Thread(target=self._serve, args=(leave,), name=f"reader-helper-{number}", daemon=True)
+            for number in range(helpers)
+        ]
+        with self._state:
+            begun = not self._closed
+            if begun:
+                self._in_background += helpers
+                self._helpers = [thread for thread in self._helpers if thread.is_alive()] + threads
+                for thread in threads:
+                    thread.start()
+        try:
+            yield
+        finally:
+            if begun:
+                with self._state:
+                    self._in_background -= helpers
+                    leave.set()
+                    self._state.notify_all()
+
+    @property
+    def in_background(self) -> int:
+        """How many requests that are not urgent are worked on at once."""
+        return self._in_background
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -186,9 +225,12 @@ class Sandbox:
 
     # ------------------------------------------------------------ one thread per process
 
-    def _serve(self) -> None:
+    def _serve(self, leave: threading.Event | None = None) -> None:
+        """Takes what comes; one that may ``leave`` is a helper, takes nothing urgent and makes way for the others."""
         process = self._start()
-        while (taken := self._next()) is not None:
+        if leave is not None and process is not None:
+            process.make_way()
+        while (taken := self._next(leave)) is not None:
             request, urgent = taken
             try:
                 process = self._exchange(process, request)
@@ -202,14 +244,13 @@ class Sandbox:
         if process is not None:
             self._end(process)
 
-    def _next(self) -> tuple[_Request, bool] | None:
-        """(request, it is urgent); waits for one, None once closed."""
-        allowed = max(1, self._size - 1)
+    def _next(self, leave: threading.Event | None) -> tuple[_Request, bool] | None:
+        """(request, it is urgent); waits for one, None once closed or asked to leave."""
         with self._state:
-            while not self._closed:
-                if self._urgent:
+            while not self._closed and not (leave is not None and leave.is_set()):
+                if self._urgent and leave is None:
                     return self._urgent.popleft(), True
-                if self._background and self._background_running < allowed:
+                if self._background and self._background_running < self._in_background:
                     self._background_running += 1
                     return self._background.popleft(), False
                 self._state.wait()
@@ -257,6 +298,8 @@ class Sandbox:
             request.interim = answer["interim"], blocks
             request.news.set()
             answer, blocks = wire.receive(process.answers)
+        if not answer.keys() & {"ok", "error"}:
+            raise wire.WireError("neither a value nor a reason")
         if "cage" in answer:
             self._note(answer["cage"])
         return answer, blocks
@@ -306,7 +349,7 @@ class Sandbox:
             for process in self._processes:
                 process.kill()
             self._state.notify_all()
-            threads = self._threads
+            threads = (*self._threads, *self._helpers)
         for thread in threads:
             thread.join()
         if self._scratch is not None:

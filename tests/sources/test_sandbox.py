@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,12 +30,20 @@ FILM = "dicom/cr_barre_fuji_pa_mono1_10bit.dcm"
 _EVIL_BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-import ctypes, os, time
-from cxr_viewer.sources import jobs, worker
-good = jobs.run
+import ctypes, os, signal, time
+from cxr_viewer.sources import attributes, jobs, worker
+good, decoded = jobs.run, attributes.radiograph
 class Panic(BaseException):
     pass
+hit = 0
+def radiograph(*args, **named):
+    film = decoded(*args, **named)
+    if hit: signal.raise_signal(hit)
+    return film
+attributes.radiograph = radiograph
 def evil(job, words, interim=None):
+    global hit
+    hit = words.get("signal", 0)
     if job == "crash": ctypes.string_at(0)
     if job == "abort": os.abort()
     if job == "leave": os._exit(3)
@@ -45,6 +55,13 @@ def evil(job, words, interim=None):
     if job == "print": print("noise" * 1000, flush=True); os.write(1, b"noise"); return "fine"
     if job == "pid": return str(os.getpid())
     if job == "lie": return 42
+    if job == "wait": time.sleep(words["pause_s"]); return "waited"
+    if job == "litter": open("litter", "w").write("x"); return os.getcwd()
+    if job == "early": interim(words.get("early", "early")); return "late"
+    if job == "chatter":
+        while True: interim("early")
+    if job == "early and hang": interim("early"); time.sleep(600)
+    if job == "early and stop": interim("early"); signal.raise_signal(signal.SIGSTOP)
     return good(job, words, interim)
 jobs.run = evil
 worker.main(int(sys.argv[2]), sys.argv[3])
@@ -66,6 +83,21 @@ def evil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sandbox]]:
         pool.close()
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Returns as soon as it holds."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come true"
+        threading.Event().wait(0.01)
+
+
+def running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # nobody may be there to collect an orphan
+    except psutil.NoSuchProcess:
+        return False
+
+
 def describe(pool: Sandbox, path: Path) -> FoundImage:
     return pool.ask(FoundImage, "describe", CancelToken(), path=str(path))
 
@@ -79,6 +111,7 @@ def describe(pool: Sandbox, path: Path) -> FoundImage:
         ("eat", "memory", "MemoryError"),
         ("panic", "damaged", "Panic"),
         ("lie", "reader-crashed", "without form"),
+        ("chatter", "reader-crashed", "neither a value nor a reason"),
     ],
 )
 def test_one_sentence_and_the_next_film(
@@ -92,6 +125,111 @@ def test_one_sentence_and_the_next_film(
         assert detail in caught.value.detail
     assert caught.value.summary.endswith(".")
     assert describe(pool, need_data(FILM)).image.rows == 440
+
+
+def read(pool: Sandbox, path: Path, limit_s: float = 30.0, **words: object) -> Radiograph:
+    return pool.ask(Radiograph, "read", CancelToken(), time_limit_s=limit_s, path=str(path), frame=0, **words)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are a matter of POSIX")
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("SIGSEGV", "reader-crashed"),
+        ("SIGABRT", "reader-crashed"),
+        ("SIGBUS", "reader-crashed"),
+        ("SIGFPE", "reader-crashed"),
+        ("SIGKILL", "reader-killed"),
+        ("SIGTERM", "reader-killed"),
+        ("SIGSTOP", "timeout"),
+    ],
+)
+def test_a_reader_that_dies_in_the_middle_of_a_film(
+    name: str, code: str, evil: Callable[..., Sandbox], need_data: Callable[[str], Path]
+) -> None:
+    """The other reader goes on, the next film opens, and nothing of the dead one is left."""
+    pool, film = evil(2), need_data(FILM)
+    with ThreadPoolExecutor(1) as threads:
+        bystander = threads.submit(pool.ask, str, "wait", CancelToken(), pause_s=0.5)
+        before = {int(read(pool, film).rows)}, set(pool.processes)
+        with pytest.raises(ReadError) as caught:
+            read(pool, film, 0.5 if name == "SIGSTOP" else 30.0, signal=int(signal.Signals[name]))
+        assert bystander.result() == "waited"
+    assert caught.value.code == code
+    assert code == "timeout" or name in caught.value.detail
+    assert caught.value.summary.endswith(".")
+    assert caught.value.hint
+    assert read(pool, film).rows == 440
+    dead = before[1] - set(pool.processes)
+    assert len(dead) == 1
+    assert not any(psutil.pid_exists(pid) for pid in dead)
+    assert len(pool.processes) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are a matter of POSIX")
+def test_a_reader_that_is_stopped_can_be_cancelled_at_once(
+    evil: Callable[..., Sandbox], need_data: Callable[[str], Path]
+) -> None:
+    pool, film, token = evil(), need_data(FILM), CancelToken()
+    assert read(pool, film).rows == 440
+    (pid,) = pool.processes
+    with ThreadPoolExecutor(1) as threads:
+        stop = int(signal.SIGSTOP)
+        waiting = threads.submit(pool.ask, Radiograph, "read", token, path=str(film), frame=0, signal=stop)
+        until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        token.cancel()
+        assert isinstance(waiting.exception(timeout=20), CancelledError)
+    assert read(pool, film).rows == 440
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are a matter of POSIX")
+def test_a_reader_killed_while_nobody_asks_it_costs_no_film(
+    evil: Callable[..., Sandbox], need_data: Callable[[str], Path]
+) -> None:
+    pool, film = evil(), need_data(FILM)
+    for _ in range(3):
+        assert read(pool, film).rows == 440
+        (pid,) = pool.processes
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid: not running(pid))  # type: ignore[misc]
+
+
+def test_each_reader_has_a_folder_of_its_own_and_none_is_left(
+    evil: Callable[..., Sandbox], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pool = evil()
+    folders = [Path(pool.ask(str, "litter", CancelToken())) for _ in range(2)]
+    assert folders[0] == folders[1]
+    assert folders[0].is_relative_to(tmp_path)
+    assert (folders[0] / "litter").exists()
+    with pytest.raises(ReadError):
+        pool.ask(str, "abort", CancelToken())
+    another = Path(pool.ask(str, "litter", CancelToken()))
+    assert another != folders[0]
+    assert not folders[0].exists()
+    pool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_early_answer_comes_while_the_reader_goes_on(evil: Callable[..., Sandbox]) -> None:
+    pool, token, early = evil(), CancelToken(), list[str]()
+
+    def take(text: str) -> None:
+        early.append(text)
+        token.cancel()
+
+    with pytest.raises(CancelledError):
+        pool.ask(str, "early and hang", token, interim=take)
+    assert early == ["early"]
+
+
+def test_an_early_answer_that_nobody_wants_or_that_has_no_form_is_dropped(evil: Callable[..., Sandbox]) -> None:
+    pool, early = evil(), list[str]()
+    assert pool.ask(str, "early", CancelToken()) == "late"
+    assert pool.ask(str, "early", CancelToken(), interim=early.append, early=[1]) == "late"
+    assert early == []
 
 
 @pytest.mark.parametrize("job", ["hang", "spin"])
@@ -215,23 +353,43 @@ def test_the_window_process_loads_no_dicom_library(repository: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_reader_outlives_no_program(repository: Path) -> None:
-    """The program is killed in the middle of a request; its reader sees the pipe close and ends."""
-    code = (
-        "import os, sys\n"
-        "from cxr_viewer.core.jobs import CancelToken\n"
-        "from cxr_viewer.sources.answers import Headers\n"
-        "from cxr_viewer.sources.sandbox import Sandbox\n"
-        "pool = Sandbox(1)\n"
-        "pool.ask(Headers, 'headers', CancelToken(), files=[])\n"
-        "print(pool.processes[0], flush=True)\n"
-        "os.kill(os.getpid(), 9)"
+_KILLED = """
+import os, sys
+import psutil
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.sources import sandbox
+from cxr_viewer.sources.answers import Headers
+job, sandbox._BOOT = sys.argv[1:]
+pool = sandbox.Sandbox(1)
+pool.ask(Headers, 'headers', CancelToken(), files=[])
+(pid,) = pool.processes
+print(*[child.pid for child in psutil.Process().children()], flush=True)
+def die(_):
+    while job.endswith("stop") and psutil.Process(pid).status() != psutil.STATUS_STOPPED: pass
+    os.kill(os.getpid(), 9)
+if job == "idle": die(None)
+pool.ask(str, job, CancelToken(), interim=die)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills its parent by a signal")
+@pytest.mark.parametrize("job", ["idle", "early and hang", "early and stop"])
+def test_neither_readers_nor_their_folders_outlive_the_program(job: str, repository: Path, tmp_path: Path) -> None:
+    """The program is killed while its reader waits, hangs or is stopped."""
+    if job != "idle" and not sys.platform.startswith("linux"):
+        pytest.skip("only Linux tells a process of the end of its parent")
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, job, _EVIL_BOOT],
+        cwd=repository,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60)
-    pid = int(done.stdout)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(timeout=10)
-    assert not psutil.pid_exists(pid)
+    pids = [int(word) for word in done.stdout.split()]
+    assert len(pids) == 2, done.stderr  # the reader, and the shell that tidies up
+    until(lambda: not any(running(pid) for pid in pids))
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------- the reader

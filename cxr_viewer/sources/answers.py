@@ -16,6 +16,7 @@ class Header:
     found: FoundImage | None
     code: str
     summary: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,18 @@ class Tags:
 
     key: ImageKey | None
     tags: TagList
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a ZIP archive holds for a scan.
+
+    Attributes:
+        members: (member, size in bytes) of every entry worth looking at, as in ``core.study.ImageNode``.
+        locked: some entries need a password that was not given.
+        notes: sentences about what was left out.
+    """
+
+    members: tuple[tuple[str, int], ...]
+    locked: bool
+    notes: tuple[str, ...]

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.study import member_stamp_ns
 from cxr_viewer.sources import faults
+from cxr_viewer.sources.answers import Contents
 from cxr_viewer.sources.archive_entry import Entry, EntryFile, entry_of
 from cxr_viewer.sources.words import clean
 
@@ -74,21 +75,6 @@ class Archive:
             return
         with self.path.open("rb") as file:
             yield file
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What an archive holds for a scan.
-
-    Attributes:
-        members: (member, size in bytes) of every entry worth looking at.
-        locked: some entries need a password that was not given.
-        notes: sentences about what was left out.
-    """
-
-    members: tuple[tuple[str, int], ...]
-    locked: bool
-    notes: tuple[str, ...]
 
 
 # ---------------------------------------------------------------- opening

@@ -12,7 +12,7 @@ from cxr_viewer.core.errors import CxrError, ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage
 from cxr_viewer.imaging import render
-from cxr_viewer.sources import attributes, dicomdir, dicomfile, faults, identity, plausibility, raster, tags
+from cxr_viewer.sources import archive, attributes, dicomdir, dicomfile, faults, identity, plausibility, raster, tags
 from cxr_viewer.sources.answers import Directory, Header, Headers
 from cxr_viewer.sources.place import Place
 
@@ -40,6 +40,10 @@ def run(job: str, words: dict[str, Any], interim: Interim | None = None) -> obje
         return Headers(tuple(_header(place) for place in Place.all_of(words)))
     if job == "dicomdir":
         return Directory(dicomdir.file_ids(Path(words["path"])))
+    if job == "archive":
+        return archive.contents(Path(words["path"]), tuple(words["passwords"]))
+    if job == "unlock":
+        return archive.unlocks(Path(words["path"]), words["password"], tuple(words["passwords"]))
     raise ValueError(f"unknown job {job[:40]!r}")
 
 

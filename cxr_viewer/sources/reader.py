@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
@@ -33,7 +34,7 @@ class SandboxReader:
                 another image than the one ``node`` stands for.
             CancelledError: ``cancel`` was set.
         """
-        image = self._sandbox.ask(Radiograph, "read", cancel, urgent=True, path=str(node.path), frame=node.key.frame)
+        image = self._sandbox.ask(Radiograph, "read", cancel, urgent=True, frame=node.key.frame, **self._file(node))
         if image.stored.ndim != 2:
             raise faults.reader_crashed("pixels that are no picture")
         if image.key != node.key:
@@ -42,7 +43,7 @@ class SandboxReader:
 
     def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
         """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
-        packed = self._sandbox.ask(str, "thumbnail", cancel, path=str(node.path), frame=node.key.frame, side_px=side_px)
+        packed = self._sandbox.ask(str, "thumbnail", cancel, frame=node.key.frame, side_px=side_px, **self._file(node))
         return base64.b64decode(packed)
 
     def describe(self, path: Path, cancel: CancelToken) -> FoundImage:
@@ -56,10 +57,33 @@ class SandboxReader:
 
     def tags(self, node: ImageNode, cancel: CancelToken) -> TagList:
         """Every attribute of the file; empty for pictures that are not DICOM. Raises like :meth:`read`."""
-        answer = self._sandbox.ask(Tags, "tags", cancel, urgent=True, path=str(node.path), member=node.member)
+        answer = self._sandbox.ask(Tags, "tags", cancel, urgent=True, **self._file(node))
         if answer.key is not None and replace(answer.key, frame=node.key.frame) != node.key:
             raise faults.file_changed()
         return answer.tags
+
+    def unlock(self, archive: Path, password: str, cancel: CancelToken) -> bool:
+        """Keep the password of a ZIP archive in memory until the program ends; False where it does not open it.
+
+        Raises:
+            ReadError: the archive is gone, damaged, or protected in a way that is not known.
+            CancelledError: ``cancel`` was set.
+        """
+        archive = archive.absolute()
+        known = list(self._sandbox.passwords.of(archive))
+        opens = self._sandbox.ask(
+            bool, "unlock", cancel, urgent=True, path=str(archive), password=password, passwords=known
+        )
+        if opens:
+            self._sandbox.passwords.add(archive, password)
+        return opens
+
+    def _file(self, node: ImageNode) -> dict[str, Any]:
+        """What a request says of the file it is about."""
+        if not node.member:
+            return {"path": str(node.path)}
+        passwords = list(self._sandbox.passwords.of(node.path))
+        return {"path": str(node.path), "member": node.member, "passwords": passwords}
 
     def close(self) -> None:
         """Stop the reader processes. Safe to call twice."""

@@ -138,17 +138,19 @@ def _sections_of_chain(image: Radiograph) -> list[InspectedSection]:
     steps = image.chain or plain_chain(image)
     sections = [_section(step) for step in steps if step.stage is not Stage.MILLIMETRES]
     titles = [section.title for section in sections]
-    decoding = _rules(_decoding(image))
-    if Stage.DECODER.value in titles:
-        place = titles.index(Stage.DECODER.value)
-        sections[place] = replace(sections[place], lines=(*sections[place].lines, *decoding))
-    else:
-        sections.insert(min(2, len(sections)), InspectedSection(Stage.DECODER.value, decoding))
+    if Stage.DECODER.value not in titles:
+        sections.insert(min(2, len(sections)), InspectedSection(Stage.DECODER.value, _rules(_decoding(image, ""))))
+        return sections
+    place = titles.index(Stage.DECODER.value)
+    told = sections[place].lines
+    more = _rules(_decoding(image, " ".join(line.text for line in told)))
+    sections[place] = replace(sections[place], lines=(*told, *more))
     return sections
 
 
-def _decoding(image: Radiograph) -> list[str]:
-    sentences = [f"Decoder used: {image.decoder}."] if image.decoder else []
+def _decoding(image: Radiograph, told: str) -> list[str]:
+    """Decoder and transfer syntax, as far as the chain has not ``told`` them."""
+    sentences = [f"Decoder used: {image.decoder}."] if image.decoder and image.decoder not in told else []
     if image.transfer_syntax:
         name = syntax_name(image.transfer_syntax)
         known = f" ({image.transfer_syntax})" if name != image.transfer_syntax else ""
@@ -172,8 +174,10 @@ def _millimetres(pane: Pane, image: Radiograph) -> InspectedSection:
     if pane.calibrated:
         of_file = spacing_text(pane.file_spacing)
         first = [f"In use: {now}, measured by you on this film.", f"The file says: {of_file}."]
+    elif image.spacing is not None:
+        first = [f"In use: {now}."]
     else:
-        first = [f"In use: {now}." if image.spacing else "Not calibrated: lengths are in pixels."]
+        first = [] if told is not None else ["Not calibrated: lengths are in pixels."]
     lines = _rules(first)
     if told is not None:
         lines += _section(told).lines

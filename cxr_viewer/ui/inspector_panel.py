@@ -39,6 +39,7 @@ class InspectorPanel(QWidget):
         self._state = ViewerState()
         self._open = False
         self._asked: TagRequest | None = None
+        self._answered: tuple[object, ...] | None = None
         self._drawn: tuple[int, int, PaneStatus] | None = None
         self._corner_text: CornerText | None = None
         self.film = QLabel(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
@@ -99,7 +100,7 @@ class InspectorPanel(QWidget):
             self._draw()
             return
         self._soon.stop()
-        self._asked = self._drawn = None
+        self._asked = self._answered = self._drawn = None
         self.film.clear()
         self.why.show_inspection(None)
         self.tags.clear()
@@ -157,12 +158,16 @@ class InspectorPanel(QWidget):
     def _ask_for_tags(self, pane: Pane) -> None:
         node = pane.node
         if node is None or pane.status is PaneStatus.EMPTY:
-            self._asked = None
+            self._asked = self._answered = None
             self.tags.clear()
             return
         asked = self._asked
         if asked is not None and (asked.pane, asked.generation) == (self._state.active, pane.generation):
             return
+        if self._answered is not None and self._answered == _file_of(pane):  # another frame of the same file
+            self._asked = TagRequest(self._state.active, pane.generation, node)
+            return
+        self._answered = None
         if pane.status is PaneStatus.LOADING:  # the film first; its attributes when it is there, or cannot be shown
             self._asked = None
             self.tags.wait()
@@ -178,7 +183,14 @@ class InspectorPanel(QWidget):
         current = (self._state.active, pane.generation)
         if answer.request != self._asked or (answer.request.pane, answer.request.generation) != current:
             return
+        self._answered = _file_of(pane)
         if answer.tags is not None:
             self.tags.show_tags(answer.tags)
         elif answer.failure is not None:
             self.tags.fail(answer.failure)
+
+
+def _file_of(pane: Pane) -> tuple[object, ...] | None:
+    """What tells one file from another, also where a file was replaced by one of the same name."""
+    node, image = pane.node, pane.image
+    return None if node is None or image is None else (node.path, node.member, image.source_sha256)

@@ -5,6 +5,7 @@ A flat table, not a tree: a tree view asks for every row when it is laid out, a 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
@@ -19,6 +20,7 @@ HIDDEN = "\N{EN DASH}"
 _FOLDED, _UNFOLDED = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} ", "\N{BLACK DOWN-POINTING SMALL TRIANGLE} "
 _STEP = "\N{EN SPACE}"
 _DEEPEST_STEP = 8  # deeper levels are drawn no further to the right
+_LONGEST_TIP = 400
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -138,10 +140,12 @@ class TagModel(QAbstractTableModel):
 
     # ------------------------------------------------------------ what Qt asks
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+    def rowCount(self, parent: _LONGEST_TIP = 400
+_Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._shown)
 
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+    def columnCount(self, parent: _LONGEST_TIP = 400
+_Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(Column)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -155,11 +159,18 @@ class TagModel(QAbstractTableModel):
         place, column = index.row(), index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(place, column)
+        if role == Qt.ItemDataRole.ToolTipRole and column in (Column.NAME, Column.VALUE):
+            return self._tip(place, column)
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return self.line(place).replace("\t", ", ")
         if role == Qt.ItemDataRole.ForegroundRole and (column in (Column.TAG, Column.VR) or not self.row(place).vr):
             return QColor(theme.MUTED)
         return None
+
+    def _tip(self, place: int, column: int) -> str:
+        """What a narrow column cuts. Escaped, because tool tips take what looks like markup for markup."""
+        text = self._text(place, column)
+        return f"<span>{html.escape(text[:_LONGEST_TIP])}</span>" if text else ""
 
     def _text(self, place: int, column: int) -> str:
         row = self.row(place)

@@ -29,7 +29,7 @@ _WAITING = "Reading the attributes\N{HORIZONTAL ELLIPSIS}"
 _NO_ATTRIBUTES = "This picture is no DICOM file: it has no attributes."
 _NO_FILM = "No film is open here."
 _DETAIL_LINES = 4
-_WIDTHS = {Column.TAG: 92, Column.NAME: 104, Column.VR: 32}
+_WIDTHS = {Column.TAG: 96, Column.NAME: 100, Column.VR: 30}
 
 
 class TagTable(QTableView):
@@ -79,6 +79,7 @@ class TagView(QWidget):
             "Hide identity",
             "Replace names, dates, numbers, free texts and private values by a dash (PS3.15 table E.1-1)",
         )
+        self.hide_identity.setChecked(True)  # until the window says what the reader wants
         self.table = named(TagTable(), "Attributes of the file", "Ctrl+C copies the value; left and right fold")
         self.message = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self.message.setProperty("role", "muted")
@@ -142,7 +143,7 @@ class TagView(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, width in _WIDTHS.items():
             header.resizeSection(column, width)
-        header.setStretchLastSection(True)
+        header.setSectionResizeMode(Column.VALUE, QHeaderView.ResizeMode.Stretch)
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._search)

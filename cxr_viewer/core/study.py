@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -139,6 +140,9 @@ class PassedOver:
 
 KnownFile = tuple[ImageNode, ...] | PassedOver
 """What an earlier scan has made of a file: its images, or the reason why it has none."""
+
+LookUp = Callable[[Sequence[FileStamp]], Sequence[KnownFile | None]]
+"""What is known already of each of these files as they are now; None for those that have to be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,8 @@ from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.report import Report
-from cxr_viewer.core.study import FileStamp, ImageNode, KnownFile, ScanBatch
+from cxr_viewer.core.study import ImageNode, LookUp, ScanBatch
 from cxr_viewer.core.tags import TagList
-
-
-LookUp = Callable[[Sequence[FileStamp]], Sequence[KnownFile | None]]
-"""What is known already of each of these files as they are now; None for those that have to be read."""
 
 
 class ImageReader(Protocol):

@@ -78,8 +78,8 @@ def thumbnail(place: Place, frame: int, side_px: int) -> str:
 
     import cv2
 
-    grey = render.thumbnail(read(place, frame), side_px)
-    done, png = cv2.imencode(".png", grey)
+    picture = render.thumbnail(read(place, frame), side_px)
+    done, png = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)  # cv2 has blue first
     if not done:
         raise faults.damaged("the small picture could not be packed")
     return base64.b64encode(png.tobytes()).decode("ascii")
@@ -109,7 +109,7 @@ def _header(place: Place) -> Header:
     try:
         return Header(describe(place), "", "")
     except CxrError as error:
-        return Header(None, error.code, error.summary)
+        return Header(None, error.code, error.summary, error.hint)
     except Exception as error:
         known: ReadError = faults.from_exception(error)
-        return Header(None, known.code, known.summary)
+        return Header(None, known.code, known.summary, known.hint)

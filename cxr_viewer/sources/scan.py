@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.study import FoundImage, ScanBatch
+from cxr_viewer.core.study import FoundImage, ImageNode, LookUp, PassedOver, ScanBatch
 from cxr_viewer.sources import faults
-from cxr_viewer.sources.answers import Header, Headers
+from cxr_viewer.sources.answers import Header
+from cxr_viewer.sources.headerline import HeaderLine, Looked
 from cxr_viewer.sources.listing import Candidate, Listing, Tally, name_of
 from cxr_viewer.sources.sandbox import Sandbox
 
-FIRST_BATCH, BATCH = 4, 32
-BATCH_LIMIT_S, SINGLE_LIMIT_S = 30.0, 10.0
-WALK_SLICE_S = 0.05
+LISTED_AHEAD = 200_000
+WALK_SLICE_S = 0.02
+WAIT_S = 0.25
+_MANY_READ, _MANY_WAITING = 64, 400  # a scan of many files, to which a further reader process is worth its start
 _NOT_WORTH_A_NOTE = ("not-an-image", "no-image-object", "dicomdir", "empty-file", "zip-archive")
-_NO_READER = ("reader-closed", "reader-not-started")  # the fault of no file
+_LASTING = (
+    "not-an-image",
+    "no-image-object",
+    "dicomdir",
+    "empty-file",
+    "no-pixel-data",
+    "unsupported-depth",
+    "damaged",
+)
+_TOLD_TOGETHER = {
+    "file-missing": (
+        "{count:,} files were no longer there when their turn came. "
+        "Check that their disk or network folder is connected, then open the folder again."
+    ),
+    "disk-error": (
+        "{count:,} files could not be read from their disk. Check the disk or the network, then open the folder again."
+    ),
+    "permission-denied": (
+        "You are not allowed to read {count:,} of the files. "
+        "Ask their owner for permission, or copy them to a folder of your own."
+    ),
+}
+_UNREACHABLE = ("file-missing", "disk-error")
 
 
 class FolderScanner:
-    """Scans on the caller's thread, reading headers in ``sandbox``, which belongs to someone else."""
+    """Scans on the caller's thread, reading headers in ``sandbox``, which belongs to someone else.
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    Args:
+        helpers: further reader processes for a scan of many files; None for what the computer can bear.
+    """
+
+    def __init__(self, sandbox: Sandbox, helpers: int | None = None) -> None:
         self._sandbox = sandbox
         self._listing = Listing(sandbox)
+        self._helpers = max(1, min((os.cpu_count() or 2) - 1, 3)) if helpers is None else helpers
 
-    def scan(self, paths: Sequence[Path], cancel: CancelToken) -> Iterator[ScanBatch]:
+    def scan(self, paths: Sequence[Path], cancel: CancelToken, known: LookUp | None = None) -> Iterator[ScanBatch]:
         """Yield what is found, the first few images within a moment.
 
         ``total`` stays 0 until all folders are listed. The last batch is yielded even if empty.
@@ -37,71 +68,99 @@ class FolderScanner:
             CancelledError: ``cancel`` was set; what was yielded before stays valid.
             ReadError: there is no reader process (any more); no file is to blame.
         """
-        tally = Tally()
+        tally, losses = Tally(), _Losses()
         walk = self._listing.candidates(paths, cancel, tally)
-        known: list[Candidate] = []
-        listed, size = False, FIRST_BATCH
-        while not listed or known:
-            cancel.raise_if_cancelled()
-            listed = listed or _walk_on(walk, known, size)
-            tally.total = tally.looked_at + len(known) if listed else 0
-            batch, known = known[:size], known[size:]
-            if batch:
-                yield self._look(batch, cancel, tally)
-            size = BATCH
+        listed = reinforced = False
+        with ExitStack() as reinforcement, HeaderLine(self._sandbox, known, cancel) as line:
+            while not (listed and line.empty):
+                cancel.raise_if_cancelled()
+                walking = not listed and line.waiting < LISTED_AHEAD
+                if walking:
+                    listed = _walk_on(walk, line)
+                    tally.total = line.added if listed else 0
+                line.fill()
+                if not reinforced and line.read > _MANY_READ and line.waiting > _MANY_WAITING:
+                    reinforced = True
+                    reinforcement.enter_context(self._sandbox.reinforced(self._helpers))
+                looked = line.take(0 if walking and not listed else WAIT_S)
+                if looked:
+                    yield _told(looked, tally, losses)
+        for sentence in losses.sentences():
+            tally.note(sentence)
         if tally.notes_left_out:
             tally.notes.append(f"{tally.notes_left_out} more remarks were left out.")
-        yield tally.batch()
-
-    # ------------------------------------------------------------ headers
-
-    def _look(self, batch: list[Candidate], cancel: CancelToken, tally: Tally) -> ScanBatch:
-        found: list[FoundImage] = []
-        for candidate, header in zip(batch, self._headers(batch, cancel), strict=True):
-            tally.looked_at += 1
-            if header.found is not None:
-                found.append(header.found)
-                continue
-            tally.skipped += 1
-            if candidate.chosen or header.code not in _NOT_WORTH_A_NOTE:
-                tally.note(_sentence(candidate.path, header))
-        return tally.batch(tuple(found))
-
-    def _headers(self, batch: list[Candidate], cancel: CancelToken) -> tuple[Header, ...]:
-        """One header per file; where a batch kills its reader, each file is tried alone, so that one is blamed."""
-        if len(batch) > 1:
-            try:
-                return self._ask(batch, BATCH_LIMIT_S, cancel)
-            except ReadError as error:
-                if error.code in _NO_READER:
-                    raise
-        return tuple(self._header(item, cancel) for item in batch)
-
-    def _header(self, candidate: Candidate, cancel: CancelToken) -> Header:
-        try:
-            return self._ask([candidate], SINGLE_LIMIT_S, cancel)[0]
-        except ReadError as error:
-            if error.code in _NO_READER:
-                raise
-            return Header(None, error.code, error.summary)
-
-    def _ask(self, batch: list[Candidate], limit_s: float, cancel: CancelToken) -> tuple[Header, ...]:
-        files = [(str(item.path), item.member) for item in batch]
-        answer = self._sandbox.ask(Headers, "headers", cancel, time_limit_s=limit_s, files=files)
-        if len(answer.files) != len(batch):
-            raise faults.reader_crashed("a batch came back with another number of headers")
-        return answer.files
+        yield _batch(tally, losses)
 
 
-def _walk_on(walk: Iterator[Candidate | None], known: list[Candidate], enough: int) -> bool:
-    """List further files for a moment, until there are ``enough`` at least; True when all are listed."""
+def _walk_on(walk: Iterator[Candidate | None], line: HeaderLine) -> bool:
+    """List further files for a moment, until there is one at least; True when all are listed."""
     pause = time.monotonic() + WALK_SLICE_S
     for candidate in walk:
         if candidate is not None:
-            known.append(candidate)
-        if time.monotonic() > pause and len(known) >= enough:
+            line.add(candidate)
+        if time.monotonic() > pause and not line.empty:
             return False
     return True
+
+
+# ---------------------------------------------------------------- what became of them
+
+
+@dataclass(slots=True)
+class _Losses:
+    """Files that nobody could read for the same reason, one sentence for all of them: a disc was pulled out."""
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, candidate: Candidate, header: Header) -> None:
+        self.counts[header.code] = self.counts.get(header.code, 0) + 1
+        self.names.setdefault(header.code, [_sentence(candidate.path, header)])
+
+    @property
+    def unreachable(self) -> int:
+        return sum(self.counts.get(code, 0) for code in _UNREACHABLE)
+
+    def sentences(self) -> Iterator[str]:
+        for code, count in self.counts.items():
+            yield self.names[code][0] if count == 1 else _TOLD_TOGETHER[code].format(count=count)
+
+
+def _told(looked: list[Looked], tally: Tally, losses: _Losses) -> ScanBatch:
+    found: list[FoundImage] = []
+    unchanged: list[ImageNode] = []
+    passed_over: list[PassedOver] = []
+    for item in looked:
+        tally.looked_at += 1
+        outcome = item.outcome
+        if isinstance(outcome, tuple):
+            unchanged.extend(outcome)
+            continue
+        if isinstance(outcome, Header) and outcome.found is not None:
+            found.append(outcome.found)
+            continue
+        tally.skipped += 1
+        if isinstance(outcome, PassedOver):
+            header = Header(None, outcome.code, outcome.summary, outcome.hint)
+        else:
+            header = outcome
+            lasting = header.code in _LASTING and item.stamp.modified_ns >= 0
+            passed_over.append(PassedOver(item.stamp, header.code, header.summary, header.hint, lasting))
+        if header.code in _TOLD_TOGETHER:
+            losses.add(item.candidate, header)
+        elif item.candidate.chosen or header.code not in _NOT_WORTH_A_NOTE:
+            tally.note(_sentence(item.candidate.path, header))
+    return _batch(tally, losses, tuple(found), tuple(unchanged), tuple(passed_over))
+
+
+def _batch(
+    tally: Tally,
+    losses: _Losses,
+    found: tuple[FoundImage, ...] = (),
+    unchanged: tuple[ImageNode, ...] = (),
+    passed_over: tuple[PassedOver, ...] = (),
+) -> ScanBatch:
+    return replace(tally.batch(found), unchanged=unchanged, passed_over=passed_over, unreachable=losses.unreachable)
 
 
 def _sentence(path: Path, header: Header) -> str:
@@ -111,4 +170,4 @@ def _sentence(path: Path, header: Header) -> str:
         return f"{fault.summary} {fault.hint}"
     if header.code == "zip-archive":
         return f"{name_of(path)}: ZIP archives cannot be opened yet: unpack it and open the folder."
-    return f"{name_of(path)}: {header.summary}"
+    return f"{name_of(path)}: {header.summary} {header.hint}".rstrip()

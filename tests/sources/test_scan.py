@@ -14,9 +14,8 @@ from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.image import View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ScanBatch
-from cxr_viewer.sources import listing
+from cxr_viewer.sources import headerline, listing
 from cxr_viewer.sources import sandbox as sandbox_module
-from cxr_viewer.sources import scan as scan_module
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 
@@ -83,7 +82,7 @@ def test_the_first_batch_is_small_and_none_is_lost(
         (tmp_path / f"{number:03d}").write_bytes(dicom_bytes(SOPInstanceUID=f"1.2.3.{number}"))
     batches = scan(tmp_path)
     assert names(batches) == [f"{number:03d}" for number in range(100)]
-    assert len(batches[0].found) <= scan_module.FIRST_BATCH
+    assert len(batches[0].found) <= headerline.FIRST_BATCH
     assert batches[-1].total == 100
 
 
@@ -92,7 +91,7 @@ def test_a_chosen_file_that_is_no_image_is_named(scan: Scan, folder: Path, need_
     assert names(batches) == ["IM0"]
     assert notes(batches) == [
         "notes.txt is not an image this program can read. Open a DICOM, PNG, JPEG, TIFF or BMP file.",
-        "sr_basic.dcm: This DICOM object holds no image (Comprehensive SR).",
+        "sr_basic.dcm: This DICOM object holds no image (Comprehensive SR). Choose an image of the same study.",
     ]
 
 
@@ -145,7 +144,9 @@ def test_one_file_that_kills_its_reader_costs_only_itself(
     batches = list(FolderScanner(pool).scan([folder], CancelToken()))
     pool.close()
     assert names(batches) == ["IM0", "IM1", "IM2"]
-    assert notes(batches) == ["killer.dcm: Reading this file made the decoder crash; the program itself is unharmed."]
+    (note,) = notes(batches)
+    assert note.startswith("killer.dcm: Reading this file made the decoder crash; the program itself is unharmed. ")
+    assert note.endswith("fetch the image again.")
 
 
 def test_a_single_file_that_kills_its_reader_is_a_note(

@@ -140,12 +140,10 @@ class TagModel(QAbstractTableModel):
 
     # ------------------------------------------------------------ what Qt asks
 
-    def rowCount(self, parent: _LONGEST_TIP = 400
-_Index = QModelIndex()) -> int:  # noqa: B008
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._shown)
 
-    def columnCount(self, parent: _LONGEST_TIP = 400
-_Index = QModelIndex()) -> int:  # noqa: B008
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(Column)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -211,6 +211,15 @@ def image_too_large(rows: int, columns: int, limit_megapixels: int) -> ReadError
     )
 
 
+def answer_too_large(detail: str) -> ReadError:
+    return ReadError(
+        "This file holds more than the program can take in safely.",
+        hint="Radiographs are far smaller; ask for this image alone, or for a smaller copy of it.",
+        detail=detail,
+        code="answer-too-large",
+    )
+
+
 def size_mismatch(header: tuple[int, int], picture: tuple[int, int]) -> ReadError:
     return ReadError(
         f"The header claims {header[0]} x {header[1]} pixels, the compressed picture {picture[0]} x {picture[1]}.",

@@ -29,6 +29,7 @@ from cxr_viewer.sources.tolerant import Cautions
 from cxr_viewer.sources.words import clean, synthetic_uid
 
 _INFLATED_LIMIT = 1 << 29
+_STACK_LIMIT_MEGAPIXELS = 200  # ITK reads all pictures of a file at once
 FULL_8_BIT = VoiWindow(128, 256, label="Full range")
 _TURNS = {  # EXIF orientation: (mirrored left to right first, quarter turns clockwise)
     2: (True, 0),
@@ -219,7 +220,7 @@ def _size(name: str, form: Format) -> tuple[int, int, int]:
     reader.ReadImageInformation()
     columns, rows, *more = reader.GetSize()
     frames = math.prod(more)
-    if rows * columns * frames > LIMIT_MEGAPIXELS * 1_000_000:
+    if rows * columns > LIMIT_MEGAPIXELS * 1_000_000 or rows * columns * frames > _STACK_LIMIT_MEGAPIXELS * 1_000_000:
         raise faults.image_too_large(rows, columns, LIMIT_MEGAPIXELS)
     return int(rows), int(columns), frames
 

@@ -23,7 +23,9 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_WORDS = 1 << 23
+MAX_WORDS = 1 << 22
+SWIFT_WORDS = 1 << 20
+"""Longer ones are parsed in Python: the parser in C would hold up the window's thread for 30 ms a megabyte."""
 MAX_BYTES = 192 << 20
 """Of all arrays of an answer together, so that the window's process stays within 200 MiB while a film comes in."""
 MAX_BLOCKS = 64
@@ -166,9 +168,16 @@ def _array(hint: Any, block: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def send(stream: BinaryIO, words: dict[str, Any], blocks: Blocks) -> None:
-    """Write one message: its length, JSON with the shapes of the arrays, then the arrays."""
+    """Write one message: its length, JSON with the shapes of the arrays, then the arrays.
+
+    Raises:
+        TooLargeError: more than the other side takes; nothing was written.
+    """
     shapes = [{"dtype": block.dtype.name, "shape": block.shape} for block in blocks]
     text = json.dumps({**words, "blocks": shapes}).encode("ascii")
+    if len(text) > MAX_WORDS:
+        raise TooLargeError(f"{len(text)} bytes of words")
+    _check_total(sum(block.nbytes for block in blocks))
     stream.write(struct.pack("<I", len(text)) + text)
     for block in blocks:
         stream.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
@@ -186,8 +195,9 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], Blocks]:
     if length > MAX_WORDS:
         raise WireError("the message is too long")
     try:
-        words = json.loads(_exactly(stream, length))
-    except ValueError as error:
+        text = _exactly(stream, length).decode("ascii")
+        words = json.loads(text, cls=None if length <= SWIFT_WORDS else _PatientDecoder)
+    except (ValueError, RecursionError) as error:
         raise WireError(f"no JSON: {error}") from error
     if not isinstance(words, dict) or not isinstance(shapes := words.pop("blocks", []), list):
         raise WireError("no message")
@@ -198,9 +208,12 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], Blocks]:
     return words, [_block(stream, dtype, shape) for dtype, shape, _ in described]
 
 
-def check_size(blocks: Blocks) -> None:
-    """Raises TooLargeError where these arrays are more than may travel; asked before they are sent."""
-    _check_total(sum(block.nbytes for block in blocks))
+class _PatientDecoder(json.JSONDecoder):
+    """Lets other threads in while it works."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan_once = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]
 
 
 def _check_total(count: int) -> None:

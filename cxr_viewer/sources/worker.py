@@ -48,7 +48,10 @@ def main(memory_limit_bytes: int, scratch: str = "") -> None:
         faulthandler.dump_traceback_later(float(words.get("seconds", 30.0)) + _GRACE_S, exit=True)
         try:
             answer, blocks = _serve(words, interim)
-            wire.send(answers, {**answer, **extra}, blocks)
+            try:
+                wire.send(answers, {**answer, **extra}, blocks)
+            except wire.TooLargeError as error:
+                wire.send(answers, {**_refusal(faults.answer_too_large(str(error))), **extra}, [])
         except BrokenPipeError:
             return
         extra = {}
@@ -59,17 +62,16 @@ def _serve(words: dict[str, Any], interim: jobs.Interim) -> tuple[dict[str, Any]
     blocks: wire.Blocks = []
     try:
         value = jobs.run(str(words.get("job")), words, interim)
-        answer = {"ok": wire.to_plain(value, blocks)}
-        wire.check_size(blocks)
-        return answer, blocks
+        return {"ok": wire.to_plain(value, blocks)}, blocks
     except BrokenPipeError:
         raise
-    except wire.TooLargeError as error:
-        known: CxrError = faults.too_large_for_memory(str(error))
     except BaseException as error:  # a panic in a Rust decoder is a BaseException
-        known = error if isinstance(error, CxrError) else faults.from_exception(error)
-    text = {"summary": known.summary, "hint": known.hint, "detail": known.detail, "code": known.code}
-    return {"error": text}, []
+        return _refusal(error if isinstance(error, CxrError) else faults.from_exception(error)), []
+
+
+def _refusal(error: CxrError) -> dict[str, Any]:
+    text = {"summary": error.summary, "hint": error.hint, "detail": error.detail, "code": error.code}
+    return {"error": text}
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:

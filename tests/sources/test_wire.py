@@ -126,6 +126,10 @@ def test_only_known_types_travel() -> None:
         {"dtype": "uint8", "shape": [1 << 20, 1 << 20]},
         {"dtype": "uint16", "shape": [2, 2, 2, 2]},
         {"dtype": "uint8", "shape": [0]},
+        {"dtype": "uint8", "shape": [True, 2]},
+        {"dtype": "uint8", "shape": []},
+        {"dtype": "uint8"},
+        "uint8",
     ],
 )
 def test_an_array_of_another_form_is_refused_before_memory_is_taken(block: dict[str, Any]) -> None:
@@ -139,3 +143,30 @@ def test_a_message_without_end_is_refused() -> None:
         wire.receive(io.BytesIO(struct.pack("<I", 0xFFFFFFFF)))
     with pytest.raises(EOFError):
         wire.receive(io.BytesIO(struct.pack("<I", 100) + b"{"))
+
+
+def test_no_more_is_sent_or_taken_than_the_window_can_hold() -> None:
+    half = np.broadcast_to(np.uint8(0), (wire.MAX_BYTES // 2 + 1,))
+    stream = io.BytesIO()
+    with pytest.raises(wire.TooLargeError):
+        wire.send(stream, {"ok": 0}, [half, half])
+    with pytest.raises(wire.TooLargeError):
+        wire.send(stream, {"ok": "x" * wire.MAX_WORDS}, [])
+    assert stream.getvalue() == b""
+    text = json.dumps({"ok": 0, "blocks": [{"dtype": "uint8", "shape": [wire.MAX_BYTES // 2 + 1]}] * 2}).encode()
+    with pytest.raises(wire.TooLargeError):
+        wire.receive(io.BytesIO(struct.pack("<I", len(text)) + text))
+
+
+def test_long_and_deep_messages() -> None:
+    long: dict[str, Any] = {
+        "ok": [["DICOM", f"IM{number:06d}", 1.5, None, True, '\u00e4"'] for number in range(30_000)]
+    }
+    stream = io.BytesIO()
+    wire.send(stream, long, [])
+    assert len(stream.getvalue()) > wire.SWIFT_WORDS
+    stream.seek(0)
+    assert wire.receive(stream) == (long, [])
+    for depth in (100_000, wire.SWIFT_WORDS + 1):
+        with pytest.raises(wire.WireError):
+            wire.receive(io.BytesIO(struct.pack("<I", depth) + b"[" * depth))

@@ -200,7 +200,11 @@ class HeaderLine:
 
     def _ask(self, files: Sequence[Candidate], limit_s: float) -> tuple[Header, ...]:
         named = [(str(file.path), file.member) for file in files]
-        answer = self._sandbox.ask(Headers, "headers", self._cancel, time_limit_s=limit_s, files=named)
+        archives = {file.path for file in files if file.member}
+        passwords = {str(path): list(self._sandbox.passwords.of(path)) for path in archives}
+        answer = self._sandbox.ask(
+            Headers, "headers", self._cancel, time_limit_s=limit_s, files=named, passwords=passwords
+        )
         if len(answer.files) != len(files):
             raise faults.reader_crashed("a batch came back with another number of headers")
         return answer.files

@@ -1,4 +1,4 @@
-"""Which files a scan looks at: those chosen, those below folders, those a DICOMDIR names."""
+"""Which files a scan looks at: those chosen, those below folders, those a DICOMDIR names, those in ZIP archives."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FoundImage, ScanBatch
 from cxr_viewer.sources import faults
-from cxr_viewer.sources.answers import Directory
+from cxr_viewer.sources.answers import Contents, Directory
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.words import clean
 
 MAX_NOTES = 50
+ARCHIVE_LIMIT_S = 60.0
 _SKIPPED_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "lost+found", "node_modules"}
 
 
@@ -27,6 +28,7 @@ class Tally:
     total: int = 0
     notes: list[str] = field(default_factory=list)
     notes_left_out: int = 0
+    locked: dict[Path, None] = field(default_factory=dict)
 
     def note(self, sentence: str) -> None:
         if len(self.notes) < MAX_NOTES:
@@ -36,7 +38,12 @@ class Tally:
 
     def batch(self, found: tuple[FoundImage, ...] = ()) -> ScanBatch:
         notes, self.notes = tuple(self.notes), []
-        return ScanBatch(found, self.looked_at, self.total, self.skipped, notes)
+        locked, self.locked = tuple(self.locked), {}
+        return ScanBatch(found, self.looked_at, self.total, self.skipped, notes, locked)
+
+    def lock(self, archive: Path) -> None:
+        """Something in ``archive`` needs a password that nobody has given."""
+        self.locked[archive] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Candidate:
 
 
 class Listing:
-    """Lists files on the caller's thread; DICOMDIRs are read in ``sandbox``."""
+    """Lists files on the caller's thread; DICOMDIRs and archives are read in ``sandbox``."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -68,13 +75,41 @@ class Listing:
                 tally.note(f"{name_of(path)}: {faults.from_os_error(error).summary}")
                 continue
             if stat.S_ISDIR(mode):
-                yield from _files_below(path, seen, tally)
+                yield from self._below(path, seen, cancel, tally)
             elif not stat.S_ISREG(mode):
                 tally.note(f"{name_of(path)} is neither a file nor a folder.")
             elif path.name.upper() == "DICOMDIR":
                 yield from self._named_by_dicomdir(path, cancel, tally)
+            elif _is_archive(path):
+                yield from self._in_archive(path, cancel, tally)
             else:
                 yield Candidate(path, chosen=True)
+
+    def _below(
+        self, folder: Path, seen: set[tuple[int, int]], cancel: CancelToken, tally: Tally
+    ) -> Iterator[Candidate | None]:
+        for candidate in _files_below(folder, seen, tally):
+            # By the name only: office documents are archives too, and the pictures in them are no films.
+            if candidate is not None and candidate.path.suffix.lower() == ".zip" and _is_archive(candidate.path):
+                yield from self._in_archive(candidate.path, cancel, tally)
+            else:
+                yield candidate
+
+    def _in_archive(self, path: Path, cancel: CancelToken, tally: Tally) -> Iterator[Candidate]:
+        passwords = list(self._sandbox.passwords.of(path))
+        try:
+            contents = self._sandbox.ask(
+                Contents, "archive", cancel, time_limit_s=ARCHIVE_LIMIT_S, path=str(path), passwords=passwords
+            )
+        except ReadError as error:
+            tally.note(f"{name_of(path)}: {error.summary} {error.hint}".rstrip())
+            return
+        for note in contents.notes:
+            tally.note(f"{name_of(path)}: {note}")
+        if contents.locked:
+            tally.lock(path)
+        for member, _ in contents.members:
+            yield Candidate(path, chosen=False, member=member)
 
     def _named_by_dicomdir(self, path: Path, cancel: CancelToken, tally: Tally) -> Iterator[Candidate]:
         try:
@@ -128,6 +163,15 @@ def _files_below(root: Path, seen: set[tuple[int, int]], tally: Tally) -> Iterat
                 continue
         waiting.extend(reversed(deeper))
         yield None
+
+
+def _is_archive(path: Path) -> bool:
+    """By its first bytes; that of an empty archive differs."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"PK\3\4", b"PK\5\6")
+    except OSError:
+        return False
 
 
 def _skipped(name: str) -> bool:

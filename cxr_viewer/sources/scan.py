@@ -1,4 +1,4 @@
-"""Finds images in files, folders and DICOMDIRs: the adapter behind ``services.ports.Scanner``."""
+"""Finds images in files, folders, archives and DICOMDIRs: the adapter behind ``services.ports.Scanner``."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class _Losses:
 
     def add(self, candidate: Candidate, header: Header) -> None:
         self.counts[header.code] = self.counts.get(header.code, 0) + 1
-        self.names.setdefault(header.code, [_sentence(candidate.path, header)])
+        self.names.setdefault(header.code, [_sentence(candidate, header)])
 
     @property
     def unreachable(self) -> int:
@@ -146,10 +146,12 @@ def _told(looked: list[Looked], tally: Tally, losses: _Losses) -> ScanBatch:
             header = outcome
             lasting = header.code in _LASTING and item.stamp.modified_ns >= 0
             passed_over.append(PassedOver(item.stamp, header.code, header.summary, header.hint, lasting))
-        if header.code in _TOLD_TOGETHER:
+        if header.code == faults.PASSWORD_NEEDED:
+            tally.lock(item.candidate.path)
+        elif header.code in _TOLD_TOGETHER:
             losses.add(item.candidate, header)
         elif item.candidate.chosen or header.code not in _NOT_WORTH_A_NOTE:
-            tally.note(_sentence(item.candidate.path, header))
+            tally.note(_sentence(item.candidate, header))
     return _batch(tally, losses, tuple(found), tuple(unchanged), tuple(passed_over))
 
 
@@ -163,11 +165,12 @@ def _batch(
     return replace(tally.batch(found), unchanged=unchanged, passed_over=passed_over, unreachable=losses.unreachable)
 
 
-def _sentence(path: Path, header: Header) -> str:
+def _sentence(candidate: Candidate, header: Header) -> str:
     """A note about one file; the sentences of ``faults`` say "this file", a list of notes needs its name."""
+    name = name_of(candidate.path)
     if header.code == "not-an-image":
-        fault = faults.not_an_image(name_of(path))
+        fault = faults.not_an_image(name)
         return f"{fault.summary} {fault.hint}"
-    if header.code == "zip-archive":
-        return f"{name_of(path)}: ZIP archives cannot be opened yet: unpack it and open the folder."
-    return f"{name_of(path)}: {header.summary} {header.hint}".rstrip()
+    if candidate.member:
+        name = f"A file in {name}"
+    return f"{name}: {header.summary} {header.hint}".rstrip()

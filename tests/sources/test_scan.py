@@ -95,11 +95,6 @@ def test_a_chosen_file_that_is_no_image_is_named(scan: Scan, folder: Path, need_
     ]
 
 
-def test_a_zip_says_what_to_do(scan: Scan, need_data: Callable[[str], Path]) -> None:
-    batches = scan(need_data("hostile/zipslip.zip"))
-    assert notes(batches) == ["zipslip.zip: ZIP archives cannot be opened yet: unpack it and open the folder."]
-
-
 def test_paths_that_are_not_there(scan: Scan, folder: Path, tmp_path: Path) -> None:
     batches = scan(tmp_path / "gone", folder / "IM0")
     assert names(batches) == ["IM0"]

@@ -1,0 +1,24 @@
+"""Every cell, by family."""
+
+from __future__ import annotations
+
+from matrix.cell import Cell
+from matrix.modality_cells import BROKEN_MODALITY, MODALITY_LUT, RESCALE
+from matrix.pixel_cells import BITS, BROKEN_POLARITY, FRAMES, HIGH_BITS, NATIVE, PADDING, POLARITY
+from matrix.voi_cells import BROKEN_VOI, MANY, VOI_LUTS, WINDOWS
+
+FAMILIES: dict[str, tuple[Cell, ...]] = {
+    "Films as they are": NATIVE,
+    "Rescale": RESCALE,
+    "Modality LUT Sequence": MODALITY_LUT,
+    "Windows": WINDOWS,
+    "Several windows": MANY,
+    "VOI LUT Sequence": VOI_LUTS,
+    "Polarity": POLARITY,
+    "Pixel padding": PADDING,
+    "Bits": BITS,
+    "High bit and unused bits": HIGH_BITS,
+    "Frames": FRAMES,
+    "Where the file breaks the standard": (*BROKEN_MODALITY, *BROKEN_VOI, *BROKEN_POLARITY),
+}
+CELLS: tuple[Cell, ...] = tuple(cell for cells in FAMILIES.values() for cell in cells)

@@ -1,0 +1,159 @@
+"""PS3.3 written out in float64: the grey values a film must have. Shares no code with the program.
+
+Speed is no aim here; every step is the sentence of the standard it names.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+Array = NDArray[Any]
+
+GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+def stored_values(ds: Dataset, frame: int = 0) -> Array:
+    """Stored values of one frame of uncompressed, little-endian grey pixels: int64 (rows, columns).
+
+    PS3.5 8.1.1: Bits Stored bits that end at High Bit count, whatever the others hold; PS3.3 C.7.6.3.1: two's
+    complement where Pixel Representation is 1.
+    """
+    size, width = ds.Rows * ds.Columns, ds.BitsAllocated // 8
+    words = np.frombuffer(ds.PixelData, f"<u{width}", size, frame * size * width).astype(np.int64)
+    values = (words >> (ds.HighBit + 1 - ds.BitsStored)) & ((1 << ds.BitsStored) - 1)
+    if ds.PixelRepresentation == 1:
+        values = np.where(values >> (ds.BitsStored - 1), values - (1 << ds.BitsStored), values)
+    return values.reshape(ds.Rows, ds.Columns)
+
+
+def of_frame(ds: Dataset, frame: int) -> Dataset:
+    """The modality and VOI elements that hold for a frame (PS3.3 C.7.6.16.1): its own group, the shared, the top."""
+    chain = Dataset()
+    per_frame = list(ds.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
+    for group in [*per_frame, *(ds.get("SharedFunctionalGroupsSequence") or [])]:
+        for name in GROUPS:
+            for item in group.get(name) or []:
+                chain.update({tag: item[tag] for tag in item.keys() - chain.keys()})
+    chain.update({tag: ds[tag] for tag in ds.keys() - chain.keys() if tag.group == 0x0028 or tag.group == 0x2050})
+    return chain
+
+
+def numbers(ds: Dataset, keyword: str) -> list[float]:
+    """Values of a DS element; none where it is absent or empty."""
+    value = ds.get(keyword)
+    if value is None or value == "":
+        return []
+    return [float(part) for part in (value if hasattr(value, "__iter__") and not isinstance(value, str) else [value])]
+
+
+def lut(item: Dataset, signed: bool) -> tuple[int, Array, int]:
+    """First value mapped, entries, bits of an entry (PS3.3 C.11.1.1, C.11.2.1.1)."""
+    count, first, bits = (int(part) for part in item.LUTDescriptor)
+    count = count or 65536  # "the value 0 shall be used to indicate 65536"
+    if signed and first > 32767:
+        first -= 65536
+    data = item.LUTData
+    entries = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.atleast_1d(np.asarray(data))
+    entries = entries.astype(np.int64) & 0xFFFF
+    if bits == 8 and entries.size == (count + 1) // 2:  # entries of 8 bits may be packed two to a word
+        entries = np.stack([entries & 0xFF, entries >> 8], axis=1).ravel()
+    return first, entries[:count], bits
+
+
+def look_up(values: Array, first: int, entries: Array) -> Array:
+    """Values before the first mapped take the first entry, values behind the last take the last."""
+    return entries[np.clip(np.floor(values + 1e-9).astype(np.int64) - first, 0, entries.size - 1)]
+
+
+def modality(chain: Dataset, stored: Array) -> Array:
+    """C.11.1: Modality LUT Sequence, or output = m * SV + b."""
+    if chain.get("ModalityLUTSequence"):
+        first, entries, _ = lut(chain.ModalityLUTSequence[0], chain.PixelRepresentation == 1)
+        return look_up(stored, first, entries).astype(float)
+    slope, intercept = numbers(chain, "RescaleSlope"), numbers(chain, "RescaleIntercept")
+    return stored * (slope[0] if slope else 1.0) + (intercept[0] if intercept else 0.0)
+
+
+def offers(chain: Dataset) -> list[tuple[str, int]]:
+    """Every VOI of the file: ``("lut", n)`` before ``("window", n)``, n from 0."""
+    luts = [("lut", place) for place in range(len(chain.get("VOILUTSequence") or []))]
+    count = min(len(numbers(chain, "WindowCenter")), len(numbers(chain, "WindowWidth")))
+    return luts + [("window", place) for place in range(count)]
+
+
+def voi(chain: Dataset, values: Array, choice: tuple[str, int], lowest: float) -> Array:
+    """C.11.2: 0 (black) to 1, not clipped. ``lowest`` is the smallest value the modality LUT can give."""
+    kind, place = choice
+    if kind == "lut":
+        first, entries, bits = lut(chain.VOILUTSequence[place], lowest < 0)
+        return look_up(values, first, entries) / (2.0**bits - 1)
+    center, width = numbers(chain, "WindowCenter")[place], numbers(chain, "WindowWidth")[place]
+    function = chain.get("VOILUTFunction") or "LINEAR"
+    if function == "SIGMOID":  # C.11.2.1.3.1
+        return np.array([1 / (1 + math.exp(min(700.0, -4 * (x - center) / width))) for x in values.tolist()])
+    if function == "LINEAR_EXACT":  # C.11.2.1.3.2
+        return (values - center) / width + 0.5
+    below, above = center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2  # C.11.2.1.2.1
+    inside = (values - (center - 0.5)) / (width - 1 if width > 1 else 1.0) + 0.5
+    return np.where(values <= below, 0.0, np.where(values > above, 1.0, inside))
+
+
+def inverted(ds: Dataset) -> bool:
+    """C.11.6 where Presentation LUT Shape is there, C.7.6.3.1.2 where not."""
+    shape = ds.get("PresentationLUTShape") or ""
+    return bool(shape == "INVERSE" if shape else ds.PhotometricInterpretation == "MONOCHROME1")
+
+
+def padding(ds: Dataset) -> tuple[int, int] | None:
+    """Both ends of the padding range (C.7.5.1.1.2)."""
+    if ds.get("PixelPaddingValue") is None:
+        return None
+    ends = [int(ds.PixelPaddingValue), int(ds.get("PixelPaddingRangeLimit", ds.PixelPaddingValue))]
+    signed = ds.PixelRepresentation == 1
+    ends = [end - 65536 if signed and end > 32767 else end & 0xFFFF if not signed else end for end in ends]
+    return min(ends), max(ends)
+
+
+def exposed_values(ds: Dataset, stored: Array) -> Array:
+    """The stored values that are there and no padding, in order; all of them where there is nothing but padding."""
+    there, pad = np.unique(stored), padding(ds)
+    left = there if pad is None else there[(there < pad[0]) | (there > pad[1])]
+    return left if left.size else there
+
+
+def eight_bits(output: Array) -> Array:
+    """0..1 to the nearest of 0..255: int16."""
+    return np.floor(np.clip(output, 0, 1) * 255 + 0.5).astype(np.int16)
+
+
+def grey(ds: Dataset, frame: int = 0, number: int = 1, *, mask: bool = True) -> Array:
+    """The film as it must look: int16 (rows, columns), 0 to 255.
+
+    Args:
+        number: which VOI of the file, from 1; a film that offers none is spread from its lowest to its highest modality
+            value, padding left out.
+        mask: show padding black.
+    """
+    stored, chain = stored_values(ds, frame), of_frame(ds, frame)
+    start, end = int(stored.min()), int(stored.max())
+    values = modality(chain, np.arange(start, end + 1))
+    offered = offers(chain)
+    if offered:
+        low, high = -(1 << ds.BitsStored - 1), (1 << ds.BitsStored - 1) - 1
+        limits = np.array([low, high] if ds.PixelRepresentation == 1 else [0, (1 << ds.BitsStored) - 1])
+        output = voi(chain, values, offered[number - 1], float(modality(chain, limits).min()))
+    else:
+        seen = values[exposed_values(ds, stored) - start]
+        spread = seen.max() - seen.min()
+        output = (values - seen.min()) / spread if spread > 0 else np.zeros(values.size)
+    table = eight_bits(1 - np.clip(output, 0, 1) if inverted(ds) else output)
+    shown = table[stored - start]
+    pad = padding(ds)
+    if mask and pad is not None:
+        shown = np.where((stored >= pad[0]) & (stored <= pad[1]), 0, shown)
+    return shown

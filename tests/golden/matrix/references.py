@@ -1,0 +1,144 @@
+"""Two renderers that share no code with the program or with each other: dcmtk's commands and pydicom's functions."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
+from pydicom.uid import JPEG2000Lossless
+
+from matrix import oracle
+from matrix.oracle import Array
+
+JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
+HTJ2K = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
+NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+
+
+class NoPicture(Exception):  # noqa: N818  (an answer of a reference, no error of the test)
+    """The reference makes no picture of this file."""
+
+
+def read(path: Path) -> Dataset:
+    """The file by pydicom, which is not asked for its opinion of odd values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pydicom.dcmread(path, force=True)
+
+
+def missing() -> list[str]:
+    """The commands this needs and that are not installed."""
+    return [name for name in ("dcmj2pnm", "dcml2pnm", "gdcmconv") if shutil.which(name) is None]
+
+
+def native(path: Path, folder: Path) -> Path:
+    """The same film uncompressed: itself, or as gdcm decodes it."""
+    ds = read(path)
+    syntax = (ds.get("file_meta") or Dataset()).get("TransferSyntaxUID")
+    if syntax in (None, *NATIVE):
+        return path
+    if syntax in HTJ2K:  # gdcm does not know the syntax, but the OpenJPEG in it knows the codestream
+        ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        path = folder / "called-jpeg-2000.dcm"
+        ds.save_as(path)
+    decoded = folder / "decoded-by-gdcm.dcm"
+    subprocess.run(["gdcmconv", "--raw", path, decoded], check=True, capture_output=True, timeout=60)
+    return decoded
+
+
+def both_decode(path: Path) -> bool:
+    """Whether dcmtk reads the pixels itself; JPEG 2000 it does not know, and gets it decoded by gdcm."""
+    return (read(path).get("file_meta") or Dataset()).get("TransferSyntaxUID") not in JPEG_2000
+
+
+def choice_of(ds: Dataset, frame: int, number: int) -> tuple[str, int]:
+    """``("lut", n)``, ``("window", n)`` or ``("minmax", 0)``."""
+    offered = oracle.offers(oracle.of_frame(ds, frame))
+    return offered[number - 1] if offered else ("minmax", 0)
+
+
+# ---------------------------------------------------------------- dcmtk
+
+
+def dcmtk(path: Path, choice: tuple[str, int], frame: int, folder: Path) -> Array:
+    """What dcmj2pnm (dcml2pnm for JPEG-LS) shows: int16 (rows, columns), or (rows, columns, 3) for colour.
+
+    Raises:
+        NoPicture: it says no.
+    """
+    syntax = (read(path).get("file_meta") or Dataset()).get("TransferSyntaxUID")
+    kind, place = choice
+    wanted = {"window": ["+Wi", str(place + 1)], "lut": ["+Wl", str(place + 1)], "minmax": ["+Wm", "+Wfl"], "": []}
+    out = folder / "dcmtk.pnm"
+    out.unlink(missing_ok=True)
+    command = ["dcml2pnm" if syntax in JPEG_LS else "dcmj2pnm", "-O", "-S", "+F", str(frame + 1), *wanted[kind]]
+    done = subprocess.run([*command, "+op", path, out], capture_output=True, timeout=60)
+    if done.returncode or not out.exists():
+        raise NoPicture(done.stderr.decode(errors="replace").strip()[-200:])
+    with Image.open(out) as picture:
+        return np.asarray(picture).astype(np.int16)
+
+
+# ---------------------------------------------------------------- pydicom
+
+
+def pyd(path: Path, choice: tuple[str, int], frame: int) -> Array:
+    """What pydicom's functions make of its own decoding: int16 (rows, columns), 0 to 255.
+
+    pydicom has no display: its windows answer in the units of the film, and it knows neither polarity nor min-max.
+    These are added here as the standard has them.
+
+    Raises:
+        NoPicture: it raises an error.
+    """
+    ds = read(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            pixels = ds.pixel_array
+            stored = pixels[frame] if int(ds.get("NumberOfFrames") or 1) > 1 else pixels
+            output = _pydicom_output(ds, stored, choice)
+        except Exception as error:
+            raise NoPicture(f"{type(error).__name__}: {error}"[:200]) from error
+    output = np.clip(output, 0, 1)
+    return oracle.eight_bits(1 - output if oracle.inverted(ds) else output)
+
+
+def _pydicom_output(ds: Dataset, stored: Array, choice: tuple[str, int]) -> Array:
+    kind, place = choice
+    values = apply_modality_lut(stored, ds)
+    if kind == "minmax":
+        values = np.asarray(values, float)
+        pad = oracle.padding(ds)
+        exposed = values if pad is None else values[(stored < pad[0]) | (stored > pad[1])]
+        low, high = exposed.min(), exposed.max()
+        return (values - low) / (high - low) if high > low else np.zeros_like(values)
+    if kind == "lut":
+        bits = int(ds.VOILUTSequence[place].LUTDescriptor[2])
+        return np.asarray(apply_voi(values, ds, index=place), float) / (2**bits - 1)
+    output = np.asarray(apply_windowing(values, ds, index=place), float)
+    low, high = _pydicom_range(ds)
+    return (output - low) / (high - low)
+
+
+def _pydicom_range(ds: Dataset) -> tuple[float, float]:
+    """Between which values apply_windowing answers."""
+    low, high = 0.0, 2.0**ds.BitsStored - 1
+    if ds.get("ModalityLUTSequence"):
+        high = 2.0 ** int(ds.ModalityLUTSequence[0].LUTDescriptor[2]) - 1
+    elif ds.PixelRepresentation == 1:
+        low, high = -(2.0 ** (ds.BitsStored - 1)), 2.0 ** (ds.BitsStored - 1) - 1
+    slope: Any = ds.get("RescaleSlope")
+    intercept: Any = ds.get("RescaleIntercept")
+    if slope is not None and intercept is not None:
+        low, high = low * float(slope) + float(intercept), high * float(slope) + float(intercept)
+    return min(low, high), max(low, high)

@@ -156,7 +156,7 @@ class ScanBatch:
         skipped: files that are not images, so far.
         notes: sentences about things the reader should know (an unreadable folder, a DICOMDIR entry that climbs out).
         locked: ZIP archives that were left out because they need a password (another one, if it was given).
-        unchanged: images of files that an earlier scan has read and that are still the same.
+        images: of this piece, read now or known from an earlier scan, in the order of the listing; see :attr:`met`.
         passed_over: files read now, or not readable now, that gave no image.
         unreachable: files that the disk or network did not give, so far: they are looked at again by the next scan.
     """
@@ -167,6 +167,11 @@ class ScanBatch:
     skipped: int
     notes: tuple[str, ...] = ()
     locked: tuple[Path, ...] = field(default=(), repr=False)
-    unchanged: tuple[ImageNode, ...] = ()
+    images: tuple[ImageNode, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
     unreachable: int = 0
+
+    @property
+    def met(self) -> tuple[ImageNode, ...]:
+        """All images of this piece, read now or known."""
+        return self.images or tuple(found.image for found in self.found)

@@ -25,6 +25,7 @@ Migration = Sequence[str]
 _BUSY_TIMEOUT_S = 10.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 _NOT_USABLE = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
@@ -43,8 +44,8 @@ class Database:
     """A schema-versioned SQLite file (WAL) with a pool of connections.
 
     Readers never wait for the writer; writers of all threads and programs go one after the other. A damaged file is
-    renamed and a new one begun. Where the file cannot be kept at all (read-only folder, written by a newer version of
-    the program) the data lives in a temporary file until :meth:`close`. Each of these leaves a sentence in
+    renamed and a new one begun. Where the file cannot be kept at all (read-only folder, full disk, written by a newer
+    version of the program) the data lives in a temporary file until :meth:`close`. Each of these leaves a sentence in
     :meth:`take_notices`.
 
     Args:
@@ -94,6 +95,11 @@ class Database:
             CxrError: another program keeps the file busy, the disk is full, ...
         """
         with self._writing:
+            try:
+                return self._guarded(lambda: self._transaction("BEGIN IMMEDIATE", work))
+            except CxrError as error:
+                if not (isinstance(error.__cause__, sqlite3.Error) and self._carried_over(_code(error.__cause__))):
+                    raise
             return self._guarded(lambda: self._transaction("BEGIN IMMEDIATE", work))
 
     def close(self) -> None:
@@ -260,6 +266,30 @@ class Database:
         self._drop_idle()
         self._open()
         self._notices.append(f"{reason}so what is added now is forgotten when the program ends.")
+
+    def _carried_over(self, code: int) -> bool:
+        """Where nothing more can be written, go on with a copy in a temporary file; False where that fails too."""
+        with self._lock:
+            if code not in _NO_ROOM or self._temporary is not None or self._closed:
+                return False
+            folder = Path(tempfile.mkdtemp(prefix="cxr-viewer-"))
+            try:
+                with closing(self._connect()) as full, closing(sqlite3.connect(folder / self._path.name)) as copy:
+                    full.backup(copy)
+            except (sqlite3.Error, OSError) as error:
+                _log.warning("the %s cannot be copied either: %s", self._what, error)
+                shutil.rmtree(folder, ignore_errors=True)
+                return False
+            self._temporary, self._path = folder, folder / self._path.name
+            self._generation += 1
+            self._drop_idle()
+            self._open()
+            reason = "is full" if code == sqlite3.SQLITE_FULL else "cannot be written any more"
+            self._notices.append(
+                f"The disk of the {self._what} {reason}, so what is added now is forgotten when the program ends. "
+                "Make room on it, then start the program again."
+            )
+            return True
 
     def _fault(self, error: sqlite3.DatabaseError) -> Exception:
         code = _code(error)

@@ -11,8 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from cxr_viewer.core.image import ImageKey, PixelSpacing
-from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus, StudyNode
-from cxr_viewer.services import library_calibration
+from cxr_viewer.core.study import (
+    FileStamp,
+    FoundImage,
+    ImageNode,
+    KnownFile,
+    PassedOver,
+    ReadStatus,
+    StudyNode,
+    member_stamp_ns,
+)
+from cxr_viewer.services import library_calibration, library_missing, library_scans
 from cxr_viewer.services import library_schema as schema
 from cxr_viewer.services.database import Database
 
@@ -69,14 +78,32 @@ class Library:
         items = tuple(found)
         return self._database.write(lambda connection: _Writer(connection).add(items)) if items else ()
 
-    def unchanged(self, path: Path, size_bytes: int, modified_ns: int) -> bool:
-        """True when the file is in the list with this size and time, so that its header need not be read again."""
-        stored = self._database.read(
-            lambda connection: connection.execute(
-                "SELECT size_bytes, modified_ns FROM image WHERE path = ? LIMIT 1", (schema.encode_path(path),)
-            ).fetchone()
-        )
-        return bool(stored == (size_bytes, modified_ns))
+    def known(self, stamps: Sequence[FileStamp]) -> Sequence[KnownFile | None]:
+        """What an earlier scan has made of each of these files, as long as they are the same; None: read it again."""
+        return self._database.read(lambda connection: library_scans.known(connection, stamps))
+
+    def pass_over(self, files: Sequence[PassedOver]) -> None:
+        """Keep which files hold no image, so that nobody reads them again while they stay as they are."""
+        if any(file.lasting for file in files):
+            self._database.write(lambda connection: library_scans.remember(connection, files))
+
+    # ------------------------------------------------------------ scans that did not end
+
+    def begin_scan(self, folders: Sequence[Path]) -> None:
+        """Keep that these folders are being looked through, until :meth:`finish_scan`."""
+        self._database.write(lambda connection: library_scans.begin(connection, folders))
+
+    def cancel_scan(self, folders: Sequence[Path]) -> None:
+        """Keep that it was the reader who stopped it."""
+        self._database.write(lambda connection: library_scans.cancel(connection, folders))
+
+    def finish_scan(self, folders: Sequence[Path]) -> None:
+        """These folders, and all below them, have been looked through."""
+        self._database.write(lambda connection: library_scans.finish(connection, folders))
+
+    def unfinished_scans(self) -> tuple[tuple[Path, bool], ...]:
+        """(folder, the reader stopped it himself) of every scan that did not come to its end, the newest first."""
+        return self._database.read(library_scans.unfinished)
 
     # ------------------------------------------------------------ the tree
 
@@ -95,11 +122,13 @@ class Library:
         )
 
     def studies_with(self, paths: Sequence[Path]) -> tuple[StudyNode, ...]:
-        """The studies these files belong to."""
-        encoded = [schema.encode_path(path) for path in paths]
-        return self._database.read(
-            lambda connection: _some_studies(connection, _select_in(connection, _REFS_BY_PATH, encoded))
-        )
+        """The studies these files belong to, or the films in them where they are archives."""
+
+        def work(connection: sqlite3.Connection) -> tuple[StudyNode, ...]:
+            places = [file.path for file in library_missing.files(connection, paths, 0)]
+            return _some_studies(connection, _select_in(connection, _REFS_BY_PATH, places))
+
+        return self._database.read(work)
 
     # ------------------------------------------------------------ what the reader does with it
 
@@ -147,11 +176,11 @@ class Library:
         Returns:
             The studies with a file that vanished or came back, whole.
         """
-        known = self._database.read(lambda connection: _files(connection, paths, limit))
+        known = self._database.read(lambda connection: library_missing.files(connection, paths, limit))
         now = time.time()
-        seen = [(path, _is_missing(path, bool(was))) for path, was in known]
-        changed = {path for (path, missing), (_, was) in zip(seen, known, strict=True) if missing != bool(was)}
-        looked_at = [(int(missing), now, path) for path, missing in seen]
+        seen = list(zip(known, library_missing.are_missing(known), strict=True))
+        changed = {file.path for file, missing in seen if missing != file.was_missing}
+        looked_at = [(int(missing), now, file.path) for file, missing in seen]
 
         def work(connection: sqlite3.Connection) -> tuple[StudyNode, ...]:
             connection.executemany("UPDATE image SET missing = ?, checked_at = ? WHERE path = ?", looked_at)
@@ -167,7 +196,7 @@ class Library:
             lambda connection: connection.execute(
                 "SELECT png FROM thumbnail JOIN image USING (path, frame, size_bytes, modified_ns)"
                 " WHERE path = ? AND frame = ?",
-                (schema.encode_path(node.path), node.key.frame),
+                (schema.encode_path(node.path, node.member), node.key.frame),
             ).fetchone()
         )
         return bytes(row[0]) if row else None
@@ -178,13 +207,17 @@ class Library:
             stat = node.path.stat()
         except OSError:
             return
-        stamp = (schema.encode_path(node.path), node.key.frame, stat.st_size, stat.st_mtime_ns)
+        place = schema.encode_path(node.path, node.member)
+        if node.member:  # its own size is known to the list alone
+            stamp = (place, node.key.frame, None, member_stamp_ns(stat.st_size, stat.st_mtime_ns))
+        else:
+            stamp = (place, node.key.frame, stat.st_size, stat.st_mtime_ns)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT OR REPLACE INTO thumbnail (path, frame, size_bytes, modified_ns, png)"
                 " SELECT path, frame, size_bytes, modified_ns, ? FROM image"
-                " WHERE path = ? AND frame = ? AND size_bytes = ? AND modified_ns = ?",
+                " WHERE path = ? AND frame = ? AND size_bytes = coalesce(?, size_bytes) AND modified_ns = ?",
                 (png, *stamp),
             )
             connection.execute(
@@ -223,7 +256,6 @@ class Library:
 
 _REFS_BY_UID = "SELECT study_ref FROM study WHERE study_uid IN ({})"
 _REFS_BY_PATH = "SELECT DISTINCT study_ref FROM image WHERE path IN ({})"
-_FILES = "SELECT path, max(missing) FROM image "
 
 
 def _select_in(
@@ -236,25 +268,6 @@ def _select_in(
         rows = connection.execute(statement.format(", ".join("?" * len(piece))), piece + more)
         found.update((row[0], None) for row in rows)
     return list(found)
-
-
-def _is_missing(path: bytes, was: bool) -> bool:
-    try:
-        schema.decode_path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return was  # a share that does not answer, a folder without permission: nobody knows
-    return False
-
-
-def _files(connection: sqlite3.Connection, paths: Sequence[Path] | None, limit: int) -> list[tuple[bytes, int]]:
-    if paths is None:
-        return connection.execute(_FILES + "GROUP BY path ORDER BY min(checked_at) LIMIT ?", (limit,)).fetchall()
-    found = []
-    for path in paths:
-        found += connection.execute(_FILES + "WHERE path = ? GROUP BY path", (schema.encode_path(path),)).fetchall()
-    return found
 
 
 _SERIES = "SELECT study_ref, series_uid, modality, description, number FROM series"

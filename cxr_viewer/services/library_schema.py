@@ -77,13 +77,25 @@ class UnstorableError(Exception):
     """A value that SQLite cannot hold and that must not be altered."""
 
 
-def encode_path(path: Path) -> bytes:
-    """The path as the operating system writes it: file names need not be valid text."""
-    return os.fsencode(path.absolute())
+def encode_path(path: Path, member: str = "") -> bytes:
+    """The path as the operating system writes it: file names need not be valid text.
+
+    Args:
+        member: of the archive at ``path``; it follows after a zero byte, which no path holds.
+    """
+    place = os.fsencode(path.absolute())
+    return place + b"\0" + member.encode("ascii") if member else place
 
 
 def decode_path(stored: bytes) -> Path:
-    return Path(os.fsdecode(stored))
+    """The file, without the member."""
+    return decode_place(stored)[0]
+
+
+def decode_place(stored: bytes) -> tuple[Path, str]:
+    """The file, and the member of it where it is an archive."""
+    place, _, member = stored.partition(b"\0")
+    return Path(os.fsdecode(place)), member.decode("ascii")
 
 
 def study_values(found: FoundImage) -> tuple[object, ...]:
@@ -117,7 +129,7 @@ def image_values(found: FoundImage) -> tuple[object, ...]:
     """Values for ``IMAGE_COLUMNS``."""
     image = found.image
     return (
-        encode_path(image.path),
+        encode_path(image.path, image.member),
         image.key.frame,
         _uid(image.key.sop_uid),
         _integer(image.rows) or 0,
@@ -190,12 +202,13 @@ def _date(text: str | None) -> dt.date | None:
     return dt.date.fromisoformat(text) if text else None
 
 
-def _image(study_uid: str, row: tuple[Any, ...]) -> ImageNode:
+def image_node(study_uid: str, row: tuple[Any, ...]) -> ImageNode:
     (_, series_uid, missing, path, frame, sop_uid, rows, columns, view, laterality, modality) = row[:11]
     (body_part, instance_number, acquired, frames, is_dicom, problem) = row[11:17]
+    file, member = decode_place(path)
     return ImageNode(
         ImageKey(study_uid, series_uid, sop_uid, frame),
-        decode_path(path),
+        file,
         rows,
         columns,
         _VIEWS.get(view, View.UNKNOWN),
@@ -208,6 +221,7 @@ def _image(study_uid: str, row: tuple[Any, ...]) -> ImageNode:
         bool(is_dicom),
         bool(missing),
         problem,
+        member=member,
     )
 
 
@@ -218,7 +232,7 @@ def _merged(study_uid: str, rows: list[tuple[Any, ...]]) -> tuple[ImageNode, ...
     twice with other tags) are different films until proven otherwise: each keeps its place, with a word of warning.
     """
     if len(rows) == 1:
-        return (_image(study_uid, rows[0]),)
+        return (image_node(study_uid, rows[0]),)
     copies: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for row in rows:
         copies.setdefault(row[4:-1], []).append(row)  # all but the path and the time of change
@@ -232,7 +246,7 @@ def _first_there(same: list[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def _film(study_uid: str, row: tuple[Any, ...], same: list[tuple[Any, ...]], disputed: bool) -> ImageNode:
-    image = _image(study_uid, row)
+    image = image_node(study_uid, row)
     if disputed and not image.problem:
         image = replace(image, problem=SAME_IDENTITY)
     if len(same) > 1:

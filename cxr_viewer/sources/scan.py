@@ -128,16 +128,17 @@ class _Losses:
 
 def _told(looked: list[Looked], tally: Tally, losses: _Losses) -> ScanBatch:
     found: list[FoundImage] = []
-    unchanged: list[ImageNode] = []
+    images: list[ImageNode] = []
     passed_over: list[PassedOver] = []
     for item in looked:
         tally.looked_at += 1
         outcome = item.outcome
         if isinstance(outcome, tuple):
-            unchanged.extend(outcome)
+            images.extend(outcome)
             continue
         if isinstance(outcome, Header) and outcome.found is not None:
             found.append(outcome.found)
+            images.append(outcome.found.image)
             continue
         tally.skipped += 1
         if isinstance(outcome, PassedOver):
@@ -152,17 +153,17 @@ def _told(looked: list[Looked], tally: Tally, losses: _Losses) -> ScanBatch:
             losses.add(item.candidate, header)
         elif item.candidate.chosen or header.code not in _NOT_WORTH_A_NOTE:
             tally.note(_sentence(item.candidate, header))
-    return _batch(tally, losses, tuple(found), tuple(unchanged), tuple(passed_over))
+    return _batch(tally, losses, tuple(found), tuple(images), tuple(passed_over))
 
 
 def _batch(
     tally: Tally,
     losses: _Losses,
     found: tuple[FoundImage, ...] = (),
-    unchanged: tuple[ImageNode, ...] = (),
+    images: tuple[ImageNode, ...] = (),
     passed_over: tuple[PassedOver, ...] = (),
 ) -> ScanBatch:
-    return replace(tally.batch(found), unchanged=unchanged, passed_over=passed_over, unreachable=losses.unreachable)
+    return replace(tally.batch(found), images=images, passed_over=passed_over, unreachable=losses.unreachable)
 
 
 def _sentence(candidate: Candidate, header: Header) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.image import View
-from cxr_viewer.core.study import FoundImage, ReadStatus, StudyNode
+from cxr_viewer.core.study import FileStamp, FoundImage, ReadStatus, StudyNode
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.library_schema import APPLICATION_ID, MIGRATIONS, SAME_IDENTITY
 
@@ -115,9 +115,10 @@ def test_only_studies_that_changed_are_reported(library: Library, make_found: Ma
 
 def test_a_file_is_unchanged_only_with_the_same_size_and_time(library: Library, make_found: MakeFound) -> None:
     library.add([make_found("/films/a", size=10, modified=20)])
-    known = [library.unchanged(Path("/films/a"), *stamp) for stamp in ((10, 20), (10, 21), (11, 20))]
-    assert known == [True, False, False]
-    assert not library.unchanged(Path("/films/b"), 10, 20)
+    same, *others = [FileStamp(Path("/films/a"), "", *stamp) for stamp in ((10, 20), (10, 21), (11, 20))]
+    ((image,),) = library.known([same])
+    assert image == library.studies()[0].images[0]
+    assert list(library.known([*others, FileStamp(Path("/films/b"), "", 10, 20)])) == [None, None, None]
 
 
 # ---------------------------------------------------------------- the same film twice, and not quite

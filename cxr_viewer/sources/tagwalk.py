@@ -27,6 +27,8 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _KNOWN_VRS = {vr.value for vr in VR if len(vr.value) == 2}
 _LONG_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+_CHOICES = {"OB or OW": "OW", "US or OW": "OW"}  # what an implicit data set means by it (PS3.5 A.1)
+_PIXEL_REPRESENTATION = 0x00280103
 _CHARACTER_SET, _TRANSFER_SYNTAX = 0x00080005, 0x00020010
 
 
@@ -69,6 +71,7 @@ class _Level:
     tag: int = 0
     items: int = 0
     character_set: bytes = b""
+    signed: bool = False
     creators: dict[int, str] = field(default_factory=dict)
 
 
@@ -189,7 +192,8 @@ class Walk:
             if element == 0:
                 return "UL"
             if group % 2 == 0:
-                return dictionary_VR(tag)[:2]
+                vr = dictionary_VR(tag)
+                return _CHOICES.get(vr, "SS" if level.signed and "SS" in vr else vr)[:2]
             if 0x10 <= element <= 0xFF:
                 return "LO"
             return private_dictionary_VR(tag, level.creators.get(tag >> 8, ""))[:2]
@@ -204,9 +208,9 @@ class Walk:
             end = -1 if length == _UNDEFINED else self._file.tell() + length
             found.vr, found.length = ("SQ" if vr == "UN" and length == _UNDEFINED else vr), 0
             implicit = level.implicit or vr == "UN"  # PS3.5 6.2.2 note 4
-            self._levels.append(
-                _Level(level.depth, end, implicit, sequence=True, tag=tag, character_set=level.character_set)
-            )
+            inner = _Level(level.depth, end, implicit, sequence=True, tag=tag)
+            inner.character_set, inner.signed = level.character_set, level.signed
+            self._levels.append(inner)
             found.opens = True
             return [found]
         after = self._file.tell() + length
@@ -223,6 +227,8 @@ class Walk:
         """What later attributes of the same data set are read by."""
         if found.tag == _CHARACTER_SET:
             level.character_set = found.value
+        elif found.tag == _PIXEL_REPRESENTATION:
+            level.signed = any(found.value)
         elif (found.tag >> 16) % 2 and 0x10 <= found.tag & 0xFFFF <= 0xFF:
             block = (found.tag >> 16 << 8) | (found.tag & 0xFF)
             level.creators[block] = found.value.decode("latin-1").strip("\0 ")
@@ -250,7 +256,8 @@ class Walk:
             level.items += 1
             end = -1 if length == _UNDEFINED else self._file.tell() + length
             implicit = level.implicit or (end != self._file.tell() and self._guess_implicit())
-            inner = _Level(level.depth + 1, end, implicit, character_set=level.character_set)
+            inner = _Level(level.depth + 1, end, implicit)
+            inner.character_set, inner.signed = level.character_set, level.signed
             self._levels.append(inner)
             return [Element(inner.depth, tag, item=level.items)]
         if tag == _ITEM_END and not level.sequence and len(self._levels) > 1:

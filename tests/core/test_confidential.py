@@ -1,4 +1,4 @@
-"""Every attribute of PS3.15 table E.1-1 that a film may carry counts as identity; what describes the picture does not."""
+"""What PS3.15 table E.1-1 lists and a film may carry counts as identity; what describes the picture does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ AdmittingDiagnosesCodeSequence AdmittingDiagnosesDescription AdmittingTime Aller
 BranchOfService CassetteID ClinicalTrialProtocolID ClinicalTrialSiteName ClinicalTrialSubjectID
 CommentsOnThePerformedProcedureStep ConsultingPhysicianIdentificationSequence ContentCreatorName ContentDate ContentTime
 ContentSequence ContrastBolusAgent CountryOfResidence CurrentPatientLocation CustodialOrganizationSequence
-DataSetTrailingPadding DerivationDescription DetectorID DeviceSerialNumber DeviceUID DigitalSignaturesSequence EthnicGroup
+DataSetTrailingPadding DerivationDescription DetectorID DeviceSerialNumber DeviceUID DigitalSignaturesSequence
+EthnicGroup
 FillerOrderNumberImagingServiceRequest FrameComments FrameOfReferenceUID GantryID GeneratorID GPSLatitude
 GraphicAnnotationSequence IconImageSequence IdentifyingComments ImageComments ImagePresentationComments
 InstanceCreatorUID InstitutionAddress InstitutionalDepartmentName InstitutionCodeSequence InstitutionName
@@ -35,7 +36,8 @@ RequestAttributesSequence RequestedProcedureComments RequestedProcedureDescripti
 RequestingPhysician RequestingService ResponsiblePerson ScheduledProcedureStepDescription
 ScheduledProcedureStepID ScheduledStationName SeriesDate SeriesDescription SeriesInstanceUID SeriesTime SmokingStatus
 SOPInstanceUID SourceImageSequence SpecialNeeds StationName StorageMediaFileSetUID StudyComments StudyDate
-StudyDescription StudyID StudyInstanceUID StudyTime TextString TimezoneOffsetFromUTC TopicAuthor TransducerIdentificationSequence
+StudyDescription StudyID StudyInstanceUID StudyTime TextString TimezoneOffsetFromUTC TopicAuthor
+TransducerIdentificationSequence
 UDISequence UniqueDeviceIdentifier VerifyingObserverName VerifyingOrganization VisitComments XRayDetectorLabel
 """
 SHOWN = """

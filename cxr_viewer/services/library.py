@@ -208,10 +208,9 @@ class Library:
         except OSError:
             return
         place = schema.encode_path(node.path, node.member)
+        stamp: tuple[object, ...] = (place, node.key.frame, stat.st_size, stat.st_mtime_ns)
         if node.member:  # its own size is known to the list alone
             stamp = (place, node.key.frame, None, member_stamp_ns(stat.st_size, stat.st_mtime_ns))
-        else:
-            stamp = (place, node.key.frame, stat.st_size, stat.st_mtime_ns)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(

@@ -62,7 +62,7 @@ def refuse(image: Radiograph) -> None:
 
     Raises:
         RefusalError: with a sentence, a hint and one of the codes ``wrong-modality``, ``multi-frame``,
-            ``colour-image``, ``wrong-body-part``, ``too-small``, ``blank-image``.
+            ``colour-image``, ``wrong-body-part``, ``preview``, ``damaged-film``, ``too-small``, ``blank-image``.
     """
     modality = _code(image.modality)
     if image.is_dicom and modality and modality not in _RADIOGRAPHS:
@@ -91,6 +91,7 @@ def refuse(image: Radiograph) -> None:
             hint="If it is a chest film all the same, its Body Part Examined (0018,0015) has to be corrected first.",
             code="wrong-body-part",
         )
+    _refuse_incomplete(image)
     _refuse_pixels(image)
 
 
@@ -116,6 +117,21 @@ def cautions(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
         text = f"The film has fewer pixels ({image.columns} x {image.rows}) than the model was trained on."
         found.append(Caution("few-pixels", text))
     return tuple(found)
+
+
+def _refuse_incomplete(image: Radiograph) -> None:
+    if image.preview:
+        raise RefusalError(
+            "Only a preview of the film is there yet; the model looks at whole films.",
+            hint="Wait until the film is there in full.",
+            code="preview",
+        )
+    if image.damaged:
+        raise RefusalError(
+            "A part of this film is missing or damaged, so the model does not score it.",
+            hint="Copy or send the file again from where it came from.",
+            code="damaged-film",
+        )
 
 
 def _refuse_pixels(image: Radiograph) -> None:

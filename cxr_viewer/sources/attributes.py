@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,8 +71,13 @@ def _object_kind(sop_class: str) -> str:
     return "unknown kind" if name == sop_class else name.removesuffix(" Storage")[:60]
 
 
-def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiograph:
+def radiograph(
+    file: DicomFile, path: Path, digest: str, frame: int, decode: Callable[..., DecodedFrame] = decoder.decode_frame
+) -> Radiograph:
     """Decode one frame and gather all that is needed to show it.
+
+    Args:
+        decode: called like ``decoder.decode_frame``.
 
     Raises:
         ReadError: no picture, or one that cannot be decoded.
@@ -82,9 +88,9 @@ def radiograph(file: DicomFile, path: Path, digest: str, frame: int) -> Radiogra
     cautions = Cautions()
     provenance.tell_file(file, cautions)
     ds = functional.flattened(file.header, frame, cautions)
-    form = pixelformat.pixel_format(ds, cautions)
+    form = pixelformat.pixel_format(ds, cautions, file.pixel_length)
     overlay_bits = overlays.embedded_bits(ds, form)
-    decoded = decoder.decode_frame(ds, file.pixels, file.syntax, frame, form, cautions, overlay_bits)
+    decoded = decode(ds, file.pixels, file.syntax, frame, form, cautions, overlay_bits)
     provenance.tell_pixels(ds, form, frame, decoded, cautions)
     grey = _chain(ds, decoded, cautions)
     modality = tol.code_string(ds, "Modality")[:16]
@@ -158,7 +164,7 @@ def found_image(file: DicomFile, facts: FileFacts, digest: str) -> FoundImage:
     ds, cautions = file.header, Cautions()
     problem, frames = "", 1
     try:
-        frames = pixelformat.pixel_format(ds, cautions).frames
+        frames = pixelformat.pixel_format(ds, cautions, file.pixel_length).frames
     except ReadError as error:
         problem = error.summary
     study = identity.study_info(ds)

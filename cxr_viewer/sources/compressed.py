@@ -26,6 +26,7 @@ from cxr_viewer.core.provenance import Stage
 from cxr_viewer.sources import codestream, damage, faults
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.codestream import Codec, Codestream
+from cxr_viewer.sources.listening import listening
 from cxr_viewer.sources.pixelformat import PixelElement, PixelFormat
 from cxr_viewer.sources.tolerant import Cautions
 
@@ -38,9 +39,11 @@ _DECODERS = {
     Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
-# The IJG transform, bit for bit that of dcmtk, gdcm and pydicom's default. libjpeg's own is off by one in 3 % of the
-# pixels, which a window then makes two of 255 on screen; it knows 12 bits, which this does not.
-_GREY_JPEG = ("pillow", "pillow")
+# The IJG transform, bit for bit that of dcmtk and of pydicom's default. libjpeg's own is off by one in 3 % of the
+# pixels, which a window then makes two of 255 on screen; it knows 12 bits, which this does not. Pillow has the same
+# transform, but keeps to itself what it notices of damage.
+_GREY_JPEG = ("gdcm", "gdcm")
+_DAMAGED = "The compressed picture is damaged: a part of what is shown is probably wrong."
 CODEC_OF = {
     uids.JPEGBaseline8Bit: Codec.JPEG,
     uids.JPEGExtended12Bit: Codec.JPEG,
@@ -81,47 +84,67 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
     if stream is not None:
         _check(stream, form)
     try:
-        decoded = _decoded(data, codec, stream, form, cautions)
+        decoded, heard = _decoded(data, codec, stream, form, cautions)
     except ReadError as error:
-        if present < expected:
-            salvaged = _salvaged(data, codec, form, cautions)
-            if salvaged is None:
-                raise faults.truncated(present, expected) from error
+        salvaged = _salvaged(data, codec, form, present < expected, cautions)
+        if salvaged is not None:
             return salvaged
-        raise
+        raise faults.truncated(present, expected) if present < expected else error from error
     if present < expected:
         share = 100 * present / expected
         text = f"The file is truncated: {share:.0f} % of the compressed picture is there; the rest is missing or wrong."
         cautions.add("truncated", text, "PixelData")
     else:
-        _tell_damage(data, codec, cautions)
+        _tell_damage(data, codec, heard, cautions)
     return decoded
 
 
-def _decoded(data: bytes, codec: Codec, stream: Codestream | None, form: PixelFormat, cautions: Cautions) -> Decoded:
+def codestream_of(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> tuple[bytes, Codestream]:
+    """The whole codestream of one frame and what it says of itself.
+
+    Raises:
+        ReadError: there is none, a part of it is missing, or it is not the picture the header announces.
+    """
+    data, present, expected = _fragments(pixels, frame, form, cautions)
+    if present < expected:
+        raise faults.truncated(present, expected)
+    stream = codestream.inspect(data)
+    if stream is None:
+        raise faults.damaged_pixels("no picture header at the start of the frame")
+    _check(stream, form)
+    return data, stream
+
+
+def _decoded(
+    data: bytes, codec: Codec, stream: Codestream | None, form: PixelFormat, cautions: Cautions
+) -> tuple[Decoded, str]:
+    """The frame, and what its decoder wrote to the standard error stream."""
     precision, allocated = form.bits_stored, form.bits_allocated
     if stream is not None:
         precision, allocated = stream.precision, 8 if stream.precision <= 8 else 16
     wanted, plugin, name = _DECODERS[codec]
-    why = "it is the one that notices most damage"
+    why = "of those that know it, it notices most damage"
     if codec is Codec.JPEG:
         data = _with_whole_spectrum(data, cautions)
         why = "it knows 12 bits and colour"
         wanted = uids.JPEGBaseline8Bit if precision == 8 else wanted
         if precision == 8 and form.samples == 1:
             plugin, name = _GREY_JPEG
-            why = "its transform is that of the reference decoders"
+            why = "its transform is that of the reference decoders, and it tells of damage"
     try:
         source = io.BytesIO(encapsulate([data], has_bot=False))
-        words = run(wanted, source, form, allocated, precision, planar=0, plugin=plugin)
+        with listening() as heard:
+            words = run(wanted, source, form, allocated, precision, planar=0, plugin=plugin)
     except MemoryError:
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic of Rust is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
     if words.ndim == 2 and stream is not None:
         words = words & ((1 << precision) - 1)
     _tell_decoder(codec, stream, name, why, cautions)
-    return Decoded(words, precision, name, form.rows)
+    return Decoded(words, precision, name, form.rows), heard.text
 
 
 def _tell_decoder(codec: Codec, stream: Codestream | None, name: str, why: str, cautions: Cautions) -> None:
@@ -138,34 +161,37 @@ def _version(name: str) -> str:
         return ""
 
 
-def _tell_damage(data: bytes, codec: Codec, cautions: Cautions) -> None:
+def _tell_damage(data: bytes, codec: Codec, heard: str, cautions: Cautions) -> None:
     if codec is not Codec.RLE and not codestream.has_end_mark(data):
         text = "The compressed picture stops before its end mark: a part of it may be missing."
         cautions.add("no-end-mark", text, "PixelData")
-    signs = damage.signs(data, codec)
+    signs = damage.signs(data, codec, heard)
     if signs:
-        text = "The compressed picture is damaged: a part of what is shown is probably wrong."
-        cautions.add("damaged-pixels", text, "PixelData")
+        cautions.add("damaged-pixels", _DAMAGED, "PixelData")
         cautions.story.pass_over(Stage.DECODER, f"Signs of damage: {signs}.")
 
 
-def _salvaged(data: bytes, codec: Codec, form: PixelFormat, cautions: Cautions) -> Decoded | None:
-    """What an RLE frame without its end still holds; the other codecs have nothing that can be trusted."""
+def _salvaged(data: bytes, codec: Codec, form: PixelFormat, torn: bool, cautions: Cautions) -> Decoded | None:
+    """What an RLE frame that no decoder takes still holds; the other codecs have nothing that can be trusted."""
     if codec is not Codec.RLE or form.samples != 1:
         return None
     words, rows = damage.rle_rows(data, form.rows, form.columns, form.bits_allocated)
     if rows < damage.LEAST_SHARE * form.rows:
         return None
     share = 100 * rows / form.rows
-    text = f"The file is truncated: only the upper {share:.0f} % of the picture is there, the rest is black."
-    cautions.add("truncated", text, "PixelData")
-    cautions.story.tell(Stage.DECODER, "What is left of the RLE segments was decoded row by row.", "PS3.5 annex G")
-    return Decoded(words, form.bits_stored, "pylibjpeg-rle", rows)
+    if torn:
+        text = f"The file is truncated: only the upper {share:.0f} % of the picture is there, the rest is black."
+        cautions.add("truncated", text, "PixelData")
+    else:
+        cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+    cautions.story.tell(Stage.DECODER, "What is left of the RLE segments was decoded run by run.", "PS3.5 annex G")
+    return Decoded(words, form.bits_stored, _DECODERS[Codec.RLE][2], rows)
 
 
 def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> tuple[bytes, int, int]:
     """The bytes of one compressed frame, its fragments joined; bytes of pixel data there, and announced."""
-    present, expected = _extent(pixels.data)
+    items, expected = _items(pixels.data)
+    present = min(len(pixels.data), expected)
     if present < expected:
         if frame == form.frames - 1:  # decoders make a whole picture of half a codestream, and say nothing
             if present < damage.LEAST_SHARE * expected:
@@ -176,20 +202,24 @@ def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Ca
     try:
         return get_frame(bytes(pixels.data), frame, number_of_frames=form.frames), present, expected
     except Exception as error:
+        if form.frames == 1 and len(items) > 1:  # what follows the fragments is broken, or their table is
+            cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+            return b"".join(items[1:]), present, expected
         if present < expected:
             raise faults.truncated(present, expected) from error
         raise faults.damaged_pixels(f"fragments: {str(error)[:300]}") from error
 
 
-def _extent(data: memoryview) -> tuple[int, int]:
-    """(bytes there, bytes announced) of the items of encapsulated pixel data (PS3.5 A.4)."""
-    place = 0
+def _items(data: memoryview) -> tuple[list[memoryview], int]:
+    """The items of encapsulated pixel data (PS3.5 A.4), the last one short in a torn file; bytes they announce."""
+    place, items = 0, []
     while place + 8 <= len(data):
         group, element, length = struct.unpack_from("<HHI", data, place)
         if (group, element) != (0xFFFE, 0xE000):
             break
+        items.append(data[place + 8 : place + 8 + length])
         place += 8 + int(length)
-    return min(len(data), place), max(place, 16)
+    return items, max(place, 16)
 
 
 def _identify(data: bytes, promised: Codec | None, cautions: Cautions) -> tuple[Codec, Codestream | None]:

@@ -6,22 +6,79 @@ data: markers where none may stand, tiles that do not follow one another, runs t
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.sources import codestream
 from cxr_viewer.sources.codestream import Codec
+from cxr_viewer.sources.words import clean
 
 LEAST_SHARE = 0.02
 """Share of a frame below which nothing is shown: a few rows of the upper border are no film."""
 
 _RLE_HEADER = 64
+_TILE_PART = b"\xff\x90"
+_END = 0xD9
+_SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xF8, 0xFE, *range(0xE0, 0xF0)}
+"""Marker segments that may stand between the scans of one picture."""
+_MARKERS = {False: re.compile(rb"\xff[\x01-\xfe]"), True: re.compile(rb"\xff[\x80-\xfe]")}
+"""Bytes that are a marker; in JPEG-LS a byte below 80 behind FF is data."""
 
 
-def signs(data: bytes, codec: Codec) -> str:
-    """What speaks for damage, for the inspector; empty where nothing does."""
+def signs(data: bytes, codec: Codec, heard: str) -> str:
+    """What speaks for damage, for the inspector; empty where nothing does.
+
+    Args:
+        heard: what the decoder wrote to the standard error stream.
+    """
+    for line in heard.splitlines():
+        if "Corrupt JPEG data" in line:
+            return clean(line, 100)
+    if codec in (Codec.JPEG_2000, Codec.HTJ2K):
+        return _broken_tiles(data)
+    if codec is Codec.RLE:
+        return "" if rle_segments(data) else "the header of the RLE segments is impossible"
+    return _stray_marker(data, codec)
+
+
+def _stray_marker(data: bytes, codec: Codec) -> str:
+    """A marker that has no place inside the entropy-coded data of a JPEG or JPEG-LS, restart markers in the wrong order
+    (ISO 10918-1 B.1.1.2, ISO 14495-1 annex C)."""
+    start = max(codestream.segments(data), default=0)
+    wanted = 0
+    for match in _MARKERS[codec is Codec.JPEG_LS].finditer(data, start + 2):
+        marker = data[match.start() + 1]
+        if marker == _END:
+            return ""
+        if 0xD0 <= marker <= 0xD7:
+            if marker != 0xD0 + wanted:
+                return "the restart markers are out of order"
+            wanted = (wanted + 1) % 8
+        elif marker in _SEGMENTS:
+            wanted = 0
+        else:
+            return f"the marker FF{marker:02X} stands inside the compressed data"
     return ""
+
+
+def _broken_tiles(data: bytes) -> str:
+    """Tile-parts of JPEG 2000 that do not follow one another (ISO 15444-1 A.4.2)."""
+    place = data.find(b"\xff\x4f\xff\x51") + 2
+    while data[place : place + 2] != _TILE_PART:
+        if place + 4 > len(data) or data[place] != 0xFF:
+            return "the main header of the codestream does not lead to a tile"
+        place += 2 + int(struct.unpack_from(">H", data, place + 2)[0])
+    while data[place : place + 2] == _TILE_PART and place + 12 <= len(data):
+        length = int(struct.unpack_from(">I", data, place + 6)[0])
+        if length == 0:  # the last one, up to the end mark
+            return ""
+        place += length
+        if length < 14:
+            return "a tile of the codestream has an impossible length"
+    return "" if data[place : place + 2] == b"\xff\xd9" else "a tile of the codestream does not end where it says"
 
 
 # ---------------------------------------------------------------- RLE

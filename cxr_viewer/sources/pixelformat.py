@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from cxr_viewer.core.provenance import Stage
 from cxr_viewer.sources import faults
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.tolerant import Cautions
@@ -55,18 +56,24 @@ class PixelFormat:
         return self.rows * self.columns * samples * self.bits_allocated
 
 
-def pixel_format(ds: Dataset, cautions: Cautions) -> PixelFormat:
+def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0) -> PixelFormat:
     """The module of a data set.
+
+    Where it is broken, the value that fits the length of the pixel data, or the one every other film has, is taken with
+    a caution that names the attribute.
+
+    Args:
+        length: of the pixel data in bytes as the file declares it; 0 where it is not known.
 
     Raises:
         ReadError: a value without which no picture can be built is absent or impossible.
     """
     rows, columns = _needed(ds, "Rows", 1, 65535), _needed(ds, "Columns", 1, 65535)
-    samples = _needed(ds, "SamplesPerPixel", 1, 4, absent=1)
-    limit = LIMIT_MEGAPIXELS if samples == 1 else COLOUR_LIMIT_MEGAPIXELS
-    if rows * columns > limit * 1_000_000:
-        raise faults.image_too_large(rows, columns, limit)
+    if rows * columns > LIMIT_MEGAPIXELS * 1_000_000:
+        raise faults.image_too_large(rows, columns, LIMIT_MEGAPIXELS)
+    frames = _frames(ds, cautions)
     photometric = tol.code_string(ds, "PhotometricInterpretation")[:16]
+    samples = _samples(ds, photometric, cautions)
     if not photometric:
         cautions.add(
             "no-photometric",
@@ -74,12 +81,9 @@ def pixel_format(ds: Dataset, cautions: Cautions) -> PixelFormat:
             "PhotometricInterpretation",
         )
         photometric = "MONOCHROME2" if samples == 1 else "RGB"
-    allocated = _needed(ds, "BitsAllocated", 1, 64)
-    if allocated in (32, 64):
-        raise faults.unsupported_depth(f"{allocated} bits")
-    if allocated not in (1, 8, 16):
-        raise faults.impossible_value(tol.tag_name("BitsAllocated"), allocated)
-    stored = _needed(ds, "BitsStored", 1, allocated, absent=allocated)
+    plain_length = 0 if length == UNDEFINED_LENGTH else length
+    allocated = _allocated(ds, plain_length, rows * columns * samples * frames, length == UNDEFINED_LENGTH, cautions)
+    stored = _stored(ds, allocated, cautions)
     return PixelFormat(
         rows,
         columns,
@@ -88,21 +92,79 @@ def pixel_format(ds: Dataset, cautions: Cautions) -> PixelFormat:
         allocated,
         stored,
         high_bit=_high_bit(ds, stored, allocated, cautions),
-        signed=tol.integer(ds, "PixelRepresentation") == 1,
+        signed=_signed(ds, cautions),
         planar=1 if tol.integer(ds, "PlanarConfiguration") == 1 else 0,
-        frames=_frames(ds, cautions),
+        frames=frames,
     )
 
 
-def _needed(ds: Dataset, keyword: str, lowest: int, highest: int, absent: int | None = None) -> int:
+def _needed(ds: Dataset, keyword: str, lowest: int, highest: int) -> int:
     if not tol.has(ds, keyword):
-        if absent is None:
-            raise faults.missing_value(tol.tag_name(keyword))
-        return absent
+        raise faults.missing_value(tol.tag_name(keyword))
     value = tol.integer(ds, keyword)
     if value is None or not lowest <= value <= highest:
         raise faults.impossible_value(tol.tag_name(keyword), tol.text(ds, keyword) if value is None else value)
     return value
+
+
+def _samples(ds: Dataset, photometric: str, cautions: Cautions) -> int:
+    if not tol.has(ds, "SamplesPerPixel"):
+        return 1
+    samples = tol.integer(ds, "SamplesPerPixel")
+    if samples is not None and 1 <= samples <= 4:
+        return samples
+    usual = 3 if photometric.startswith(("RGB", "YBR")) else 1
+    text = f"The file gives an impossible number of samples for each pixel; {usual} is taken."
+    cautions.add("bad-format", text, "SamplesPerPixel")
+    cautions.story.pass_over(Stage.PIXELS, "Samples per Pixel is impossible and is passed over.")
+    return usual
+
+
+def _allocated(ds: Dataset, length: int, values: int, encapsulated: bool, cautions: Cautions) -> int:
+    """Bits Allocated, or what the length of the pixel data says where it is absent or impossible.
+
+    Of compressed pixels 16: the codestream says itself how deep it is.
+    """
+    allocated = tol.integer(ds, "BitsAllocated")
+    if allocated in (1, 8, 16):
+        return allocated
+    if allocated in (32, 64):
+        raise faults.unsupported_depth(f"{allocated} bits")
+    by_length = {8: values + values % 2, 16: 2 * values}
+    fitting = [bits for bits, size in by_length.items() if length in (size, values * bits // 8)]
+    guess = 16 if encapsulated else (fitting[0] if fitting else 0)
+    if not guess:
+        if not tol.has(ds, "BitsAllocated"):
+            raise faults.missing_value(tol.tag_name("BitsAllocated"))
+        shown = tol.text(ds, "BitsAllocated") if allocated is None else allocated
+        raise faults.impossible_value(tol.tag_name("BitsAllocated"), shown)
+    text = f"The file does not say rightly how many bits a pixel takes; by the length of its data they are {guess}."
+    cautions.add("bad-format", text, "BitsAllocated")
+    cautions.story.pass_over(Stage.PIXELS, "Bits Allocated is absent or impossible and is passed over.")
+    return guess
+
+
+def _stored(ds: Dataset, allocated: int, cautions: Cautions) -> int:
+    """Bits Stored, or what High Bit makes of it where it is impossible."""
+    if not tol.has(ds, "BitsStored"):
+        return allocated
+    stored = tol.integer(ds, "BitsStored")
+    if stored is not None and 1 <= stored <= allocated:
+        return stored
+    high = tol.integer(ds, "HighBit")
+    guess = high + 1 if high is not None and allocated // 2 <= high < allocated else allocated
+    text = f"The file gives an impossible number of bits for each pixel; {guess} are taken."
+    cautions.add("bad-format", text, "BitsStored")
+    cautions.story.pass_over(Stage.PIXELS, "Bits Stored is impossible and is passed over.")
+    return guess
+
+
+def _signed(ds: Dataset, cautions: Cautions) -> bool:
+    value = tol.integer(ds, "PixelRepresentation")
+    if tol.has(ds, "PixelRepresentation") and value not in (0, 1):
+        text = "The file does not say rightly whether pixels have a sign; they are taken as without."
+        cautions.add("bad-format", text, "PixelRepresentation")
+    return value == 1
 
 
 def _high_bit(ds: Dataset, stored: int, allocated: int, cautions: Cautions) -> int:

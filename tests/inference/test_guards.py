@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxr_viewer.core.errors import RefusalError
-from cxr_viewer.core.image import PatientInfo, View
+from cxr_viewer.core.image import DAMAGE, Caution, PatientInfo, View
 from cxr_viewer.inference import guards
 
 
@@ -119,6 +119,14 @@ def test_colour_frames_and_small_images_are_refused(film, chest) -> None:
     assert refused(film(chest, frames=12)).code == "multi-frame"
     assert refused(film(chest[:95])).code == "too-small"
     guards.refuse(film(chest[:96]))
+
+
+@pytest.mark.parametrize("code", sorted(DAMAGE))
+def test_half_a_film_and_a_preview_are_not_scored(film, chest, code) -> None:
+    error = refused(film(chest, cautions=(Caution(code, "A part of it is missing."),)))
+    assert error.code == "damaged-film"
+    assert refused(film(chest, preview=True)).code == "preview"
+    guards.refuse(film(chest, cautions=(Caution("lossy", "The picture was compressed with loss."),)))
 
 
 def test_blank_images_are_refused(film) -> None:

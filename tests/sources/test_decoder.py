@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
+from cxr_viewer.imaging import luts
 from cxr_viewer.sources import attributes, dicomfile
 
 ReadPath = Callable[[Path], Radiograph]
@@ -137,9 +138,23 @@ def test_a_wrong_scan_header_is_put_right(need_data: Callable[[str], Path]) -> N
 # ---------------------------------------------------------------- half a file
 
 
-@pytest.mark.parametrize("command", [("dcmcrle",), ("dcmcjpeg", "+e1"), ("dcmcjpls",), ("gdcmconv", "--j2k"), ()])
+@pytest.mark.parametrize("command", [("dcmcjpeg", "+e1"), ("dcmcjpls",), ("gdcmconv", "--j2k")])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.97])
-def test_half_a_film_is_no_film(
+def test_half_a_film_is_told_or_refused(
+    command: tuple[str, ...],
+    share: float,
+    need_data: Callable[[str], Path],
+    run_tool: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    run_tool(*command, need_data("dicom/cr_barre_fuji_pa_mono1_10bit.dcm"), tmp_path / "other.dcm")
+    data = (tmp_path / "other.dcm").read_bytes()
+    assert "truncated" in told_about(data[: int(share * len(data))])
+
+
+@pytest.mark.parametrize("command", [("dcmcrle",), ()], ids=["rle", "native"])
+@pytest.mark.parametrize("share", [0.7, 0.97])
+def test_the_rows_that_are_there_are_shown_and_the_rest_is_black(
     command: tuple[str, ...],
     share: float,
     need_data: Callable[[str], Path],
@@ -147,14 +162,31 @@ def test_half_a_film_is_no_film(
     tmp_path: Path,
 ) -> None:
     source = need_data("dicom/cr_barre_fuji_pa_mono1_10bit.dcm")
+    whole = local(source.read_bytes())
     if command:
         run_tool(*command, source, tmp_path / "other.dcm")
         source = tmp_path / "other.dcm"
     data = source.read_bytes()
+    film = local(data[: int(share * len(data))])
+    assert film.damaged
+    (caution,) = [caution for caution in film.cautions if caution.code == "truncated"]
+    assert caution.tag == "PixelData (7FE0,0010)"
+    assert film.padding == (1023, 1023)  # MONOCHROME1: the highest value is black
+    there = int(np.flatnonzero((film.stored != 1023).any(axis=1))[-1]) + 1
+    assert 0.3 < there / film.rows < share + 0.01
+    assert np.array_equal(film.stored[:there], whole.stored[:there])
+    assert (film.stored[there:] == 1023).all()
+    assert (luts.apply(film.stored, luts.compose(film, None, False))[there:] == 0).all()
+    assert f"{100 * there / film.rows:.0f} %" in caution.text
+
+
+@pytest.mark.parametrize("keep", [0, 2_000])
+def test_next_to_nothing_of_a_film_is_refused(keep: int, need_data: Callable[[str], Path]) -> None:
+    data = need_data("dicom/cr_barre_fuji_pa_mono1_10bit.dcm").read_bytes()
+    start = data.index(b"\xe0\x7f\x10\x00")
     with pytest.raises(ReadError) as caught:
-        local(data[: int(share * len(data))])
+        local(data[: start + 12 + keep])
     assert caught.value.code == "truncated"
-    assert "truncated" in caught.value.summary
 
 
 @pytest.mark.parametrize("command", [("dcmcrle",), ("dcmcjpeg", "+e1"), ("dcmcjpls",), ("gdcmconv", "--j2k")])

@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from cxr_viewer.core.image import ModalityTable, Radiograph, Rescale, VoiTable, VoiWindow, WindowFunction
+from cxr_viewer.core.provenance import Stage
 from cxr_viewer.imaging import luts
 from cxr_viewer.sources import greys
 from cxr_viewer.sources.tolerant import Cautions
@@ -280,4 +281,9 @@ def test_windows_in_functional_groups(film: Film) -> None:
         assert image.voi == (VoiWindow(center, 50, label="LUNG"),)
         assert image.modality_lut == Rescale(2, -7)
         assert image.units == "HU"
-    assert film(**frames, **groups, WindowCenter=99, WindowWidth=9).voi == (VoiWindow(99, 9, label="LUNG"),)
+    top = {"WindowCenter": 99, "WindowWidth": 9}
+    assert film(**frames, **groups, **top).voi == (VoiWindow(99, 9),)  # a CR has its window at the top, and whole
+    enhanced = film(**frames, **groups, **top, SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1.1")
+    assert enhanced.voi == (VoiWindow(10, 50, label="LUNG"),)
+    voi = next(step for step in enhanced.chain if step.stage is Stage.VOI)
+    assert voi.passed_over[0].startswith("What the top level says is passed over")

@@ -173,7 +173,7 @@ def _millimetres(pane: Pane, image: Radiograph) -> InspectedSection:
     now = spacing_text(image.spacing)
     if pane.calibrated:
         of_file = spacing_text(pane.file_spacing)
-        first = [f"In use: {now}, measured by you on this film.", f"The file says: {of_file}."]
+        first = [f"In use: {now} (you measured it on this film).", f"The file says: {of_file}."]
     elif image.spacing is not None:
         first = [f"In use: {now}."]
     else:

@@ -14,11 +14,22 @@ from cxr_viewer.core.annotations import Mark, MarkKind
 from cxr_viewer.core.display import DisplayState, OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect, Orientation, Point
-from cxr_viewer.core.image import PixelSpacing, Radiograph, SpacingSource, VoiWindow
+from cxr_viewer.core.image import (
+    ImageKey,
+    OverlayPlane,
+    PixelSpacing,
+    Radiograph,
+    Shutter,
+    SpacingSource,
+    VoiWindow,
+    WindowFunction,
+)
+from cxr_viewer.core.report import Report
 from cxr_viewer.imaging.render import as_rgb, oriented, picture_at, render_grey
 from cxr_viewer.outputs.film import FILM_PX, draw_film, round_length
-from cxr_viewer.outputs.overlay import colour_bar, draw_heatmap, hatch_unseen
+from cxr_viewer.outputs.overlay import colour_bar, draw_graphics, draw_heatmap, hatch_unseen
 from cxr_viewer.outputs.placement import PagePlacement, place
+from cxr_viewer.outputs.png import compose_report
 
 ORIENTATIONS = [Orientation(turns, flipped) for turns, flipped in itertools.product(range(4), (False, True))]
 GreyFilm = Callable[..., Radiograph]
@@ -244,3 +255,85 @@ def test_labels_stay_on_the_film_and_apart(grey_film: GreyFilm, make_report: obj
         assert 84 <= y0 < y1 <= 84 + FILM_PX + 1
     for (a0, b0, a1, b1), (c0, d0, c1, d1) in itertools.combinations(placed, 2):
         assert a1 <= c0 or c1 <= a0 or b1 <= d0 or d1 <= b0
+
+
+# ---------------------------------------------------------------- what the file lays over its film
+
+
+GREEN = (124, 227, 139)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_graphics_of_the_file_are_drawn_where_they_are(grey_film: GreyFilm, orientation: Orientation) -> None:
+    bits = np.zeros((120, 90), np.uint8)
+    bits[30, 20:25] = 1
+    image = grey_film(120, 90, overlays=(OverlayPlane(bits),))
+    placement = at_size(image, orientation)
+    plain = picture_at(image, DisplayState(orientation=orientation), (placement.width, placement.height))
+    drawn = draw_graphics(plain, image, placement)
+    green = np.all(drawn == GREEN, axis=2)
+    np.testing.assert_array_equal(green, oriented(bits, orientation) == 1)
+    changed = np.any(drawn != plain, axis=2)
+    ring = cv2.dilate(np.ascontiguousarray(oriented(bits, orientation)), np.ones((3, 3), np.uint8)) > 0
+    assert not (changed & ~ring).any()
+
+
+def test_a_report_draws_the_graphics_that_are_on_screen(
+    grey_film: GreyFilm, make_report: Callable[..., Report]
+) -> None:
+    bits = np.zeros((120, 90), np.uint8)
+    bits[60] = 1
+    image = grey_film(120, 90, overlays=(OverlayPlane(bits),))
+
+    def green(display: DisplayState) -> int:
+        page = np.asarray(draw_film(make_report(image, score=None, display=display)))
+        return int(np.all(page == GREEN, axis=2).sum())
+
+    assert green(DisplayState()) > FILM_PX * 0.7
+    assert green(DisplayState(overlays=False)) == 0
+
+
+def test_a_report_covers_what_the_screen_covers(grey_film: GreyFilm, make_report: Callable[..., Report]) -> None:
+    image = grey_film(120, 90, shutter=Shutter(rectangle=(0, 0, 90, 60), grey=201))
+
+    def covered(display: DisplayState) -> bool:
+        report = make_report(image, score=None, display=display)
+        placement = place(image, display.orientation, (0, 0, FILM_PX, FILM_PX))
+        page = np.asarray(draw_film(report))
+        lower = page[100 + placement.height // 2 : 60 + placement.height, page.shape[1] // 2 - 200 : page.shape[1] // 2]
+        return bool((lower == 201).all())
+
+    assert covered(DisplayState())
+    assert covered(DisplayState(inverted=True))
+    assert not covered(DisplayState(shutter=False))
+
+
+def test_a_colour_film_is_reported_in_colour(grey_film: GreyFilm, make_report: Callable[..., Report]) -> None:
+    rgb = np.zeros((120, 90, 3), np.uint8)
+    rgb[...] = 210, 40, 60
+    voi = VoiWindow(127.5, 255, WindowFunction.LINEAR_EXACT, "As stored")
+    image = grey_film(120, 90, rgb=rgb, colour=True, voi=(voi,))
+    page = np.asarray(draw_film(make_report(image, score=None)))
+    assert page[page.shape[0] // 2, page.shape[1] // 2].tolist() == [210, 40, 60]
+
+
+def test_a_report_says_what_was_drawn_covered_and_switched_off(
+    grey_film: GreyFilm, make_report: Callable[..., Report], drawn: list[str]
+) -> None:
+    key = ImageKey("1", "2", "3", 4)
+    image = grey_film(
+        120,
+        90,
+        key=key,
+        frames=12,
+        overlays=(OverlayPlane(np.ones((3, 3), np.uint8)),),
+        shutter=Shutter(rectangle=(0, 0, 90, 60)),
+        padding=(255, 255),
+    )
+    compose_report(make_report(image, score=None, display=DisplayState(shutter=False)))
+    said = " ".join(drawn)
+    assert "5 of 12" in said
+    assert "graphics of the file drawn" in said
+    assert "shutter of the file switched off" in said
+    assert "padding shown black" in said
+    assert "in the graphics of the file stay" in said  # who the patient is may be written there

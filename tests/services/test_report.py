@@ -97,3 +97,17 @@ def test_without_a_film_there_is_no_report() -> None:
     with pytest.raises(ExportError) as caught:
         make_report(Pane(), CARD, with_identity=False, program_version="1", created=CREATED)
     assert caught.value.code == "no-film"
+
+
+def test_a_preview_is_not_reported() -> None:
+    with pytest.raises(ExportError) as refused:
+        make_report(
+            replace(PANE, image=replace(IMAGE, preview=True)),
+            CARD,
+            with_identity=False,
+            program_version="1",
+            created=CREATED,
+        )
+    assert refused.value.code == "preview"
+    assert "lower resolution" in refused.value.summary
+    assert refused.value.hint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -247,10 +247,15 @@ def test_under_the_cursor_stands_a_colour(make_film: MakeFilm) -> None:
 
 
 @pytest.fixture
-def actions(qtbot: QtBot) -> Iterator[Actions]:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    yield Actions(window, window, {spec.name: lambda: None for spec in SPECS})
+def window(qtbot: QtBot) -> QMainWindow:
+    made = QMainWindow()
+    qtbot.addWidget(made)
+    return made
+
+
+@pytest.fixture
+def actions(window: QMainWindow) -> Actions:
+    return Actions(window, window, {spec.name: lambda: None for spec in SPECS})
 
 
 @pytest.mark.parametrize("layer", ["overlays", "shutter", "padding"])

@@ -12,7 +12,18 @@ from cxr_viewer.core.errors import CxrError, ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import FoundImage
 from cxr_viewer.imaging import render
-from cxr_viewer.sources import archive, attributes, dicomdir, dicomfile, faults, identity, plausibility, raster, tags
+from cxr_viewer.sources import (
+    archive,
+    attributes,
+    dicomdir,
+    dicomfile,
+    faults,
+    identity,
+    plausibility,
+    preview,
+    raster,
+    tags,
+)
 from cxr_viewer.sources.answers import Directory, Header, Headers
 from cxr_viewer.sources.place import Place
 
@@ -25,11 +36,13 @@ def warm_up() -> None:
     """Load the decoders that every film needs, so that the first one does not wait for them."""
     import pydicom.pixels.decoders  # noqa: F401
 
+    preview.warm_up()
+
 
 def run(job: str, words: dict[str, Any], interim: Interim | None = None) -> object:
     """Do one job; whatever it raises is answered by the caller."""
     if job == "read":
-        return read(Place.of(words), int(words["frame"]))
+        return read(Place.of(words), int(words["frame"]), interim if words.get("preview") else None)
     if job == "thumbnail":
         return thumbnail(Place.of(words), int(words["frame"]), int(words["side_px"]))
     if job == "describe":
@@ -50,12 +63,12 @@ def run(job: str, words: dict[str, Any], interim: Interim | None = None) -> obje
 # ---------------------------------------------------------------- whole images
 
 
-def read(place: Place, frame: int) -> Radiograph:
-    """One frame of any image file."""
-    return plausibility.checked(_read(place, frame))
+def read(place: Place, frame: int, interim: Interim | None = None) -> Radiograph:
+    """One frame of any image file; ``interim`` is given its preview where it has one."""
+    return plausibility.checked(_read(place, frame, interim))
 
 
-def _read(place: Place, frame: int) -> Radiograph:
+def _read(place: Place, frame: int, interim: Interim | None) -> Radiograph:
     data = place.whole()
     digest: list[str] = []
     # Hashing lets go of the interpreter lock, so it costs no time beside the decoding.
@@ -63,6 +76,9 @@ def _read(place: Place, frame: int) -> Radiograph:
     hashing.start()
     try:
         parsed = dicomfile.read_all(data) if dicomfile.looks_like_dicom(data[:HEAD_BYTES]) else None
+        early = preview.attempt(parsed, place.path, frame) if parsed is not None and interim is not None else None
+        if interim is not None and early is not None:
+            interim(early)
         if parsed is not None:
             draft = attributes.radiograph(parsed, place.path, "", frame)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,29 @@ class SandboxReader:
         """Start the reader processes in the background; returns at once."""
         self._sandbox.warm()
 
-    def read(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
+    def read(
+        self, node: ImageNode, cancel: CancelToken, preview: Callable[[Radiograph], None] | None = None
+    ) -> Radiograph:
         """The whole frame with its grey chain; ``key`` is that of ``node``.
+
+        Args:
+            preview: given a picture of lower resolution before, on the calling thread, where the whole takes long.
 
         Raises:
             ReadError: with a sentence, whatever happened to the file or the process; also where the file now holds
                 another image than the one ``node`` stands for.
             CancelledError: ``cancel`` was set.
         """
-        image = self._sandbox.ask(Radiograph, "read", cancel, urgent=True, frame=node.key.frame, **self._file(node))
-        if image.stored.ndim != 2:
+
+        def early(image: Radiograph) -> None:
+            if preview is not None and image.preview and image.stored.ndim == 2 and image.key == node.key:
+                preview(replace(image, path=node.path))
+
+        words = {"frame": node.key.frame, "preview": preview is not None, **self._file(node)}
+        image = self._sandbox.ask(
+            Radiograph, "read", cancel, urgent=True, interim=None if preview is None else early, **words
+        )
+        if image.stored.ndim != 2 or image.preview:
             raise faults.reader_crashed("pixels that are no picture")
         if image.key != node.key:
             raise faults.file_changed()

@@ -7,6 +7,7 @@ the other side (see ``sandbox``).
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -37,7 +38,8 @@ def main(memory_limit_bytes: int, scratch: str = "") -> None:
 
     def interim(value: object) -> None:
         blocks: wire.Blocks = []
-        wire.send(answers, {"interim": wire.to_plain(value, blocks)}, blocks)
+        with contextlib.suppress(wire.TooLargeError):
+            wire.send(answers, {"interim": wire.to_plain(value, blocks)}, blocks)
 
     while True:
         try:

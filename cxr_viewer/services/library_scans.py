@@ -45,7 +45,7 @@ def _name(stamp: FileStamp) -> tuple[Path, str]:
 def _images_at(
     connection: sqlite3.Connection, stamps: Sequence[FileStamp]
 ) -> dict[tuple[Path, str], tuple[ImageNode, ...]]:
-    by_place = {schema.encode_path(stamp.path): stamp for stamp in stamps if not stamp.member}
+    by_place = {schema.encode_path(stamp.path, stamp.member): stamp for stamp in stamps}
     found: dict[tuple[Path, str], tuple[ImageNode, ...]] = {}
     for study_uid, *row in connection.execute(_IMAGES.format(_marks(by_place)), tuple(by_place)):
         stamp = by_place[row[3]]

@@ -36,6 +36,7 @@ class ActionSpec:
 SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("open_files", "File", "Open file\N{HORIZONTAL ELLIPSIS}", ("Ctrl+O",)),
     ActionSpec("open_folder", "File", "Open folder\N{HORIZONTAL ELLIPSIS}", ("Ctrl+Shift+O",)),
+    ActionSpec("continue_scan", "File", "Continue scan", tip="Go on with scans that did not come to their end"),
     ActionSpec("open_sample", "File", "Open the sample study"),
     ActionSpec("export_report", "File", "Export report\N{HORIZONTAL ELLIPSIS}", ("Ctrl+E",), separator=True),
     ActionSpec("save_view", "File", "Save view as PNG\N{HORIZONTAL ELLIPSIS}", ("Ctrl+Shift+S",)),

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from cxr_viewer.core.image import ImageKey
-from cxr_viewer.core.study import FoundImage, ImageNode, StudyNode
+from cxr_viewer.core.study import ImageNode, StudyNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.hanging import hang
 from cxr_viewer.ui.workers import Loaders
@@ -38,9 +38,9 @@ class Opener(QObject):
         self._study_of = study_of
         self._waiting: list[tuple[Path, ...]] = []
         self._seen = 0
-        self._first: FoundImage | None = None
+        self._first: ImageNode | None = None
         self._hung: tuple[ImageNode, ...] = ()
-        loaders.scan_found.connect(self._found)
+        loaders.scan_met.connect(self._met)
         loaders.scan_done.connect(self._done)
 
     def open(self, paths: Sequence[Path]) -> None:
@@ -59,11 +59,11 @@ class Opener(QObject):
         return bool(self._waiting)
 
     @Slot(object)
-    def _found(self, found: tuple[FoundImage, ...]) -> None:
+    def _met(self, images: tuple[ImageNode, ...]) -> None:
         if not self._waiting:
             return
-        self._first = self._first or found[0]
-        self._seen += len(found)
+        self._first = self._first or images[0]
+        self._seen += len(images)
         if not self._hung and self._seen >= _SHOW_WHILE_SCANNING_AFTER:
             self._hang()
 
@@ -75,7 +75,7 @@ class Opener(QObject):
         if self._first is not None:
             single = len(keys) == 1 and len(paths) == 1 and paths[0].is_file()
             if single:
-                self.sends.emit(ev.OpenImage(self._first.image))
+                self.sends.emit(ev.OpenImage(self._first))
             else:
                 self._hang()
         self._seen, self._first, self._hung = 0, None, ()
@@ -84,7 +84,7 @@ class Opener(QObject):
         """Hang the first study found; again only when more of it has come that changes what hangs."""
         if self._first is None:
             return
-        study = self._study_of(self._first.image)
+        study = self._study_of(self._first)
         if study is None:
             return
         nodes = hang(study)[1]

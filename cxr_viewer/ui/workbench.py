@@ -109,6 +109,7 @@ class Workbench(QObject):
         self.film_commands = FilmCommands(self.controller, self.canvas.zoom_shown, self.canvas.cancel_tool)
         self.calibration = CalibrationCommands(self.window, self.controller)
         self.navigation = Navigation(self.controller, self._study_of, self.browser.step_study)
+        self._unfinished: tuple[Path, ...] = ()
         self.actions = self._make_actions()
         self._connect()
         self._closed = False
@@ -127,11 +128,13 @@ class Workbench(QObject):
             "full_screen": self._switch_full_screen,
             "inspector": self.inspector.switch,
             "mark_read": self._switch_read,
+            "continue_scan": self._continue_scan,
             "quit": self.window.close,
         }
         actions = Actions(self.window, self.canvas, commands)
         menus = self.window.install(actions)
         self.inspector.shown.connect(actions["inspector"].setChecked)
+        actions["continue_scan"].setEnabled(False)
         self._recent_menu = QMenu("Open recent", self.window)
         menus["File"].insertMenu(actions["open_sample"], self._recent_menu)
         self._recent_menu.aboutToShow.connect(self._fill_recent)
@@ -158,6 +161,7 @@ class Workbench(QObject):
         self.controller.happened.connect(self._after)
         self.loaders.library_read.connect(self.browser.set_studies, queued)
         self.loaders.studies_changed.connect(self.browser.update_studies, queued)
+        self.loaders.scans_unfinished.connect(self._offer_to_continue, queued)
         self.loaders.prepared.connect(self._warm_up_model, queued)
         self.loaders.thumbnail_ready.connect(self.browser.set_thumbnail, queued)
         self.browser.thumbnail_wanted.connect(self.loaders.want_thumbnail)
@@ -243,6 +247,15 @@ class Workbench(QObject):
     def _remember_path(self, path: Path) -> None:
         if path != self._parts.samples:
             self.loaders.remember(path)
+
+    @Slot(object)
+    def _offer_to_continue(self, folders: tuple[Path, ...]) -> None:
+        self._unfinished = folders
+        self.actions["continue_scan"].setEnabled(bool(folders))
+
+    def _continue_scan(self) -> None:
+        for folder in self._unfinished:
+            self.opener.open([folder])
 
     def _fill_recent(self) -> None:
         recent = tuple(self._parts.library.recent())

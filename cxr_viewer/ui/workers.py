@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal
 
 from cxr_viewer.core.errors import CancelledError, CxrError, ReadError, RefusalError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
-from cxr_viewer.core.image import ImageKey
-from cxr_viewer.core.jobs import CancelToken, Failure, LatestSlot, Progress, failure_from
-from cxr_viewer.core.study import FoundImage, ImageNode, ReadStatus
+from cxr_viewer.core.jobs import CancelToken, LatestSlot, Progress, failure_from
+from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
-from cxr_viewer.services.state import NoticeLevel
 from cxr_viewer.ui.calibrations import Calibrations
 from cxr_viewer.ui.film_layer import make_ready
+from cxr_viewer.ui.library_loader import LibraryLoader
 from cxr_viewer.ui.thumbnails import FileFrame, file_frame
 
 _log = logging.getLogger(__name__)
@@ -131,41 +128,29 @@ def _refusal(request: AnalysisRequest, error: RefusalError) -> Refusal:
     )
 
 
-class Loaders(QObject):
+class Loaders(LibraryLoader):
     """Reads films, scans folders and makes thumbnails on a few threads that wait for the reading processes.
 
-    Signals:
-        sends(object): ImageLoaded, LoadFailed, ScanProgressed, ScanEnded or Tell.
-        studies_changed(object): tuple of StudyNode that a scan has added to or changed.
-        scan_found(object): tuple of FoundImage of one batch, after the library has taken them in.
-        scan_done(object): tuple of ImageKey of everything found, in the order of finding.
-        library_read(object): tuple of StudyNode, the whole library.
+    Signals, beside those of ``LibraryLoader``:
+        sends(object): ImageLoaded or LoadFailed as well.
         thumbnail_ready(object, object): ImageNode and PNG bytes.
         prepared(): what :meth:`prepare` was given is done.
     """
 
-    sends = Signal(object)
-    studies_changed = Signal(object)
-    scan_found = Signal(object)
-    scan_done = Signal(object)
-    library_read = Signal(object)
     thumbnail_ready = Signal(object, object)
     prepared = Signal()
 
     def __init__(self, reader: ImageReader, scanner: Scanner, library: Library, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._reader, self._scanner, self._library = reader, scanner, library
+        super().__init__(scanner, library, parent)
+        self._reader = reader
         # Films, scans and thumbnails wait on pools of their own, so that none of them holds up another.
         self._films = ThreadPoolExecutor(2, "loader-film")
-        self._scans = ThreadPoolExecutor(1, "loader-scan")
         self._thumbnails = ThreadPoolExecutor(1, "loader-thumbnail")
         self._calibrations = Calibrations(library, lambda error: self._tell(failure_from(error, job="calibration")))
         self._loads: dict[int, CancelToken] = {}
-        self._scan_token = CancelToken()
         self._wishes = threading.Lock()
         self._wanted: dict[FileFrame, ImageNode] = {}
         self._making = False
-        self._closing = CancelToken()
         self._prepared: Future[object] | None = None
 
     # -------------------------------------------------------- films
@@ -207,91 +192,11 @@ class Loaders(QObject):
             failure = failure_from(error, job="read", pane=effect.pane, generation=effect.generation)
             self.sends.emit(ev.LoadFailed(failure))
             if not effect.node.path.exists():
-                self._submit_quietly(self._check_missing, effect.node)
+                self.check_missing(effect.node.path)
 
     def save_calibration(self, effect: ev.SaveCalibration) -> None:
         """Keep the reader's own millimetres for a film, or forget them."""
         self._calibrations.save(effect)
-
-    def _check_missing(self, node: ImageNode) -> None:
-        changed = self._library.refresh_missing([node.path])
-        if changed:
-            self.studies_changed.emit(changed)
-
-    # -------------------------------------------------------- library and scans
-
-    def read_library(self) -> None:
-        """Send the whole library, then look which files have vanished since."""
-        self._scans.submit(self._read_library)
-
-    def _read_library(self) -> None:
-        try:
-            self.library_read.emit(self._library.studies())
-            changed = self._library.refresh_missing()
-            if changed:
-                self.studies_changed.emit(changed)
-        except Exception as error:
-            self._tell(failure_from(error, job="library"))
-
-    def scan(self, paths: Sequence[Path]) -> None:
-        """Find images and put them into the library. A scan that runs already goes on first."""
-        if self._scan_token.cancelled:
-            self._scan_token = CancelToken()
-        self._scans.submit(self._scan, tuple(paths), self._scan_token)
-
-    def cancel_scan(self) -> None:
-        self._scan_token.cancel()
-        self._scan_token = CancelToken()
-
-    def _scan(self, paths: tuple[Path, ...], token: CancelToken) -> None:
-        keys: list[ImageKey] = []
-        notes: list[str] = []
-        shown_at = 0.0
-        try:
-            for batch in self._scanner.scan(paths, token):
-                self._take_in(batch.found)
-                keys.extend(found.image.key for found in batch.found)
-                notes.extend(batch.notes)
-                if time.monotonic() - shown_at > 0.1:
-                    shown_at = time.monotonic()
-                    self.sends.emit(ev.ScanProgressed(batch.looked_at, batch.total, len(keys)))
-        except CancelledError:
-            notes.append(f"The scan was cancelled; {len(keys)} images found so far are in the list.")
-        except Exception as error:
-            self._tell(failure_from(error, job="scan"))
-        finally:
-            self.sends.emit(ev.ScanEnded())
-        self._report_scan(keys, notes)
-        self.scan_done.emit(tuple(keys))
-
-    def _take_in(self, found: tuple[FoundImage, ...]) -> None:
-        if found:
-            self.studies_changed.emit(self._library.add(found))
-            self.scan_found.emit(found)
-
-    def _report_scan(self, keys: list[ImageKey], notes: list[str]) -> None:
-        if notes:
-            more = f" (and {len(notes) - 1} more, see the log)" if len(notes) > 1 else ""
-            for note in notes:
-                _log.info("scan: %s", note)
-            self.sends.emit(ev.Tell(NoticeLevel.CAUTION, notes[0] + more))
-        elif not keys:
-            text = "No images were found there."
-            self.sends.emit(ev.Tell(NoticeLevel.INFO, text, "Choose a DICOM file, a picture, or a folder of them."))
-
-    def set_status(self, study_uid: str, status: ReadStatus) -> None:
-        self._submit_quietly(self._set_status, study_uid, status)
-
-    def _set_status(self, study_uid: str, status: ReadStatus) -> None:
-        self.studies_changed.emit(self._library.set_status(study_uid, status))
-
-    def remember(self, path: Path) -> None:
-        """Put a path the reader opened on the recent list."""
-        self._submit_quietly(self._library.add_recent, path)
-
-    def remove_study(self, study_uid: str) -> None:
-        """Take a study off the list; its files stay where they are."""
-        self._submit_quietly(self._library.remove, study_uid)
 
     # -------------------------------------------------------- thumbnails
 
@@ -335,19 +240,6 @@ class Loaders(QObject):
         self.thumbnail_ready.emit(node, png)
 
     # -------------------------------------------------------- ends
-
-    def _submit_quietly(self, work: Callable[..., None], *args: object) -> None:
-        def run() -> None:
-            try:
-                work(*args)
-            except Exception as error:
-                self._tell(failure_from(error, job="library"))
-
-        if not self._closing.cancelled:
-            self._scans.submit(run)
-
-    def _tell(self, failure: Failure) -> None:
-        self.sends.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
 
     def close(self) -> None:
         """Cancel everything, stop the reading processes and wait for the threads."""

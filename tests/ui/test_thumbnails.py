@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.study import FoundImage, ImageNode, ScanBatch
+from cxr_viewer.core.study import FoundImage, ImageNode, LookUp, ScanBatch
 from cxr_viewer.services.library import Library
 from cxr_viewer.ui.thumbnails import Thumbnails
 from cxr_viewer.ui.workers import Loaders
@@ -53,7 +53,7 @@ class SlowReader:
 
 
 class NoScanner:
-    def scan(self, paths: Sequence[Path], cancel: CancelToken) -> Iterator[ScanBatch]:
+    def scan(self, paths: Sequence[Path], cancel: CancelToken, known: LookUp | None = None) -> Iterator[ScanBatch]:
         yield from ()
 
 

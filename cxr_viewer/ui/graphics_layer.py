@@ -49,7 +49,7 @@ class GraphicsLayer(QGraphicsPixmapItem):
 def graphics_pixels(
     graphics: Graphics, image: Radiograph, placement: Placement
 ) -> tuple[DeviceRect, NDArray[np.uint8]]:
-    """Where the film shows (device pixels), and its graphics there: uint8 (height, width, 4), not premultiplied."""
+    """Where the film shows (device pixels), and its graphics there: uint8 (height, width, 4), premultiplied."""
     area = visible_rect(placement, ImageRect(0.0, 0.0, float(image.columns), float(image.rows)))
     if area.empty:
         return area, np.zeros((0, 0, 4), np.uint8)
@@ -63,7 +63,7 @@ def _pixmap(rgba: NDArray[np.uint8], device_ratio: float) -> QPixmap:
     height, width = rgba.shape[:2]
     if not rgba.size:
         return QPixmap()
-    image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    pixmap = QPixmap.fromImage(image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied))
+    image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888_Premultiplied)
+    pixmap = QPixmap.fromImage(image)
     pixmap.setDevicePixelRatio(device_ratio)
     return pixmap

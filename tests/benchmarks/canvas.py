@@ -32,7 +32,16 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
 from cxr_viewer.core.display import DisplayState, OverlayState
 from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, ScoreKind
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import ImageKey, Radiograph, Rescale, VoiTable, VoiWindow, WindowFunction
+from cxr_viewer.core.image import (
+    ImageKey,
+    OverlayPlane,
+    Radiograph,
+    Rescale,
+    Shutter,
+    VoiTable,
+    VoiWindow,
+    WindowFunction,
+)
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.session import reduce
@@ -196,6 +205,17 @@ def with_heatmap(session: Session, canvas: CanvasGrid, film: Radiograph) -> None
     canvas.show_state(session.state)
 
 
+def with_layers(film: Radiograph) -> Radiograph:
+    """The film with a round field, padding around it, a circular shutter and graphics of its file."""
+    y, x = np.mgrid[:ROWS, :COLUMNS]
+    stored = film.stored.copy()
+    stored[np.hypot(x - COLUMNS / 2, y - ROWS / 2) > 0.6 * COLUMNS] = 0
+    bits = np.zeros((ROWS, COLUMNS), np.uint8)
+    bits[::150] = bits[:, ::150] = 1
+    shutter = Shutter(circle=(COLUMNS / 2, ROWS / 2, 0.55 * COLUMNS), grey=20)
+    return replace(film, stored=stored, padding=(0, 0), shutter=shutter, overlays=(OverlayPlane(bits),))
+
+
 def grey_values(film: Radiograph, size: tuple[int, int], frames: int) -> None:
     """Composing the table and laying it: over what is in sight, and over every pixel of the film."""
     layer, full = FilmLayer(film), FilmLayer(film)
@@ -211,8 +231,17 @@ def grey_values(film: Radiograph, size: tuple[int, int], frames: int) -> None:
     def every_pixel(number: int) -> None:
         full.render(whole, window(number), False)
 
+    covered = FilmLayer(with_layers(film))
+
+    def in_sight_covered(number: int) -> None:
+        covered.render(fitted, window(number), False)
+
     print("Grey values of a frame")
-    works: dict[str, Frame] = {"in sight, film fitted": in_sight, "all 3000 x 2500 pixels": every_pixel}
+    works: dict[str, Frame] = {
+        "in sight, film fitted": in_sight,
+        "the same with padding and shutter": in_sight_covered,
+        "all 3000 x 2500 pixels": every_pixel,
+    }
     take_turns(works, frames, GREY_GOAL_MS)
 
 
@@ -225,8 +254,11 @@ def frames_on_screen(session: Session, canvas: CanvasGrid, film: Radiograph, fra
         ("Whole frame, film fitted, drag on from a lookup table", None, 2, False),
         ("Whole frame, 1:1", 1.0, 0, False),
         ("Whole frame, film fitted, heat map shown", None, 0, True),
+        ("Whole frame, film fitted, padding, shutter and graphics of the file", None, 0, False),
     )
     for title, zoom, voi, heat in looks:
+        if "graphics" in title:
+            session.open(with_layers(film))
         session.dispatch(ev.SetVoi(0, film.voi[voi], voi))
         session.dispatch(ev.SetView(0, zoom, None))
         if heat:

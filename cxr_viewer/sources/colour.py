@@ -37,8 +37,11 @@ def split(rgb: NDArray[Any]) -> tuple[NDArray[np.generic], NDArray[np.generic] |
 
 
 def of_palette(indices: NDArray[Any], ds: Dataset, cautions: Cautions) -> NDArray[Any] | None:
-    """The colours of PALETTE COLOR pixels (PS3.3 C.7.9): uint8 or uint16 (rows, columns, 3); None for a broken
-    palette."""
+    """The colours of PALETTE COLOR pixels (PS3.3 C.7.9): uint8 (rows, columns, 3); None for a broken palette.
+
+    Of entries of 16 bits the upper 8 are taken: what else is there no screen shows, and writers who have 8 bits leave
+    the lower ones 0 or repeat the upper, so that rounding would make their white 254.
+    """
     try:
         rgb = apply_color_lut(indices, ds)
     except Exception:  # whatever a table that does not fit its descriptor makes numpy and pydicom raise
@@ -47,4 +50,5 @@ def of_palette(indices: NDArray[Any], ds: Dataset, cautions: Cautions) -> NDArra
         cautions.add("bad-palette", text, keyword)
         cautions.story.pass_over(Stage.PRESENTATION, "The palette of the file is broken.")
         return None
-    return np.asarray(rgb)[..., :3]
+    rgb = np.asarray(rgb)[..., :3]
+    return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)

@@ -39,10 +39,10 @@ _DECODERS = {
     Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
-# The IJG transform, bit for bit that of dcmtk and of pydicom's default. libjpeg's own is off by one in 3 % of the
-# pixels, which a window then makes two of 255 on screen; it knows 12 bits, which this does not. Pillow has the same
-# transform, but keeps to itself what it notices of damage.
-_GREY_JPEG = ("gdcm", "gdcm")
+# The IJG transform, bit for bit that of dcmtk and of pydicom's default, in grey and in colour. libjpeg's own is off by
+# one in 3 % of the pixels, which a window then makes two of 255 on screen, and by three in colour; it knows 12 bits,
+# which this does not. Pillow has the same transform, but keeps to itself what it notices of damage.
+_JPEG_8_BIT = ("gdcm", "gdcm")
 _DAMAGED = "The compressed picture is damaged: a part of what is shown is probably wrong."
 CODEC_OF = {
     uids.JPEGBaseline8Bit: Codec.JPEG,
@@ -126,10 +126,10 @@ def _decoded(
     why = "of those that know it, it notices most damage"
     if codec is Codec.JPEG:
         data = _with_whole_spectrum(data, cautions)
-        why = "it knows 12 bits and colour"
+        why = "it knows 12 bits"
         wanted = uids.JPEGBaseline8Bit if precision == 8 else wanted
-        if precision == 8 and form.samples == 1:
-            plugin, name = _GREY_JPEG
+        if precision == 8:
+            plugin, name = _JPEG_8_BIT
             why = "its transform is that of the reference decoders, and it tells of damage"
     try:
         source = io.BytesIO(encapsulate([data], has_bot=False))

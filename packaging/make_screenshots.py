@@ -106,6 +106,28 @@ def measures(stage: Stage) -> None:
     stage.picture("marks")
 
 
+def calibration(stage: Stage) -> None:
+    from PySide6.QtWidgets import QLineEdit
+
+    from cxr_viewer.core.annotations import MarkKind
+    from cxr_viewer.core.geometry import Point
+    from cxr_viewer.services import events as ev
+    from cxr_viewer.ui.calibration_dialog import CalibrationDialog
+
+    stage.open(ADULT)
+    stage.send(ev.AddMark(0, MarkKind.LENGTH, (Point(300, 680), Point(930, 680))))
+    stage.bench.actions["calibrate"].trigger()
+    dialog = stage.bench.window.findChild(CalibrationDialog)
+    assert isinstance(dialog, CalibrationDialog)
+    field = dialog.findChild(QLineEdit)
+    assert isinstance(field, QLineEdit)
+    field.insert("100")
+    field.textEdited.emit("100")
+    stage.settle()
+    stage.picture("calibration", dialog)
+    dialog.reject()
+
+
 def browser(stage: Stage) -> None:
     stage.picture("studies", stage.bench.browser)
     stage.picture("window-panel", stage.bench.display)
@@ -131,14 +153,34 @@ def report(stage: Stage) -> None:
     sys.stdout.write("docs/images/report.png\n")
 
 
+def inspector(stage: Stage) -> None:
+    stage.open(ADULT)
+    stage.bench.actions["inspector"].trigger()
+    stage.settle()
+    panel = stage.bench.inspector.panel
+    stage.picture("why")
+    panel.tabs.setCurrentIndex(1)
+    panel.tags.search.setText("0028")
+    panel.tags.hide_identity.setChecked(True)
+    stage.settle()
+    panel.tags.table.selectRow(2)
+    stage.picture("tags", panel)
+    panel.tags.search.clear()
+    panel.tabs.setCurrentIndex(0)
+    stage.bench.actions["inspector"].trigger()
+    stage.settle()
+
+
 CHILD = "child-2-pneumonia.png"
 ADULT = "adult-2-cardiomegaly.dcm"
 SCENES: dict[str, Callable[[Stage], None]] = {
     "main_window": main_window,
     "adult": adult,
     "measures": measures,
+    "calibration": calibration,
     "browser": browser,
     "report": report,
+    "inspector": inspector,
 }
 
 

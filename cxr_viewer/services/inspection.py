@@ -101,9 +101,9 @@ def as_text(inspection: Inspection) -> str:
 
 
 def line_text(line: InspectedLine) -> str:
-    """One line as it is read: an attribute with its value, a rule that was passed over with that word before it."""
+    """One line as it is read: an attribute with its value, a rule that was passed over with words that say so."""
     if line.kind is LineKind.PASSED_OVER:
-        return f"Passed over: {line.text}"
+        return f"Not used: {line.text}"
     return f"{line.name} = {line.text}" if line.name else line.text
 
 

@@ -29,7 +29,7 @@ _WAITING = "Reading the attributes\N{HORIZONTAL ELLIPSIS}"
 _NO_ATTRIBUTES = "This picture is no DICOM file: it has no attributes."
 _NO_FILM = "No film is open here."
 _DETAIL_LINES = 4
-_WIDTHS = {Column.TAG: 96, Column.NAME: 100, Column.VR: 30}
+_WIDTHS = {Column.TAG: 96, Column.NAME: 98, Column.VR: 36}
 
 
 class TagTable(QTableView):

@@ -48,6 +48,10 @@ class ImageNode:
     copies: tuple[Path, ...] = field(default=(), repr=False)
     member: str = ""
 
+    def is_file(self, path: Path, member: str = "") -> bool:
+        """Whether this is the image of that file (or member of an archive), or the file holds a copy of it."""
+        return (path, member) == (self.path, self.member) or path in self.copies
+
     def at_frame(self, frame: int) -> ImageNode:
         """The same file at another of its frames, the first being 0, which stands for the file in a list."""
         return replace(self, key=replace(self.key, frame=frame))

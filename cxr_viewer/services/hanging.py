@@ -28,14 +28,16 @@ def hang(study: StudyNode) -> tuple[Layout, tuple[ImageNode, ...]]:
     return Layout.ONE, (frontal or images[0],)
 
 
-def neighbour(study: StudyNode, key: ImageKey, step: int, path: Path | None = None) -> ImageNode | None:
+def neighbour(
+    study: StudyNode, key: ImageKey, step: int, path: Path | None = None, member: str = ""
+) -> ImageNode | None:
     """The image ``step`` places after (or, below zero, before) the one with ``key``; None beyond the ends.
 
-    Vanished files are passed over. ``path`` tells files apart that claim the same identity. A file is listed once,
-    whichever of its frames is shown. None as well when the image is not in the study.
+    Vanished files are passed over. ``path`` and ``member`` tell files apart that claim the same identity. A file is
+    listed once, whichever of its frames is shown. None as well when the image is not in the study.
     """
     images = study.images
-    at = _position(images, key, path)
+    at = _position(images, key, path, member)
     if at is None or step == 0:
         return None
     beyond = images[at + 1 :] if step > 0 else images[:at][::-1]
@@ -57,8 +59,8 @@ def neighbour_series(study: StudyNode, key: ImageKey, step: int) -> ImageNode | 
     return there[abs(step) - 1] if len(there) >= abs(step) else None
 
 
-def _position(images: tuple[ImageNode, ...], key: ImageKey, path: Path | None) -> int | None:
+def _position(images: tuple[ImageNode, ...], key: ImageKey, path: Path | None, member: str) -> int | None:
     file = replace(key, frame=0)
     same = [number for number, image in enumerate(images) if replace(image.key, frame=0) == file]
-    exact = (number for number in same if images[number].path == path or path in images[number].copies)
+    exact = (number for number in same if path is not None and images[number].is_file(path, member))
     return next(exact, same[0] if same else None)

@@ -29,7 +29,7 @@ from cxr_viewer.ui.study_menu import study_menu
 from cxr_viewer.ui.study_model import StudyModel
 from cxr_viewer.ui.study_rows import Level, Row
 from cxr_viewer.ui.study_view import THUMBNAIL_PX, StudyDelegate, StudyTree
-from cxr_viewer.ui.thumbnails import FileFrame, Thumbnails, file_frame
+from cxr_viewer.ui.thumbnails import Thumbnails
 
 _GATHER_MS: Final = 250  # changes of a running scan are shown together
 _REST: Final = 8  # and at most one eighth of the time goes into showing them
@@ -383,16 +383,9 @@ class BrowserPanel(QWidget):
             self._mark_open(nodes, active if moved else None)
 
     def _mark_open(self, nodes: tuple[ImageNode | None, ...], reveal: ImageNode | None) -> None:
-        panes: dict[FileFrame, str] = {}
-        several = sum(node is not None for node in nodes) > 1
-        for place, node in enumerate(nodes, 1):
-            if node is not None:
-                name = file_frame(node.at_frame(0))  # a file is listed once, whichever frame is shown
-                panes[name] = f"{panes[name]}, {place}" if name in panes else str(place)
-        self._delegate.open_in = panes
-        self._delegate.number_panes = several
+        self._delegate.mark_open(nodes)
         if reveal is not None:
-            index = self.model.find(reveal.at_frame(0).key, reveal.path)
+            index = self.model.find(reveal.at_frame(0).key, reveal.path, reveal.member)
             if index.isValid():
                 self.tree.setCurrentIndex(index)
                 self.tree.scrollTo(index)

@@ -45,7 +45,7 @@ class Navigation:
     def image(self, pane: int, step: int) -> None:
         """The next (+1) or previous (-1) image of the same study; nothing at its ends."""
         place = self._place(pane)
-        node = neighbour(place[0], place[1].key, step, place[1].path) if place else None
+        node = neighbour(place[0], place[1].key, step, place[1].path, place[1].member) if place else None
         if node is not None:
             self._controller.dispatch(ev.OpenImage(node, pane))
 

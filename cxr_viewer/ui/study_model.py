@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -250,7 +251,7 @@ class StudyModel(QAbstractItemModel):
     def study_of(self, node: ImageNode) -> StudyNode | None:
         """The study this very file is listed in."""
         studies = tuple(self._studies.get(node.key.study_uid, {}).values())
-        exact = (study for study in studies if any(node.path in (image.path, *image.copies) for image in study.images))
+        exact = (study for study in studies if any(image.is_file(node.path, node.member) for image in study.images))
         return next(exact, studies[0] if studies else None)
 
     def row(self, index: AnyIndex) -> Row | None:
@@ -288,20 +289,20 @@ class StudyModel(QAbstractItemModel):
             above = above.parent
         return self.createIndex(row.position, 0, number)
 
-    def find(self, key: ImageKey, path: object = None) -> QModelIndex:
+    def find(self, key: ImageKey, path: Path | None = None, member: str = "") -> QModelIndex:
         """The innermost row that stands for an image (of this very file if ``path`` is given); invalid when hidden."""
         for study in self._studies.get(key.study_uid, {}).values():
             patient = self._patients.get(patient_ident(study))
-            row = self._find(patient.row, key, path) if patient else None
+            row = self._find(patient.row, key, path, member) if patient else None
             if row is not None:
                 return self.index_of(row)
         return _ROOT
 
-    def _find(self, row: Row, key: ImageKey, path: object) -> Row | None:
-        if not any(image.key == key and path in (None, image.path, *image.copies) for image in row.images):
+    def _find(self, row: Row, key: ImageKey, path: Path | None, member: str) -> Row | None:
+        if not any(image.key == key and (path is None or image.is_file(path, member)) for image in row.images):
             return None
         children = self._children(row) if has_children(row) else ()
-        return next((found for child in children if (found := self._find(child, key, path))), row)
+        return next((found for child in children if (found := self._find(child, key, path, member))), row)
 
     # ------------------------------------------------------------ Qt's questions
 

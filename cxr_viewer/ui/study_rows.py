@@ -172,7 +172,7 @@ def _series_row(study: StudyNode, series: SeriesNode, parent: Row) -> Row:
 
 
 def _image_row(study: StudyNode, series: SeriesNode, image: ImageNode, parent: Row) -> Row:
-    return Row(("image", image.path, image.key.frame), Level.IMAGE, (study,), series, image, parent)
+    return Row(("image", image.path, image.member, image.key.frame), Level.IMAGE, (study,), series, image, parent)
 
 
 # ---------------------------------------------------------------- patients
@@ -288,9 +288,12 @@ def _image_words(row: Row) -> tuple[str, str, str]:
     image = row.image
     assert image is not None
     number = "" if image.instance_number is None else f"image {image.instance_number}"
-    title = _VIEW_WORDS[image.view] or ("View not stated" if image.is_dicom else image.path.name)
+    picture = f"Picture in {image.path.name}" if image.member else image.path.name
+    title = _VIEW_WORDS[image.view] or ("View not stated" if image.is_dicom else picture)
+    archive = f"in {image.path.name}" if image.member and image.is_dicom else ""
     frames = f"{image.frames} frames" if image.frames > 1 else ""
-    return _join(title, image.laterality), _join(image.modality, image.body_part.lower(), number, frames), _size(image)
+    second = _join(image.modality, image.body_part.lower(), number, frames, archive)
+    return _join(title, image.laterality), second, _size(image)
 
 
 def date_text(date: dt.date | None) -> str:
@@ -326,7 +329,7 @@ def tooltip(row: Row) -> str:
     if row.status is not None:
         lines.append("Status: " + ("new" if row.status is ReadStatus.NEW else "read"))
     for image in row.images[:1] if row.level is Level.IMAGE else ():
-        lines.append(str(image.path))
+        lines.append(f"In the archive {image.path}" if image.member else str(image.path))
         lines += [f"Copy: {path}" for path in image.copies]
     note = row.remark
     if note == "caution":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTreeView, QWidget
 
+from cxr_viewer.core.image import ImageKey
 from cxr_viewer.core.study import ImageNode, ReadStatus
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.study_model import StudyModel
 from cxr_viewer.ui.study_rows import Level, Row
-from cxr_viewer.ui.thumbnails import FileFrame, Thumbnails
+from cxr_viewer.ui.thumbnails import FileFrame, Thumbnails, file_frame
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 THUMBNAIL_PX: Final = 56
@@ -39,6 +42,7 @@ class StudyDelegate(QStyledItemDelegate):
         self._thumbnails = thumbnails
         self.side_px = side_px
         self.open_in: dict[FileFrame, str] = {}
+        self.copies_open_in: dict[tuple[Path, ImageKey], str] = {}
         self.number_panes = False
         self._fonts: tuple[QFont, QFont, QFontMetrics, QFontMetrics] | None = None
 
@@ -72,16 +76,28 @@ class StudyDelegate(QStyledItemDelegate):
         text.setRight(rect.right() - _GAP_PX)
         self._paint_words(painter, text, row, panes, selected=bool(state & QStyle.StateFlag.State_Selected))
 
+    def mark_open(self, nodes: Iterable[ImageNode | None]) -> None:
+        """The films of the panes in order; a file is listed once, whichever of its frames is shown."""
+        self.open_in, self.copies_open_in = {}, {}
+        shown = [(place, node.at_frame(0)) for place, node in enumerate(nodes, 1) if node is not None]
+        for place, node in shown:
+            name = file_frame(node)
+            self.open_in[name] = f"{self.open_in[name]}, {place}" if name in self.open_in else str(place)
+            self.copies_open_in[node.path, node.key] = self.open_in[name]
+        self.number_panes = len(shown) > 1
+
     def _panes(self, row: Row) -> str:
         """Numbers of the panes that show an image of this row, ``""`` for none."""
         if not self.open_in:
             return ""
-        return ", ".join(
-            panes
-            for image in row.images
-            for path in (image.path, *image.copies)
-            if (panes := self.open_in.get((path, image.key.frame)))
-        )
+        return ", ".join(panes for image in row.images for panes in self._panes_of(image))
+
+    def _panes_of(self, image: ImageNode) -> Iterator[str]:
+        if exact := self.open_in.get(file_frame(image)):
+            yield exact
+        for path in image.copies:
+            if copy := self.copies_open_in.get((path, image.key)):
+                yield copy
 
     def _paint_thumbnail(self, painter: QPainter, place: QRect, row: Row) -> None:
         painter.fillRect(place, QColor(theme.FILM_BACKGROUND))

@@ -12,15 +12,16 @@ from PySide6.QtGui import QImage, QPixmap
 
 from cxr_viewer.core.study import ImageNode
 
-FileFrame = tuple[Path, int]
-"""What a thumbnail belongs to: a file and a frame of it. UIDs do not do, two different files can carry the same."""
+FileFrame = tuple[Path, str, int]
+"""What a thumbnail belongs to: a file, its member where it is an archive, and a frame. UIDs do not do: two different
+files can carry the same."""
 
 _ASK_MS: Final = 40  # a row has to stay this long before its picture is asked for
 _KEPT: Final = 3_000  # pictures of 12 kB each
 
 
 def file_frame(node: ImageNode) -> FileFrame:
-    return node.path, node.key.frame
+    return node.path, node.member, node.key.frame
 
 
 class Thumbnails(QObject):

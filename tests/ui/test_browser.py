@@ -657,16 +657,16 @@ def test_the_film_that_is_open_is_marked_and_found(panel: BrowserPanel, many: tu
     assert current.image == node
     panel.tree.settle()
     assert panel.tree.viewport().rect().intersects(panel.tree.visualRect(panel.tree.currentIndex()))
-    assert panel._delegate.open_in == {(node.path, 0): "1"}
+    assert panel._delegate.open_in == {(node.path, "", 0): "1"}
 
 
 def test_only_panes_on_screen_count(panel: BrowserPanel, films: tuple[StudyNode, ...]) -> None:
     panel.set_studies(films)
     pa, lateral = films[0].images
     panel.show_state(opened(pa, lateral))
-    assert panel._delegate.open_in == {(pa.path, 0): "1", (lateral.path, 0): "2"}
+    assert panel._delegate.open_in == {(pa.path, "", 0): "1", (lateral.path, "", 0): "2"}
     panel.show_state(opened(pa, lateral, active=1, layout=Layout.ONE))
-    assert panel._delegate.open_in == {(lateral.path, 0): "2"}
+    assert panel._delegate.open_in == {(lateral.path, "", 0): "2"}
 
 
 def test_showing_a_state_emits_nothing_and_the_same_state_twice_draws_nothing(

@@ -104,6 +104,6 @@ def coloured(ink: NDArray[np.uint8], colour: tuple[int, int, int], outline_px: i
         the same premultiplied and not.
     """
     side = 2 * outline_px + 1
-    outline = cv2.dilate(ink, np.ones((side, side), np.uint8)) & np.uint8(_HALO_ALPHA)
+    outline = cv2.min(cv2.dilate(ink, np.ones((side, side), np.uint8)), np.full_like(ink, _HALO_ALPHA))
     parts = [cv2.min(ink, np.full_like(ink, part)) for part in colour]
     return np.asarray(cv2.merge([*parts, cv2.max(outline, ink)]), dtype=np.uint8)

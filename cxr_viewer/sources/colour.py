@@ -12,6 +12,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from cxr_viewer.core.image import VoiWindow, WindowFunction
 from cxr_viewer.core.provenance import Stage
+from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.tolerant import Cautions
 
 CAUTION = "This is a colour picture, not a radiograph: it is shown in its colours, and the model does not look at it."
@@ -51,4 +52,5 @@ def of_palette(indices: NDArray[Any], ds: Dataset, cautions: Cautions) -> NDArra
         cautions.story.pass_over(Stage.PRESENTATION, "The palette of the file is broken.")
         return None
     rgb = np.asarray(rgb)[..., :3]
-    return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+    eight_in_words = rgb.dtype != np.uint8 and tol.numbers(ds, "RedPaletteColorLookupTableDescriptor")[-1:] == [8.0]
+    return rgb.astype(np.uint8) if rgb.dtype == np.uint8 or eight_in_words else (rgb >> 8).astype(np.uint8)

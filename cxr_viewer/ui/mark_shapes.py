@@ -15,7 +15,7 @@ from cxr_viewer.core.geometry import Point
 from cxr_viewer.core.image import PixelSpacing
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_text import outlined
-from cxr_viewer.ui.placement import Placement
+from cxr_viewer.ui.placement import Frame, Placement
 
 REACH_PX = 7.0
 """How near to a line or handle counts as on it."""
@@ -23,6 +23,7 @@ _HANDLE_PX = 4.0
 _TICK_PX = 6.0
 _HEAD_PX = 12.0
 _LABEL_GAP_PX = 10.0
+_EDGE_PX = 3.0
 _ARC_PX = 26.0
 
 
@@ -55,7 +56,7 @@ def hold_at(
             if _distance(points[near], at) <= REACH_PX:
                 return Hold(mark, near)
         text = mark_label(mark, spacing)
-        if text and label_rect(mark.kind, points, text, font).adjusted(-3, -2, 3, 2).contains(at):
+        if text and label_rect(mark.kind, points, text, font, placement.frame).adjusted(-3, -2, 3, 2).contains(at):
             return Hold(mark, None)
         if any(_to_segment(at, a, b) <= REACH_PX for a, b in segments(mark.kind, points)):
             return Hold(mark, None)
@@ -69,8 +70,22 @@ def segments(kind: MarkKind, points: Sequence[QPointF]) -> list[tuple[QPointF, Q
     return list(itertools.pairwise(points))
 
 
-def label_rect(kind: MarkKind, points: Sequence[QPointF], text: str, font: QFont) -> QRectF:
-    """Where the text of a mark stands."""
+def label_rect(kind: MarkKind, points: Sequence[QPointF], text: str, font: QFont, frame: Frame) -> QRectF:
+    """Where the text of a mark stands: beside it, or above it where the pane ends. A measure is never cut off."""
+    rect = _beside(kind, points, text, font)
+    left = max(_EDGE_PX, min(rect.left(), frame.width - rect.width() - _EDGE_PX))
+    if left != rect.left() and _on_pane(points, frame):
+        above = max(_EDGE_PX, min(point.y() for point in points) - rect.height() - _LABEL_GAP_PX)
+        rect.moveTo(left, rect.top() if kind is MarkKind.TEXT else above)
+    return rect
+
+
+def _on_pane(points: Sequence[QPointF], frame: Frame) -> bool:
+    """Part of the mark is in sight, so that its text belongs there as well."""
+    return any(0 <= point.x() <= frame.width and 0 <= point.y() <= frame.height for point in points)
+
+
+def _beside(kind: MarkKind, points: Sequence[QPointF], text: str, font: QFont) -> QRectF:
     metrics = QFontMetricsF(font)
     size = (metrics.horizontalAdvance(text), metrics.height())
     if kind is MarkKind.TEXT:
@@ -92,7 +107,7 @@ def draw_mark(
     _stroke(painter, _path(mark.kind, points), color)
     text = mark_label(mark, spacing)
     if text:
-        rect = label_rect(mark.kind, points, text, font)
+        rect = label_rect(mark.kind, points, text, font, placement.frame)
         outlined(painter, QPointF(rect.left(), rect.top() + QFontMetricsF(font).ascent()), text, font, color)
     if selected:
         _handles(painter, points, color)

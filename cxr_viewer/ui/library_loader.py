@@ -35,6 +35,7 @@ class LibraryLoader(QObject):
         scan_found(object): tuple of FoundImage of one batch, newly read, after the library has taken them in.
         scan_met(object): tuple of ImageNode of one batch, newly read or known, in the order of the folder.
         scan_done(object): tuple of ImageKey of everything met.
+        scan_locked(object): tuple of Path, archives a scan has left out because they need a password.
         library_read(object): tuple of StudyNode, the whole library.
         scans_unfinished(object): tuple of Path, folders that were not looked through to the end.
     """
@@ -44,6 +45,7 @@ class LibraryLoader(QObject):
     scan_found = Signal(object)
     scan_met = Signal(object)
     scan_done = Signal(object)
+    scan_locked = Signal(object)
     library_read = Signal(object)
     scans_unfinished = Signal(object)
 
@@ -127,6 +129,7 @@ class LibraryLoader(QObject):
     def _scan(self, paths: tuple[Path, ...], token: CancelToken) -> None:
         keys: list[ImageKey] = []
         notes: list[str] = []
+        locked: dict[Path, None] = {}
         failed, shown_at = False, 0.0
         try:
             for taken in scan_into(self._library, self._scanner, paths, token):
@@ -134,6 +137,7 @@ class LibraryLoader(QObject):
                 self._show(taken)
                 keys.extend(image.key for image in batch.met)
                 notes.extend(batch.notes)
+                locked.update(dict.fromkeys(batch.locked))
                 if time.monotonic() - shown_at > PROGRESS_EVERY_S:
                     shown_at = time.monotonic()
                     self.sends.emit(ev.ScanProgressed(batch.looked_at, batch.total, len(keys)))
@@ -145,8 +149,10 @@ class LibraryLoader(QObject):
             self._tell(failure_from(error, job="scan"))
         finally:
             self.sends.emit(ev.ScanEnded())
-        self._report_scan(keys, notes, failed)
+        self._report_scan(keys, notes, failed or bool(locked))
         self.scan_done.emit(tuple(keys))
+        if locked:
+            self.scan_locked.emit(tuple(locked))
         self._after_scan()
 
     def _show(self, taken: Taken) -> None:
@@ -168,13 +174,13 @@ class LibraryLoader(QObject):
             self._note_listed(studies)
             self.studies_changed.emit(studies)
 
-    def _report_scan(self, keys: Sequence[ImageKey], notes: Sequence[str], failed: bool) -> None:
+    def _report_scan(self, keys: Sequence[ImageKey], notes: Sequence[str], explained: bool) -> None:
         if notes:
             more = f" (and {len(notes) - 1} more, see the log)" if len(notes) > 1 else ""
             for note in notes:
                 _log.info("scan: %s", note)
             self.sends.emit(ev.Tell(NoticeLevel.CAUTION, notes[0] + more))
-        elif not keys and not failed:
+        elif not keys and not explained:
             text = "No images were found there."
             self.sends.emit(ev.Tell(NoticeLevel.INFO, text, "Choose a DICOM file, a picture, or a folder of them."))
 

@@ -36,6 +36,7 @@ from cxr_viewer.ui.navigation import Navigation
 from cxr_viewer.ui.notices import NoticeBar
 from cxr_viewer.ui.opener import Opener
 from cxr_viewer.ui.study_view import THUMBNAIL_PX
+from cxr_viewer.ui.unlocker import Unlocker
 from cxr_viewer.ui.workers import InferenceThread, Loaders
 
 _log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Workbench(QObject):
             parts.samples,
             parts.log_file,
         )
+        self.unlocker = Unlocker(self.window, parts.reader, self.opener.open, lambda: self.controller.state, self)
         self.film_commands = FilmCommands(self.controller, self.canvas.zoom_shown, self.canvas.cancel_tool)
         self.calibration = CalibrationCommands(self.window, self.controller)
         self.navigation = Navigation(self.controller, self._study_of, self.browser.step_study)
@@ -153,12 +155,15 @@ class Workbench(QObject):
             self.notices,
             self.opener,
             self.inspector,
+            self.unlocker,
         ):
             panel.sends.connect(self.controller.dispatch)
         for thread in (self.loaders, self.inference, self.exporter):
             thread.sends.connect(self.controller.dispatch, queued)
         self.controller.state_changed.connect(self._show_state)
         self.controller.happened.connect(self._after)
+        self.controller.happened.connect(self.unlocker.happened)
+        self.loaders.scan_locked.connect(self.unlocker.locked, queued)
         self.loaders.library_read.connect(self.browser.set_studies, queued)
         self.loaders.studies_changed.connect(self.browser.update_studies, queued)
         self.loaders.scans_unfinished.connect(self._offer_to_continue, queued)
@@ -213,6 +218,7 @@ class Workbench(QObject):
             return
         self._closed = True
         self.inspector.close()
+        self.unlocker.close()
         self.loaders.close()
         if not self.inference.stop():
             _log.error("the inference thread did not stop in time")

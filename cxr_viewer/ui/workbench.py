@@ -43,10 +43,12 @@ _log = logging.getLogger(__name__)
 
 _FOR_MARKS = ("calibrate", "file_millimetres")
 """In the menu of a film only where they would do something."""
+_LAYERS = ("film_overlays", "film_shutter", "film_padding")
 _FILM_MENU = (
     ("window_auto", "window_file", "invert"),
     ("fit", "actual_size", "turn_right", "turn_left", "flip_horizontal", "flip_vertical", "reset"),
     ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark", *_FOR_MARKS),
+    _LAYERS,
     ("heat_map", "contour", "run_model"),
     ("export_report", "save_view", "copy_view", "close_film"),
 )
@@ -279,6 +281,7 @@ class Workbench(QObject):
         shown = self.controller.state.pane
         hidden = [] if shown.calibrated else ["file_millimetres"]
         hidden += [] if line_to_calibrate_by(shown) is not None else ["calibrate"]
+        hidden += [name for name in _LAYERS if not self.actions[name].isEnabled()]
         for group in _FILM_MENU:
             for name in group:
                 if name not in hidden:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -19,13 +20,18 @@ from cxr_viewer.core.image import Caution, OverlayPlane, Radiograph, Shutter, Vo
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.imaging.graphics import Graphics
 from cxr_viewer.imaging.render import oriented, render_picture
+from cxr_viewer.outputs.png import PngReportWriter
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.session import reduce
 from cxr_viewer.services.state import CornerText, Pane, PaneStatus, ViewerState
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.action_states import show_on_actions
 from cxr_viewer.ui.actions import SPECS, Actions
 from cxr_viewer.ui.canvas import CanvasGrid
+from cxr_viewer.ui.commands import FilmCommands
 from cxr_viewer.ui.corner_text import cursor_text, notes
+from cxr_viewer.ui.exporter import Exporter
+from cxr_viewer.ui.file_commands import FileCommands
 from cxr_viewer.ui.film_layer import FilmLayer
 from cxr_viewer.ui.graphics_layer import graphics_pixels
 from cxr_viewer.ui.placement import Frame, place
@@ -244,6 +250,54 @@ def test_under_the_cursor_stands_a_colour(make_film: MakeFilm) -> None:
     rgb[2, 3] = 10, 20, 30
     film = make_film(np.zeros((4, 5), np.uint8), rgb=rgb)
     assert cursor_text(film, Point(3.5, 2.5)) == "(3, 2)  RGB 10 20 30"
+
+
+class Desk:
+    """What commands know of the session: its state, and where events go."""
+
+    def __init__(self, state: ViewerState) -> None:
+        self.state = state
+
+    def dispatch(self, event: ev.Event) -> None:
+        self.state, _ = reduce(self.state, event)
+
+
+@pytest.mark.parametrize("layer", ["overlays", "shutter", "padding"])
+def test_a_command_switches_its_layer_and_no_other_and_is_undone(layered: Radiograph, layer: str) -> None:
+    desk: Any = Desk(ViewerState(panes=(pane_of(layered), *ViewerState().panes[1:])))
+    commands = FilmCommands(desk, lambda _: 1.0, lambda: False).table()
+    before = desk.state.pane.display
+    commands[f"film_{layer}"]()
+    assert desk.state.pane.display == replace(before, **{layer: False})
+    commands["undo"]()
+    assert desk.state.pane.display == before
+    commands[f"film_{layer}"]()
+    commands[f"film_{layer}"]()
+    assert desk.state.pane.display == before
+
+
+def test_no_key_means_two_things() -> None:
+    keys = [key for spec in SPECS for key in spec.keys]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_preview_leaves_the_program_in_no_form(window: QMainWindow, layered: Radiograph, tmp_path: Path) -> None:
+    pane = pane_of(replace(layered, preview=True))
+    desk: Any = Desk(ViewerState(panes=(pane, *ViewerState().panes[1:])))
+    exporter = Exporter(PngReportWriter)
+
+    def grab(index: int) -> QImage:
+        raise AssertionError(f"pane {index} was pictured")
+
+    files = FileCommands(window, desk, exporter, [], lambda paths: None, grab, tmp_path, tmp_path / "log")
+    try:
+        for command in ("export_report", "save_view", "copy_view"):
+            desk.state = replace(desk.state, notice=None)
+            files.table()[command]()
+            assert "lower resolution" in desk.state.notice.text
+            assert desk.state.notice.hint
+    finally:
+        exporter.close()
 
 
 @pytest.fixture

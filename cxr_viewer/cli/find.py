@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from cxr_viewer.cli import parts
 from cxr_viewer.cli.progress import counted
 from cxr_viewer.core.errors import CxrError, ReadError
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.study import ImageNode
+from cxr_viewer.core.study import ImageNode, PassedOver
 
 if TYPE_CHECKING:
     from cxr_viewer.sources.sandbox import Sandbox
@@ -54,18 +53,17 @@ def find(paths: Sequence[Path], processes: Sandbox) -> list[Item]:
 def _in_folder(folder: Path, processes: Sandbox) -> Iterator[Item]:
     from cxr_viewer.sources.scan import FolderScanner
 
-    known: set[Path] = set()
     told: list[str] = []
+    faulty: list[Item] = []
     try:
         for batch in counted(FolderScanner(processes).scan([folder], CancelToken())):
             told += batch.notes
+            faulty += [_faulty(file) for file in batch.passed_over if file.code not in _NO_FILM]
             for found in batch.found:
-                known.add(found.image.path)
                 yield Item(found.image.path, found.image)
     except ReadError as error:
         yield Item(folder, fault=error)
         return
-    faulty = [item for item in _unread(folder, known, processes) if item.fault is not None]
     names = {item.path.name for item in faulty}
     for note in dict.fromkeys(told):
         if not any(note.startswith(f"{name}:") for name in names):  # these get an answer of their own
@@ -73,19 +71,5 @@ def _in_folder(folder: Path, processes: Sandbox) -> Iterator[Item]:
     yield from faulty
 
 
-def _unread(folder: Path, known: set[Path], processes: Sandbox) -> Iterator[Item]:
-    """Files below ``folder`` that a scan has not taken for images, with the fault where one is a film all the same."""
-    from cxr_viewer.sources.reader import SandboxReader
-
-    films = SandboxReader(processes)
-    for place, folders, names in os.walk(folder.absolute()):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place, name)
-            if path in known or name.startswith(".") or name.upper() == "DICOMDIR":
-                continue
-            try:
-                films.describe(path, CancelToken())
-            except ReadError as error:
-                if error.code not in _NO_FILM:
-                    yield Item(path, fault=error)
+def _faulty(file: PassedOver) -> Item:
+    return Item(file.stamp.path, fault=ReadError(file.summary, hint=file.hint, code=file.code))

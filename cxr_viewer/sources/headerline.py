@@ -23,7 +23,7 @@ LARGEST_STEP = 256
 """Files told about at once; the slower the one who is told, the more he gets, and the less each costs him."""
 LONGEST_LINE = 64
 """Batches read ahead of a slow one."""
-PATIENCE_S = 1.0
+PATIENCE_S = 5.0
 """How long a slow batch keeps those behind it waiting."""
 BATCH_LIMIT_S, SINGLE_LIMIT_S = 30.0, 10.0
 _WAITING_AHEAD = 2  # requests in the queue, so that no process waits for its next one
@@ -129,6 +129,8 @@ class HeaderLine:
     def _prepare(self) -> None:
         """Look up the next files; a batch ends where so many have to be read."""
         count = min(LOOKED_UP_AT_ONCE if self._size == BATCH else FIRST_BATCH, len(self._waiting))
+        if not count:
+            return
         candidates = [self._waiting.popleft() for _ in range(count)]
         stamps = [_stamp(candidate) for candidate in candidates]
         known = self._known(stamps) if self._known is not None else [None] * count

@@ -27,11 +27,14 @@ class Tally:
     skipped: int = 0
     total: int = 0
     notes: list[str] = field(default_factory=list)
+    noted: int = 0
     notes_left_out: int = 0
     locked: dict[Path, None] = field(default_factory=dict)
+    lost_folders: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
-        if len(self.notes) < MAX_NOTES:
+        if self.noted < MAX_NOTES:
+            self.noted += 1
             self.notes.append(sentence)
         else:
             self.notes_left_out += 1
@@ -40,6 +43,23 @@ class Tally:
         notes, self.notes = tuple(self.notes), []
         locked, self.locked = tuple(self.locked), {}
         return ScanBatch(found, self.looked_at, self.total, self.skipped, notes, locked)
+
+    def lose(self, note: str, error: OSError) -> None:
+        """A folder or chosen file that is not there. All that went away with one disc are told of together."""
+        if isinstance(error, PermissionError):
+            self.note(note)
+        else:
+            self.lost_folders.append(note)
+
+    def note_lost_folders(self) -> None:
+        """At the end of the listing."""
+        if len(self.lost_folders) > 1:
+            self.note(
+                f"{self.lost_folders[0]} The same goes for {len(self.lost_folders) - 1:,} more. "
+                "Check that their disk or network folder is connected, then open the folder again."
+            )
+        elif self.lost_folders:
+            self.note(self.lost_folders[0])
 
     def lock(self, archive: Path) -> None:
         """Something in ``archive`` needs a password that nobody has given."""
@@ -72,7 +92,7 @@ class Listing:
             try:
                 mode = path.stat().st_mode
             except OSError as error:
-                tally.note(f"{name_of(path)}: {faults.from_os_error(error).summary}")
+                tally.lose(f"{name_of(path)}: {faults.from_os_error(error).summary}", error)
                 continue
             if stat.S_ISDIR(mode):
                 yield from self._below(path, seen, cancel, tally)
@@ -148,7 +168,7 @@ def _files_below(root: Path, seen: set[tuple[int, int]], tally: Tally) -> Iterat
             with os.scandir(folder) as entries:
                 listing = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            tally.note(faults.folder_note(folder, error))
+            tally.lose(faults.folder_note(folder, error), error)
             continue
         deeper = []
         for entry in listing:

@@ -85,6 +85,8 @@ class FolderScanner:
                 looked = line.take(0 if walking and not listed else WAIT_S)
                 if looked:
                     yield _told(looked, tally, losses)
+        cancel.raise_if_cancelled()
+        tally.note_lost_folders()
         for sentence in losses.sentences():
             tally.note(sentence)
         if tally.notes_left_out:
@@ -163,7 +165,12 @@ def _batch(
     images: tuple[ImageNode, ...] = (),
     passed_over: tuple[PassedOver, ...] = (),
 ) -> ScanBatch:
-    return replace(tally.batch(found), images=images, passed_over=passed_over, unreachable=losses.unreachable)
+    return replace(
+        tally.batch(found),
+        images=images,
+        passed_over=passed_over,
+        unreachable=losses.unreachable + len(tally.lost_folders),
+    )
 
 
 def _sentence(candidate: Candidate, header: Header) -> str:

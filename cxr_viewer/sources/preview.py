@@ -48,6 +48,15 @@ class Wavelet:
     left: int
     top: int
 
+    def first(self, times: int) -> tuple[int, int]:
+        """(x, y) of the first pixel, halved ``times`` times."""
+        return -(-self.left >> times), -(-self.top >> times)
+
+    def size(self, rows: int, columns: int, times: int) -> tuple[int, int]:
+        """(columns, rows) of the picture, halved ``times`` times (ISO 15444-1 B.5)."""
+        x, y = self.first(times)
+        return -(-(self.left + columns) >> times) - x, -(-(self.top + rows) >> times) - y
+
 
 def warm_up() -> None:
     """Load what the first preview would wait for."""
@@ -86,7 +95,9 @@ def _decode_frame(
         raise _NoPreviewError
     if form.frames > 1:
         cautions.add("multi-frame", f"Frame {frame + 1} of {form.frames} is shown.", "NumberOfFrames")
-    words = reduced(data, stream, halvings(stream.rows, stream.columns))
+    if form.signed != stream.signed:  # two's complement in an unsigned codestream: halving mixes the ends of the range
+        raise _NoPreviewError
+    words = reduced(data, stream, halvings(stream.rows, stream.columns), form.bits_stored)
     if words is None:
         raise _NoPreviewError
     stored, bits = decoder.typed(words, stream.precision, form)
@@ -102,8 +113,11 @@ def halvings(rows: int, columns: int) -> int:
     return times
 
 
-def reduced(data: bytes, stream: Codestream, times: int) -> NDArray[Any] | None:
+def reduced(data: bytes, stream: Codestream, times: int, bits: int) -> NDArray[Any] | None:
     """The picture decoded at 1 / 2**``times`` of its resolution and enlarged again, as words like those of the whole.
+
+    Args:
+        bits: to which the values are cut; at lower resolutions they overshoot beside sharp edges.
 
     Returns:
         uint8 or uint16 (rows, columns), ``stream.precision`` bits; None where the codestream has no such resolution.
@@ -117,15 +131,19 @@ def reduced(data: bytes, stream: Codestream, times: int) -> NDArray[Any] | None:
 
     picture = Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data))
     picture.reduce = times
+    # Pillow halves and rounds what the standard rounds up, and then finds the stream broken: so it is given a multiple.
+    columns, rows = wavelet.size(stream.rows, stream.columns, times)
+    picture._size = (columns << times, rows << times)
     picture.load()
     scaled = np.asarray(picture)
     if scaled.ndim != 2 or scaled.dtype != (np.uint8 if stream.precision <= 8 else np.uint16):
         return None
     # Pillow moves signed values up by half the range and all values up to the full 8 or 16 bits.
     values = scaled >> (8 * scaled.dtype.itemsize - stream.precision)
-    large = enlarged(values, times, wavelet, (stream.rows, stream.columns))
-    if stream.signed:
-        large ^= np.asarray(1 << (stream.precision - 1), large.dtype)  # two's complement again
+    zero, bits = (1 << (stream.precision - 1) if stream.signed else 0), min(bits, stream.precision)
+    low = zero - (1 << (bits - 1)) if stream.signed else 0
+    large = enlarged(np.clip(values, low, low + (1 << bits) - 1), times, wavelet, (stream.rows, stream.columns))
+    large ^= np.asarray(zero, large.dtype)  # two's complement again
     return large
 
 
@@ -135,7 +153,7 @@ def enlarged(small: NDArray[Any], times: int, wavelet: Wavelet, shape: tuple[int
     import cv2
 
     step = 1 << times
-    first_x, first_y = -(-wavelet.left // step), -(-wavelet.top // step)
+    first_x, first_y = wavelet.first(times)
     matrix = np.array([[1 / step, 0.0, wavelet.left / step - first_x], [0.0, 1 / step, wavelet.top / step - first_y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     large = cv2.warpAffine(small, matrix, (shape[1], shape[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -97,6 +97,16 @@ class UndoStep:
     gesture: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FrameNotes:
+    """What the reader has put on a frame that is not on screen just now."""
+
+    frame: int
+    marks: tuple[Mark, ...]
+    next_mark_id: int
+    opinion: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pane:
     """One place for a film, with all that belongs to that film.
@@ -110,6 +120,7 @@ class Pane:
         pending: another frame of the same file that is wanted while this one stays on screen.
         pending_frame: the frame being read; ``pending`` is further on where the reader did not wait for it.
         pending_generation: number of that reading.
+        kept: marks and comments on other frames of the same file, while the pane stays with that file.
         file_spacing: what the file says of millimetres, while ``image.spacing`` is the reader's own calibration.
         calibrated: ``image.spacing`` is the reader's own.
     """
@@ -136,6 +147,7 @@ class Pane:
     pending: ImageNode | None = None
     pending_frame: int = 0
     pending_generation: int = 0
+    kept: tuple[FrameNotes, ...] = ()
     file_spacing: PixelSpacing | None = None
     calibrated: bool = False
 

@@ -186,6 +186,56 @@ def test_going_back_to_the_frame_on_screen_keeps_its_marks_and_findings(window: 
     assert window.state is shown
 
 
+def test_marks_and_comment_wait_on_their_frame(window: Any) -> None:
+    window.open(CINE)
+    window.do(ev.AddMark(0, MarkKind.ARROW, (Point(1, 1), Point(2, 2)), "here"))
+    window.do(ev.SetOpinion(0, "looks wet"))
+    marked = window.pane
+    window.do(ev.StepFrame(0, 1))
+    window.arrive(window.loads[-1])
+    assert (window.pane.marks, window.pane.opinion, window.pane.undo) == ((), "", ())
+    window.do(ev.AddMark(0, MarkKind.ARROW, (Point(3, 3), Point(2, 2)), "there"))
+    window.do(ev.StepFrame(0, -1))
+    window.arrive(window.loads[-1])
+    assert (window.pane.marks, window.pane.opinion) == (marked.marks, "looks wet")
+    window.do(ev.AddMark(0, MarkKind.ARROW, (Point(0, 0), Point(2, 2)), "and here"))
+    assert len({mark.mark_id for mark in window.pane.marks}) == 2
+    window.do(ev.StepFrame(0, 1))
+    window.arrive(window.loads[-1])
+    assert [mark.text for mark in window.pane.marks] == ["there"]
+    window.do(ev.StepFrame(0, -1))
+    window.arrive(window.loads[-1])
+    assert [mark.text for mark in window.pane.marks] == ["here", "and here"]
+
+
+def test_marks_that_were_removed_do_not_come_back(window: Any) -> None:
+    window.open(CINE)
+    window.do(ev.AddMark(0, MarkKind.ARROW, (Point(1, 1), Point(2, 2)), "here"))
+    for step in (1, -1):
+        window.do(ev.StepFrame(0, step))
+        window.arrive(window.loads[-1])
+    window.do(ev.RemoveMark(0, 1))
+    for step in (1, -1):
+        window.do(ev.StepFrame(0, step))
+        window.arrive(window.loads[-1])
+    assert (window.pane.marks, window.pane.kept) == ((), ())
+
+
+def test_marks_survive_a_frame_that_cannot_be_read_and_no_other_film(window: Any) -> None:
+    window.open(CINE)
+    window.do(ev.AddMark(0, MarkKind.ARROW, (Point(1, 1), Point(2, 2)), "here"))
+    window.do(ev.StepFrame(0, 1))
+    window.do(failed(window.loads[-1]))
+    assert window.pane.marks == ()
+    window.do(ev.StepFrame(0, -1))
+    window.arrive(window.loads[-1])
+    assert [mark.text for mark in window.pane.marks] == ["here"]
+    window.do(ev.StepFrame(0, 1))
+    window.arrive(window.loads[-1])
+    window.open(0)
+    assert (window.pane.marks, window.pane.kept) == ((), ())
+
+
 def test_a_frame_that_cannot_be_read_leaves_nothing_of_the_one_before(window: Any) -> None:
     window.open(CINE)
     window.answer({"Pneumonia": 0.9})

@@ -298,6 +298,14 @@ class AnyOrder(RuleBasedStateMachine):
             assert (being_read.generation, being_read.node.key.frame) == (pane.pending_generation, pane.pending_frame)
 
     @invariant()
+    def notes_wait_for_other_frames_only(self) -> None:
+        for pane in self.window.state.panes:
+            frames = [notes.frame for notes in pane.kept]
+            assert len(set(frames)) == len(frames)
+            assert all(frame < pane.frames for frame in frames)
+            assert pane.image is None or pane.image.key.frame not in frames
+
+    @invariant()
     def a_film_has_one_measure_in_all_panes(self) -> None:
         measures: dict[Any, PixelSpacing | None] = {}
         for pane in self.window.state.panes:

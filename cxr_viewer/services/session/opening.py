@@ -13,7 +13,7 @@ from cxr_viewer.services.hanging import hang
 from cxr_viewer.services.session.calibration import calibration_of, with_calibration
 from cxr_viewer.services.session.moves import Step, ask, default_display, empty, open_in, put
 from cxr_viewer.services.session.window import tell
-from cxr_viewer.services.state import AnalysisStatus, Layout, NoticeLevel, Pane, PaneStatus, ViewerState
+from cxr_viewer.services.state import AnalysisStatus, FrameNotes, Layout, NoticeLevel, Pane, PaneStatus, ViewerState
 
 
 def open_image(state: ViewerState, event: ev.OpenImage) -> Step:
@@ -51,12 +51,37 @@ def step_frame(state: ViewerState, event: ev.StepFrame) -> Step:
         return state, ()
     node = node.at_frame(frame)
     if pane.image is None:  # nothing to keep on screen
-        return open_in(state, event.pane, node)
+        return _open_frame(state, event.pane, node)
     if node.key == pane.key and not pane.image.preview:
         return put(state, event.pane, _without_pending(pane)), (ev.CancelLoad(event.pane),)
     if pane.pending is not None:
         return put(state, event.pane, replace(pane, pending=node)), ()
     return _read_frame(state, event.pane, node)
+
+
+def _open_frame(state: ViewerState, index: int, node: ImageNode) -> Step:
+    """Another frame in an emptied pane."""
+    kept = _notes(state.panes[index])
+    state, effects = open_in(state, index, node)
+    return put(state, index, replace(state.panes[index], kept=kept)), effects
+
+
+def _notes(pane: Pane) -> tuple[FrameNotes, ...]:
+    """What the reader has put on the frames of this file, the one on screen included."""
+    if pane.image is None:
+        return pane.kept
+    here = FrameNotes(pane.image.key.frame, pane.marks, pane.next_mark_id, pane.opinion)
+    return (*pane.kept, here) if here.marks or here.opinion else pane.kept
+
+
+def _with_notes(pane: Pane) -> Pane:
+    """The pane with what the reader had put on its frame before."""
+    frame = pane.node.key.frame if pane.node else 0
+    here = next((notes for notes in pane.kept if notes.frame == frame), None)
+    if here is None:
+        return pane
+    kept = tuple(notes for notes in pane.kept if notes is not here)
+    return replace(pane, marks=here.marks, next_mark_id=here.next_mark_id, opinion=here.opinion, kept=kept)
 
 
 def _read_frame(state: ViewerState, index: int, node: ImageNode) -> Step:
@@ -76,11 +101,12 @@ def image_loaded(state: ViewerState, event: ev.ImageLoaded) -> Step:
     waiting = pane.status is PaneStatus.LOADING or (pane.image is not None and pane.image.preview and not image.preview)
     if pane.generation != event.generation or pane.key != image.key or not waiting:
         return state, ()
-    wanted = pane.analysis is AnalysisStatus.RUNNING
+    before, wanted = pane, pane.analysis is AnalysisStatus.RUNNING
     display = default_display(image, pane.display) if pane.image is None else _after_preview(pane, image)
     pane = replace(
         pane, status=PaneStatus.SHOWN, image=image, display=display, file_spacing=image.spacing, calibrated=False
     )
+    pane = pane if before.image is not None else _with_notes(pane)
     state = put(state, event.pane, with_calibration(pane, calibration_of(state, image, event.calibration)))
     wanted = not image.preview and bool(state.model_id) and (state.automatic or wanted)
     return ask(state, event.pane) if wanted else (state, ())
@@ -118,7 +144,9 @@ def _frame_loaded(state: ViewerState, event: ev.ImageLoaded, wanted: ImageNode) 
         image=image,
         display=replace(display, overlay=replace(display.overlay, label=None)),
         file_spacing=image.spacing,
+        kept=_notes(pane),
     )
+    shown = _with_notes(shown)
     state = put(state, event.pane, with_calibration(shown, calibration_of(state, image, event.calibration)))
     if image.key != wanted.key:  # the reader has gone on meanwhile
         state, effects = _read_frame(state, event.pane, wanted)
@@ -141,7 +169,7 @@ def load_failed(state: ViewerState, event: ev.LoadFailed) -> Step:
     if pane.generation != failure.generation or not (pane.status is PaneStatus.LOADING or preview):
         return state, ()
     if pane.pending is not None:  # the whole of a preview that is being left
-        return open_in(state, failure.pane, pane.pending)
+        return _open_frame(state, failure.pane, pane.pending)
     return _failed(state, failure, pane.node)
 
 
@@ -155,6 +183,7 @@ def _failed(state: ViewerState, failure: Failure, node: ImageNode | None) -> Ste
         status=PaneStatus.FAILED,
         failure=failure,
         display=DisplayState(overlay=overlay),
+        kept=_notes(state.panes[failure.pane]),
     )
     return put(state, failure.pane, pane), (ev.CancelAnalysis(failure.pane),)
 

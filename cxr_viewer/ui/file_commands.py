@@ -22,6 +22,8 @@ from cxr_viewer.ui.controller import Controller
 from cxr_viewer.ui.dialogs import ExportDialog, KeySheet, about_text, writable_folder
 from cxr_viewer.ui.exporter import Exporter
 
+_FILTERS = "All files (*);;ZIP archives (*.zip *.ZIP)"
+
 
 class FileCommands:
     """Commands around files. ``grab_view`` pictures a pane as it is on screen."""
@@ -66,7 +68,7 @@ class FileCommands:
 
     def open_files(self) -> None:
         # Films on a medium have no common suffix, so every file is offered.
-        chosen, _ = QFileDialog.getOpenFileNames(self._window, "Open films", self._start_folder(), "All files (*)")
+        chosen, _ = QFileDialog.getOpenFileNames(self._window, "Open films", self._start_folder(), _FILTERS)
         if chosen:
             self.open_folder_at = Path(chosen[0]).parent
             self._open_paths([Path(path) for path in chosen])

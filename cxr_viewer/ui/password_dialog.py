@@ -64,6 +64,9 @@ class PasswordDialog(QDialog):
         self.sentence.setText(sentence)
         self.sentence.setAccessibleName(sentence)
         self.sentence.show()
+        layout = self.layout()
+        if layout is not None:
+            self.resize(self.width(), max(self.height(), layout.totalHeightForWidth(self.width())))
         self.password.setEnabled(True)
         self.open_button.setText("Open")
         self.open_button.setEnabled(True)

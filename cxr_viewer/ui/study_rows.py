@@ -21,6 +21,7 @@ StudyKey = tuple[str, str]
 """Study Instance UID and patient identity: what tells one listed study from another."""
 
 _VIEW_WORDS = {View.PA: "PA", View.AP: "AP", View.LATERAL: "LAT", View.OTHER: "other view", View.UNKNOWN: ""}
+_ARCHIVES_LOOKED_AT = 20
 _SEPARATOR = " \N{MIDDLE DOT} "
 
 
@@ -331,6 +332,10 @@ def tooltip(row: Row) -> str:
     for image in row.images[:1] if row.level is Level.IMAGE else ():
         lines.append(f"In the archive {image.path}" if image.member else str(image.path))
         lines += [f"Copy: {path}" for path in image.copies]
+    if row.level is not Level.IMAGE:
+        lines += dict.fromkeys(
+            f"In the archive {image.path}" for image in row.images[:_ARCHIVES_LOOKED_AT] if image.member
+        )
     note = row.remark
     if note == "caution":
         note = next(image.problem for image in row.images if image.problem)

@@ -39,6 +39,14 @@ _DECODERS = {
     Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
+_WHY = {
+    Codec.JPEG: "it knows 12 bits and colour",
+    Codec.JPEG_LOSSLESS: "it tells of damage that others pass over",
+    Codec.JPEG_LS: "it refuses damage that others show",
+    Codec.JPEG_2000: "it keeps signed values, which others shift",
+    Codec.HTJ2K: "it is the one that knows this compression",
+    Codec.RLE: "it checks the length of every segment",
+}
 # The IJG transform, bit for bit that of dcmtk and of pydicom's default, in grey and in colour. libjpeg's own is off by
 # one in 3 % of the pixels, which a window then makes two of 255 on screen, and by three in colour; it knows 12 bits,
 # which this does not. Pillow has the same transform, but keeps to itself what it notices of damage.
@@ -123,7 +131,7 @@ def _decoded(
     if stream is not None:
         precision, allocated = stream.precision, 8 if stream.precision <= 8 else 16
     wanted, plugin, name = _DECODERS[codec]
-    why = "of those that know it, it notices most damage"
+    why = _WHY[codec]
     if codec is Codec.JPEG:
         data = _with_whole_spectrum(data, cautions)
         why = "it knows 12 bits"

@@ -31,7 +31,7 @@ _VIEW_TAGS = ("PatientOrientation", "ViewPosition", "ViewCodeSequence", "ImageLa
 
 def _name(uid: str) -> str:
     """A UID in words, as far as the dictionary knows it."""
-    return (UID(uid).name or uid)[:80]
+    return (UID(uid).name or uid)[:120]
 
 
 def tell_file(file: DicomFile, cautions: Cautions) -> None:

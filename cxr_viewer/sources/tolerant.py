@@ -44,6 +44,7 @@ class Cautions:
         return tuple(self._found.values())
 
 
+@lru_cache(maxsize=1024)
 def tag_name(keyword: Key) -> str:
     """``"WindowWidth (0028,1051)"`` for the inspector and for sentences."""
     tag = tag_of(keyword)
@@ -69,17 +70,29 @@ def _shown(ds: Dataset, keyword: Key) -> str:
     tag = tag_of(keyword)
     if tag is None:
         return ""
-    value = getattr(_element(ds, tag), "value", None)
-    try:
-        kind = dictionary_VR(tag)
-    except KeyError:
-        kind = ""
+    element = _element(ds, tag)
+    value = getattr(element, "value", None)
+    kind = getattr(element, "VR", "") or _vr_of(tag)
     if kind == "SQ" or isinstance(value, Sequence):
         count = len(items(ds, keyword))
         return f"{count} item{'' if count == 1 else 's'}"
-    if isinstance(value, bytes) and kind.startswith("O"):
-        return f"{len(value)} bytes"
+    if isinstance(value, bytes):
+        if kind.startswith("O"):
+            return f"{len(value)} bytes"
+        if kind not in _BINARY and kind not in ("UN", "US or SS") and value.isascii():
+            return clean(value.decode("ascii").strip("\0 "), MOST_SHOWN)
+        if kind in _BINARY and isinstance(element, RawDataElement):
+            found = _unpack(value, _BINARY[kind], element.is_little_endian)[:64]
+            return clean("\\".join("?" if item is None else f"{item:g}" for item in found), MOST_SHOWN)
     return clean("\\".join(strings(ds, keyword)), MOST_SHOWN)
+
+
+@lru_cache(maxsize=1024)
+def _vr_of(tag: int) -> str:
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return ""
 
 
 def _element(ds: Dataset, tag: int) -> Any:

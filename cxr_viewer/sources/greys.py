@@ -202,7 +202,7 @@ def _padding(ds: Dataset, signed: bool, cautions: Cautions) -> tuple[int, int] |
     ends = [_as_stored(end, signed) for end in (value, value if limit is None else limit)]
     low, high = min(ends), max(ends)
     named = f"Stored value {low} is" if low == high else f"Stored values {low} to {high} are"
-    rule = f"{named} padding: left out of statistics and of the automatic window, and masked on request."
+    rule = f"{named} padding: left out of statistics and of the automatic window, and shown black until switched off."
     story.tell(Stage.PADDING, rule, reference, tags)
     return (low, high)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_viewer.core.image import Caution, Radiograph, VoiWindow
+from cxr_viewer.core.provenance import ChainStep, Stage
 from cxr_viewer.imaging import levels, padding
 
 BLANK_SHARE = 0.2
@@ -20,12 +21,21 @@ def checked(image: Radiograph) -> Radiograph:
 
 
 def _with_believable_padding(image: Radiograph) -> Radiograph:
-    """Padding that would hide the anatomy is a wrong tag: it is neither masked nor kept out of any statistics."""
-    if padding.believable(image):
+    """Padding that would hide the anatomy is a wrong tag: it is neither masked nor kept out of any statistics.
+
+    What stands for pixels that a truncated file does not hold is padding however much of it there is.
+    """
+    if any(caution.code == "truncated" for caution in image.cautions) or padding.believable(image):
         return image
     text = "What the file calls padding would hide most of the picture; it is shown as film."
-    caution = Caution("padding-in-film", text, "Pixel Padding Value (0028,0120)")
-    return replace(image, padding=None, cautions=(*image.cautions, caution))
+    caution = Caution("padding-in-film", text, "PixelPaddingValue (0028,0120)")
+    chain = tuple(_not_masked(step) if step.stage is Stage.PADDING else step for step in image.chain)
+    return replace(image, padding=None, cautions=(*image.cautions, caution), chain=chain)
+
+
+def _not_masked(step: ChainStep) -> ChainStep:
+    why = f"{step.rule} That would hide most of the picture, so it is not believed."
+    return replace(step, rule="Nothing counts as padding.", passed_over=(*step.passed_over, why))
 
 
 def _with_blank_rows(image: Radiograph) -> Radiograph:

@@ -6,11 +6,19 @@ from dataclasses import dataclass, field
 
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
-from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
+from cxr_viewer.core.findings import AnalysisResult, Refusal
 from cxr_viewer.core.geometry import Orientation, Point
-from cxr_viewer.core.image import ImageKey, PixelSpacing, Radiograph, Voi
+from cxr_viewer.core.image import PixelSpacing, Radiograph, Voi
 from cxr_viewer.core.jobs import Failure, Progress
 from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
+from cxr_viewer.services.effects import CancelAnalysis as CancelAnalysis
+from cxr_viewer.services.effects import CancelLoad as CancelLoad
+from cxr_viewer.services.effects import Effect as Effect
+from cxr_viewer.services.effects import LoadImage as LoadImage
+from cxr_viewer.services.effects import SaveCalibration as SaveCalibration
+from cxr_viewer.services.effects import SavePreference as SavePreference
+from cxr_viewer.services.effects import SaveStatus as SaveStatus
+from cxr_viewer.services.effects import StartAnalysis as StartAnalysis
 from cxr_viewer.services.state import CornerText, Layout, NoticeLevel, Tool
 
 # ---------------------------------------------------------------- opening and hanging
@@ -370,60 +378,3 @@ Event = (
     | Tell
     | DismissNotice
 )
-
-
-# ---------------------------------------------------------------- effects
-
-
-@dataclass(frozen=True, slots=True)
-class LoadImage:
-    """Read the image on a loader thread; the answer is ImageLoaded or LoadFailed. Replaces the pane's earlier load."""
-
-    pane: int
-    generation: int
-    node: ImageNode
-
-
-@dataclass(frozen=True, slots=True)
-class CancelLoad:
-    pane: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StartAnalysis:
-    """Hand the request to the inference thread. Replaces an earlier one of the same pane."""
-
-    request: AnalysisRequest
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAnalysis:
-    pane: int
-
-
-@dataclass(frozen=True, slots=True)
-class SaveStatus:
-    """Write the reader's status of a study into the library."""
-
-    study_uid: str
-    status: ReadStatus
-
-
-@dataclass(frozen=True, slots=True)
-class SaveCalibration:
-    """Keep the reader's millimetres for a film; None forgets them. The digest keeps them from another film."""
-
-    key: ImageKey
-    source_sha256: str
-    spacing: PixelSpacing | None
-
-
-@dataclass(frozen=True, slots=True)
-class SavePreference:
-    """Keep a choice for the next start."""
-
-    name: str
-    value: str | bool
-
-
-Effect = LoadImage | CancelLoad | StartAnalysis | CancelAnalysis | SaveStatus | SaveCalibration | SavePreference

@@ -287,3 +287,30 @@ def test_windows_in_functional_groups(film: Film) -> None:
     assert enhanced.voi == (VoiWindow(10, 50, label="LUNG"),)
     voi = next(step for step in enhanced.chain if step.stage is Stage.VOI)
     assert voi.passed_over[0].startswith("What the top level says is passed over")
+
+
+# ---------------------------------------------------------------- tables that say one thing and hold another
+
+
+def test_entries_of_eight_bits_under_a_descriptor_of_sixteen(film: Film) -> None:
+    image = film(VOILUTSequence=[lut_item([256, 0, 16], list(range(256)))])
+    (voi,) = image.voi
+    assert isinstance(voi, VoiTable)
+    assert voi.bits == 8
+    assert [(c.code, c.tag) for c in image.cautions] == [("lut-bits", "VOILUTSequence (0028,3010)")]
+    packed = film(VOILUTSequence=[lut_item([256, 0, 16], bytes(range(256)))])
+    assert isinstance(packed.voi[0], VoiTable)
+    assert np.array_equal(packed.voi[0].values, voi.values)
+
+
+def test_the_sign_of_the_first_value_is_the_one_that_meets_the_picture(film: Film) -> None:
+    unsigned = film(VOILUTSequence=[lut_item([1024, -100, 8], [i // 4 for i in range(1024)], vr="SS")])
+    assert isinstance(unsigned.voi[0], VoiTable)
+    assert unsigned.voi[0].first == -100  # 65436 would lie wholly above 12 bits
+    assert codes(unsigned) == ["lut-sign"]
+    signed = film(
+        RescaleSlope=1, RescaleIntercept=-1024, VOILUTSequence=[lut_item([9, 65536 - 900, 8], list(range(9)))]
+    )
+    assert isinstance(signed.voi[0], VoiTable)
+    assert signed.voi[0].first == -900
+    assert not signed.cautions

@@ -21,7 +21,8 @@ from pydicom.valuerep import VR
 from cxr_viewer.sources import dicomfile
 
 KEPT_BYTES = 4096
-HEADS_LIMIT = 1_000_000
+HEADS_LIMIT = 500_000
+"""Attributes and delimiters walked over, shown or not: five seconds at most."""
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import QObject, Signal
@@ -48,18 +48,17 @@ class TagLoader(QObject):
         self._reader = reader
         self._pool = ThreadPoolExecutor(1, "loader-tags")
         self._token = CancelToken()
-        self._waiting = 0
+        self._newest: Future[None] | None = None
 
     @property
     def busy(self) -> bool:
         """A wish is waiting or being answered."""
-        return self._waiting > 0
+        return self._newest is not None and not self._newest.done()
 
     def want(self, request: TagRequest) -> None:
         """Answer this wish and no earlier one."""
         self.cancel()
-        self._waiting += 1
-        self._pool.submit(self._answer, request, self._token)
+        self._newest = self._pool.submit(self._answer, request, self._token)
 
     def cancel(self) -> None:
         """Nobody waits any more."""
@@ -75,8 +74,6 @@ class TagLoader(QObject):
         except Exception as error:
             failure = failure_from(error, job="tags", pane=request.pane, generation=request.generation)
             self.read.emit(TagAnswer(request, failure=failure))
-        finally:
-            self._waiting -= 1
 
     def close(self) -> None:
         """Cancel and wait for the thread."""

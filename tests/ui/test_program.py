@@ -227,6 +227,27 @@ def test_yesterdays_studies_are_there_today_and_vanished_files_are_missing(
     driver._qtbot.waitUntil(missing, timeout=WAIT_MS)
 
 
+def test_the_inspector_opens_by_key_and_its_list_has_keys_of_its_own(driver: Driver, adult: Path, qtbot: QtBot) -> None:
+    workbench = driver.start(adult).workbench
+    view, panel = workbench.canvas.view(0), workbench.inspector.panel
+    view.setFocus()
+    qtbot.keyClick(view, Qt.Key.Key_F2)
+    assert panel.is_open
+    assert workbench.actions["inspector"].isChecked()
+    assert "On screen now" in panel.why.toPlainText()
+    panel.tabs.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: panel.tags.model.total > 0, timeout=WAIT_MS)
+    panel.tags.search.setText("photometric")
+    panel.tags.table.selectRow(0)
+    panel.tags.table.setFocus()
+    QApplication.clipboard().clear()
+    qtbot.keyClick(panel.tags.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.clipboard().text() == "MONOCHROME2"
+    qtbot.keyClick(view, Qt.Key.Key_F2)
+    assert not panel.is_open
+    assert not workbench.actions["inspector"].isChecked()
+
+
 def test_a_report_is_written_and_marks_the_study_as_read(driver: Driver, adult: Path, tmp_path: Path) -> None:
     program = driver.start(adult)
     workbench = program.workbench

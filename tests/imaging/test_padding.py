@@ -112,3 +112,20 @@ def test_a_film_mostly_of_padding_is_believed_while_its_middle_is_film(make_film
     stored[25:75, 25:40] = 0
     stored[60:75] = 0
     assert not padding.believable(make_film(stored, padding=(0, 0)))
+
+
+def test_padding_that_punches_holes_into_the_picture_is_not_believed(make_film: MakeFilm) -> None:
+    """As where the mediastinum of a MONOCHROME1 film saturates at the value that is also named padding."""
+    stored = np.full((300, 300), 9, np.uint8)
+    stored[:40] = stored[-30:] = 0
+    assert padding.believable(make_film(stored, padding=(0, 0)))
+    stored[150:155, 100:200:10] = 0  # letters
+    assert padding.believable(make_film(stored, padding=(0, 0)))
+    stored[100:160, 140:170] = 0
+    assert not padding.believable(make_film(stored, padding=(0, 0)))
+
+
+def test_padding_is_judged_quickly_and_alike_on_a_large_film(make_film: MakeFilm) -> None:
+    large = np.kron(field(), np.ones((9, 9), np.uint16))
+    assert padding.believable(make_film(large, padding=(PADDING, PADDING)))
+    assert not padding.believable(make_film(large, padding=(ANATOMY, ANATOMY)))

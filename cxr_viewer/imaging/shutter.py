@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.imaging.grid import Axis, Grid
 
+_ON_EDGE_PX = 1e-6
+
 
 def covered(image: Radiograph, grid: Grid) -> NDArray[np.bool_] | None:
     """Which pixels of a grid are covered: those whose middle lies outside any one of the shutter's shapes.
@@ -50,7 +52,7 @@ def _inside(corners: tuple[tuple[float, float], ...], x: Axis, y: Axis) -> NDArr
         return _inside(corners, Axis(x.first + x.step * x.count, -x.step, x.count), y)[:, ::-1]
     inside = np.zeros((ys.size, xs.size), dtype=np.bool_)
     for lower_end in (True, False):
-        for side in ("left", "right"):
+        for nudge in (-_ON_EDGE_PX, _ON_EDGE_PX):
             crossed = np.zeros((ys.size, xs.size + 1), dtype=np.uint8)
             for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0]), strict=True):
                 if y0 == y1:
@@ -58,7 +60,8 @@ def _inside(corners: tuple[tuple[float, float], ...], x: Axis, y: Axis) -> NDArr
                 low, high = min(y0, y1), max(y0, y1)
                 rows = np.flatnonzero((ys >= low) & (ys < high) if lower_end else (ys > low) & (ys <= high))
                 at = x0 + (ys[rows] - y0) * ((x1 - x0) / (y1 - y0))
-                places = np.searchsorted(xs, at) if side == "left" else np.searchsorted(xs, at, "right")
-                crossed[rows, places] ^= 1  # an edge crosses each row once
+                crossed[rows, np.searchsorted(xs, at + nudge)] ^= 1  # an edge crosses each row once
             inside |= np.bitwise_xor.accumulate(crossed[:, :-1], axis=1) == 1
+    for corner_x, corner_y in corners:  # where two edges meet at the top or bottom of a corner, they cancel out
+        inside[np.ix_(np.flatnonzero(ys == corner_y), np.flatnonzero(xs == corner_x))] = True
     return inside

@@ -18,6 +18,7 @@ from cxr_viewer.core.image import VoiWindow
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import Pane, PaneStatus
 from cxr_viewer.ui.corner_text import notes
+from cxr_viewer.ui.thumbnails import file_frame
 
 WAIT_MS = 60_000
 NO_KEY = Qt.KeyboardModifier.NoModifier
@@ -234,7 +235,7 @@ def test_the_browser_lists_the_file_once_and_keeps_it_marked(reader: Reader, cin
     study = browser.study(key.study_uid)
     assert [image.key.frame for image in study.images] == [0]
     assert study.images[0].frames == 12
-    assert browser._delegate.open_in == {(study.images[0].path, 0): "1"}
+    assert browser._delegate.open_in == {file_frame(study.images[0]): "1"}
     assert browser.tree.currentIndex().isValid()
 
 

@@ -15,6 +15,7 @@ from cxr_viewer.core.provenance import Stage
 from cxr_viewer.core.study import FoundImage, ImageNode
 from cxr_viewer.sources import (
     decoder,
+    deeppixels,
     faults,
     functional,
     greys,
@@ -29,6 +30,7 @@ from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.decoder import DecodedFrame
 from cxr_viewer.sources.dicomfile import DicomFile
 from cxr_viewer.sources.greys import GreyChain
+from cxr_viewer.sources.pixelformat import PixelFormat
 from cxr_viewer.sources.tolerant import Cautions
 
 RADIOGRAPHS = ("CR", "DX", "RG", "PX", "")
@@ -55,10 +57,8 @@ def check_is_image(file: DicomFile) -> None:
         raise faults.dicomdir_is_no_image()
     if sop_class in _SEGMENTATIONS:
         raise faults.holds_no_image("Segmentation")
-    if file.pixel_keyword == "PixelData":
-        return
     if file.pixel_keyword:
-        raise faults.unsupported_depth("floating point numbers")
+        return
     if not sop_class and not tol.has(ds, "Rows") and not file.has_preamble:
         raise faults.not_an_image()
     if tol.has(ds, "Rows") or not sop_class or "Image" in UID(sop_class).name:
@@ -88,7 +88,7 @@ def radiograph(
     cautions = Cautions()
     provenance.tell_file(file, cautions)
     ds = functional.flattened(file.header, frame, cautions)
-    form = pixelformat.pixel_format(ds, cautions, file.pixel_length)
+    form = _format(file, ds, cautions)
     overlay_bits = overlays.embedded_bits(ds, form)
     decoded = decode(ds, file.pixels, file.syntax, frame, form, cautions, overlay_bits)
     provenance.tell_pixels(ds, form, frame, decoded, cautions)
@@ -127,10 +127,16 @@ def radiograph(
     return replace(film, cautions=cautions.all(), chain=cautions.story.steps())
 
 
+def _format(file: DicomFile, ds: Dataset, cautions: Cautions) -> PixelFormat:
+    return pixelformat.pixel_format(ds, cautions, file.pixel_length, floating=file.pixel_keyword != "PixelData")
+
+
 def _chain(ds: Dataset, decoded: DecodedFrame, cautions: Cautions) -> GreyChain:
     if decoded.as_stored:
         return greys.colour_chain(ds, decoded.bits_stored, cautions)
     grey = greys.grey_chain(ds, decoded.bits_stored, decoded.signed, decoded.photometric, cautions)
+    if decoded.scale is not None:
+        grey = deeppixels.behind(grey, decoded.scale, cautions)
     if decoded.padding is None or grey.padding is not None:
         return grey
     rule = f"Stored value {decoded.padding} stands for what the truncated file does not hold, and counts as padding."
@@ -164,7 +170,7 @@ def found_image(file: DicomFile, facts: FileFacts, digest: str) -> FoundImage:
     ds, cautions = file.header, Cautions()
     problem, frames = "", 1
     try:
-        frames = pixelformat.pixel_format(ds, cautions, file.pixel_length).frames
+        frames = _format(file, ds, cautions).frames
     except ReadError as error:
         problem = error.summary
     study = identity.study_info(ds)

@@ -11,8 +11,9 @@ from pydicom import uid as uids
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from cxr_viewer.core.image import Rescale
 from cxr_viewer.core.provenance import Stage
-from cxr_viewer.sources import colour, compressed, faults, native
+from cxr_viewer.sources import colour, compressed, deeppixels, faults, native
 from cxr_viewer.sources.pixelformat import UNDEFINED_LENGTH, PixelElement, PixelFormat
 from cxr_viewer.sources.tolerant import Cautions
 
@@ -38,6 +39,7 @@ class DecodedFrame:
         as_stored: the file's grey chain does not apply (RGB, YBR, PALETTE COLOR), 0 is black and all bits set white.
         words: pixels as they lay in memory, before Bits Stored was cut out of them; None where no codec kept them.
         padding: the value that stands where the file is truncated; None for a whole picture.
+        scale: what leads from ``stored`` back to pixels of more than 16 bits; None for all others.
     """
 
     stored: NDArray[np.generic]
@@ -50,6 +52,7 @@ class DecodedFrame:
     colour: bool = False
     words: NDArray[Any] | None = None
     padding: int | None = None
+    scale: Rescale | None = None
 
 
 def decode_frame(
@@ -82,6 +85,10 @@ def decode_frame(
     else:
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
+    if form.bits_allocated > 16:
+        deep = deeppixels.to_sixteen_bits(words, present, form, cautions)
+        padding = None if present == form.rows else 0
+        return DecodedFrame(deep.stored, 16, False, form.photometric, name, padding=padding, scale=deep.scale)
     if words.ndim == 3 or form.photometric not in _GREY:
         return _colour(ds, words, form, precision, name, cautions)
     kept = words if name in _KEEP_WORDS else None

@@ -62,7 +62,8 @@ def _words(data: memoryview, pixels: PixelElement, skipped_bits: int, form: Pixe
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
         return bits[skipped_bits:][: form.rows * form.columns].reshape(shape)
     if form.samples == 1:
-        dtype = np.dtype(np.uint8 if form.bits_allocated == 8 else ("<u2" if pixels.little_endian else ">u2"))
+        kind = "f" if form.floating else "u"
+        dtype = np.dtype(f"{'<' if pixels.little_endian else '>'}{kind}{form.bits_allocated // 8}")
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     order = uids.ExplicitVRLittleEndian if pixels.little_endian else uids.ExplicitVRBigEndian
     source = io.BytesIO(data)

@@ -36,7 +36,8 @@ class PixelElement:
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """How pixels are laid out. ``high_bit`` is at least ``bits_stored - 1``."""
+    """How pixels are laid out. ``high_bit`` is at least ``bits_stored - 1``; ``bits_allocated`` is 1, 8, 16, 32 or 64,
+    the last two only in pixels that are not compressed, 64 only where they are ``floating``."""
 
     rows: int
     columns: int
@@ -48,6 +49,7 @@ class PixelFormat:
     signed: bool
     planar: int
     frames: int
+    floating: bool = False
 
     @property
     def frame_bits(self) -> int:
@@ -56,7 +58,7 @@ class PixelFormat:
         return self.rows * self.columns * samples * self.bits_allocated
 
 
-def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0) -> PixelFormat:
+def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0, *, floating: bool = False) -> PixelFormat:
     """The module of a data set.
 
     Where it is broken, the value that fits the length of the pixel data, or the one every other film has, is taken with
@@ -64,6 +66,7 @@ def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0) -> PixelForma
 
     Args:
         length: of the pixel data in bytes as the file declares it; 0 where it is not known.
+        floating: the pixels are Float or Double Float Pixel Data.
 
     Raises:
         ReadError: a value without which no picture can be built is absent or impossible.
@@ -81,6 +84,8 @@ def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0) -> PixelForma
             "PhotometricInterpretation",
         )
         photometric = "MONOCHROME2" if samples == 1 else "RGB"
+    if floating:
+        return _floating(ds, rows, columns, samples, photometric, frames)
     plain_length = 0 if length == UNDEFINED_LENGTH else length
     allocated = _allocated(ds, plain_length, rows * columns * samples * frames, length == UNDEFINED_LENGTH, cautions)
     stored = _stored(ds, allocated, cautions)
@@ -96,6 +101,14 @@ def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0) -> PixelForma
         planar=1 if tol.integer(ds, "PlanarConfiguration") == 1 else 0,
         frames=frames,
     )
+
+
+def _floating(ds: Dataset, rows: int, columns: int, samples: int, photometric: str, frames: int) -> PixelFormat:
+    """Float Pixel Data has 32 bits, Double Float Pixel Data 64 (PS3.3 C.7.6.24, C.7.6.25)."""
+    bits = tol.integer(ds, "BitsAllocated")
+    if bits not in (32, 64) or samples != 1:
+        raise faults.unsupported_depth("floating point numbers of an unknown kind")
+    return PixelFormat(rows, columns, 1, photometric, bits, bits, bits - 1, True, 0, frames, floating=True)
 
 
 def _needed(ds: Dataset, keyword: str, lowest: int, highest: int) -> int:
@@ -128,6 +141,8 @@ def _allocated(ds: Dataset, length: int, values: int, encapsulated: bool, cautio
     allocated = tol.integer(ds, "BitsAllocated")
     if allocated in (1, 8, 16):
         return allocated
+    if allocated == 32 and not encapsulated and tol.integer(ds, "SamplesPerPixel") in (None, 1):
+        return 32
     if allocated in (32, 64):
         raise faults.unsupported_depth(f"{allocated} bits")
     by_length = {8: values + values % 2, 16: 2 * values}

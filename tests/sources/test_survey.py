@@ -43,7 +43,6 @@ CODES = {
     "seg_liver.dcm": "no-image-object",
     "pr_presentation_state.dcm": "no-image-object",
     "no_pixel_data_secondary.dcm": "no-image-object",
-    "rtdose_multiframe.dcm": "unsupported-depth",
     "dx_broken_j2k_codestream_966.dcm": "damaged-pixels",
 }
 # Cautions these files must carry, with the attribute at fault.
@@ -51,6 +50,7 @@ CAUTIONS = {
     "ct_small.dcm": ("modality", "Modality (0008,0060)"),
     "dx_nih_udacity_test5_modality_says_CT.dcm": ("modality", "Modality (0008,0060)"),
     "ct_wrong_transfer_syntax.dcm": ("wrong-syntax", "TransferSyntaxUID (0002,0010)"),
+    "rtdose_multiframe.dcm": ("deep-pixels", "BitsAllocated (0028,0100)"),
     "us_ybr_multiframe.dcm": ("multi-frame", "NumberOfFrames (0028,0008)"),
     "palette_color.dcm": ("colour", "PhotometricInterpretation (0028,0004)"),
     "cr_philips_rg1_pa_mono1_15bit_j2klossy.dcm": ("bad-spacing", "PixelSpacing (0028,0030)"),

@@ -37,9 +37,9 @@ def test_a_cell(cell: Cell, program: Program, judges: None, tmp_path: Path) -> N
     problems: list[str] = []
 
     def render(path: Path, cell: Cell) -> Array:
-        rendered = program.render(path, cell.number, cell.frame, cell.options)
+        rendered, compared = program.show(path, cell)
         problems.extend(lacking(cell, rendered))
-        return rendered.pixels
+        return compared
 
     measured = measure.measure(cell, render, tmp_path)
     assert not [*measured.problems, *problems]

@@ -41,6 +41,8 @@ class Cell:
         edits: of the film; none where it is shown as it is.
         number: which VOI of the file is asked for, from 1; 0 leaves the choice to the program, which takes the first.
         frame: from 0.
+        kind: what is compared: ``"grey"`` values, ``"overlays"`` (where graphics lie), ``"shutter"`` (the film as
+            covered), or ``"colour"``.
         options: of the command, beyond the VOI and the frame.
         cautions: code of each caution about the grey chain that has to be there -> keyword of the tag it names.
         instead: the edits after which the film says, in a way the references understand, what it has to be shown as:
@@ -55,6 +57,7 @@ class Cell:
     edits: tuple[Edit, ...] = ()
     number: int = 0
     frame: int = 0
+    kind: str = "grey"
     options: tuple[str, ...] = ()
     cautions: Mapping[str, str] = field(default_factory=dict)
     instead: tuple[Edit, ...] | None = None

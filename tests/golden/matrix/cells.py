@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matrix.cell import Cell
+from matrix.graphic_cells import COLOURS, OVERLAYS, SHUTTERS
 from matrix.modality_cells import BROKEN_MODALITY, MODALITY_LUT, RESCALE
 from matrix.pixel_cells import BITS, BROKEN_POLARITY, FRAMES, HIGH_BITS, NATIVE, PADDING, POLARITY
 from matrix.voi_cells import BROKEN_VOI, MANY, VOI_LUTS, WINDOWS
@@ -19,6 +20,9 @@ FAMILIES: dict[str, tuple[Cell, ...]] = {
     "Bits": BITS,
     "High bit and unused bits": HIGH_BITS,
     "Frames": FRAMES,
+    "Overlays": OVERLAYS,
+    "Display shutter": SHUTTERS,
+    "Colour": COLOURS,
     "Where the file breaks the standard": (*BROKEN_MODALITY, *BROKEN_VOI, *BROKEN_POLARITY),
 }
 CELLS: tuple[Cell, ...] = tuple(cell for cells in FAMILIES.values() for cell in cells)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from matrix import films, oracle, references
 from matrix.cell import Cell, Fault
@@ -75,8 +76,7 @@ def measure(cell: Cell, render: Callable[[Path, Cell], Array], folder: Path) -> 
         plain = films.edited(plain, cell.instead, folder / "instead.dcm")
     seen = path if cell.instead is None and references.both_decode(path) else plain
     ds = references.read(plain)
-    number = cell.number or 1
-    standard = gap(ours, oracle.grey(ds, cell.frame, number, mask=MASK_OFF not in cell.options))
+    standard = gap(ours, expected(cell, ds, mask=MASK_OFF not in cell.options))
     problems = [] if standard.within else [f"the standard: {standard}"]
     found: dict[str, Gap] = {}
     for name in REFERENCES:
@@ -96,11 +96,28 @@ def measure(cell: Cell, render: Callable[[Path, Cell], Array], folder: Path) -> 
     return Measured(standard, found, tuple(problems))
 
 
+def expected(cell: Cell, ds: Dataset, *, mask: bool) -> Array:
+    """What the standard has for a cell whose film is ``ds``; a VOI that is not there any more is the last of those."""
+    if cell.kind == "overlays":
+        return oracle.overlays(ds, cell.frame)
+    if cell.kind == "colour":
+        return oracle.colour(ds)
+    count = len(oracle.offers(oracle.of_frame(ds, cell.frame)))
+    grey = oracle.grey(ds, cell.frame, min(cell.number or 1, max(count, 1)), mask=mask)
+    return oracle.shutter(ds, grey) if cell.kind == "shutter" and ds.get("ShutterShape") else grey
+
+
 def _reference(name: str, path: Path, cell: Cell, folder: Path) -> Array:
+    if cell.kind == "colour":
+        if name == "pydicom":
+            return references.pyd_colour(path, cell.frame)
+        return references.dcmtk(path, ("", 0), cell.frame, folder)
     choice = references.choice_of(references.read(path), cell.frame, cell.number or 1)
     if name == "pydicom":
-        return references.pyd(path, choice, cell.frame)
-    return references.dcmtk(path, choice, cell.frame, folder)
+        overlays = cell.kind == "overlays"
+        return references.pyd_overlays(path, cell.frame) if overlays else references.pyd(path, choice, cell.frame)
+    show = references.dcmtk_overlays if cell.kind == "overlays" else references.dcmtk
+    return show(path, choice, cell.frame, folder)
 
 
 def _mended(name: str, fault: Fault, ours: Array, shown: Array, plain: Path, cell: Cell, folder: Path) -> list[str]:
@@ -117,6 +134,5 @@ def _mended(name: str, fault: Fault, ours: Array, shown: Array, plain: Path, cel
         low, high = fault.apart
         return [] if low <= beside.largest <= high else [f"{name} is {beside} apart: {fault.reason}"]
     ds = references.read(films.edited(plain, fault.as_if or (), folder / "as-if.dcm"))
-    count = len(oracle.offers(oracle.of_frame(ds, cell.frame)))
-    explained = gap(oracle.grey(ds, cell.frame, min(cell.number or 1, max(count, 1)), mask=False), shown)
+    explained = gap(expected(cell, ds, mask=False), shown)
     return [] if explained.within else [f"{name} shows something else ({explained}): {fault.reason}"]

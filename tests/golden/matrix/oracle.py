@@ -157,3 +157,100 @@ def grey(ds: Dataset, frame: int = 0, number: int = 1, *, mask: bool = True) -> 
     if mask and pad is not None:
         shown = np.where((stored >= pad[0]) & (stored <= pad[1]), 0, shown)
     return shown
+
+
+# ---------------------------------------------------------------- what lies over the film, and colour
+
+
+def overlays(ds: Dataset, frame: int = 0) -> Array:
+    """Where graphics of the groups 60xx lie (C.9.2): int16 (rows, columns), 0 or 255.
+
+    Overlay Origin is the place of the first pixel, row first, 1\\1 being the first pixel of the film. Planes of several
+    frames begin at Image Frame Origin. Of old, the bits could lie in the unused bits of the pixels.
+    """
+    shown = np.zeros((ds.Rows, ds.Columns), np.int16)
+    for group in range(0x6000, 0x6020, 2):
+        if (group, 0x0010) not in ds:
+            continue
+        rows, columns = ds[group, 0x0010].value, ds[group, 0x0011].value
+        position, size = int(ds[group, 0x0102].value), rows * columns
+        if position:
+            words = np.frombuffer(ds.PixelData, f"<u{ds.BitsAllocated // 8}", ds.Rows * ds.Columns)
+            bits = (words >> position & 1).reshape(rows, columns)
+        else:
+            first = ds[group, 0x0051].value if (group, 0x0051) in ds else 1
+            number = frame + 1 - first
+            count = int(ds[group, 0x0015].value) if (group, 0x0015) in ds else 1
+            if count > 1 and not 0 <= number < count:
+                continue
+            every = np.unpackbits(np.frombuffer(ds[group, 0x3000].value, np.uint8), bitorder="little")
+            start = number * size if count > 1 else 0
+            bits = every[start : start + size].reshape(rows, columns)
+        if ds[group, 0x0040].value == "R":
+            bits = outline(bits)
+        top, left = (int(part) - 1 for part in ds[group, 0x0050].value)
+        for row, column in np.argwhere(bits).tolist():
+            if 0 <= top + row < ds.Rows and 0 <= left + column < ds.Columns:
+                shown[top + row, left + column] = 255
+    return shown
+
+
+def outline(bits: Array) -> Array:
+    """The pixels of a region that have one among their eight neighbours that is none of it; so has the film's edge.
+
+    The standard leaves it open how a region of interest is shown; filled, it would hide what it points at.
+    """
+    rows, columns = bits.shape
+    wide = np.pad(bits, 1)
+    around = [wide[1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return np.where(np.min(around, axis=0) == 1, 0, bits)
+
+
+def shutter(ds: Dataset, grey: Array) -> Array:
+    """The film with what lies outside any of the shapes covered (C.7.6.11); rows and columns are counted from 1.
+
+    Polygons have to be convex here.
+    """
+    row, column = np.mgrid[1 : ds.Rows + 1, 1 : ds.Columns + 1]
+    visible = np.ones(grey.shape, bool)
+    shapes = ds.ShutterShape if not isinstance(ds.ShutterShape, str) else [ds.ShutterShape]
+    if "RECTANGULAR" in shapes:
+        visible &= (column >= ds.ShutterLeftVerticalEdge) & (column <= ds.ShutterRightVerticalEdge)
+        visible &= (row >= ds.ShutterUpperHorizontalEdge) & (row <= ds.ShutterLowerHorizontalEdge)
+    if "CIRCULAR" in shapes:
+        middle_row, middle_column = ds.CenterOfCircularShutter
+        visible &= (row - middle_row) ** 2 + (column - middle_column) ** 2 <= int(ds.RadiusOfCircularShutter) ** 2
+    if "POLYGONAL" in shapes:
+        corners = np.array(ds.VerticesOfThePolygonalShutter, float).reshape(-1, 2)
+        sides = [
+            (b[1] - a[1]) * (row - a[0]) - (b[0] - a[0]) * (column - a[1])
+            for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)
+        ]
+        visible &= np.all([side >= 0 for side in sides], axis=0) | np.all([side <= 0 for side in sides], axis=0)
+    covered = math.floor(int(ds.get("ShutterPresentationValue", 0)) * 255 / 65535 + 0.5)
+    return np.where(visible, grey, covered).astype(np.int16)
+
+
+def colour(ds: Dataset) -> Array:
+    """Colours of one uncompressed frame of 8 bits: int16 (rows, columns, 3) in red, green, blue.
+
+    C.7.6.3.1.2: RGB and YBR_FULL by their formula; C.7.6.3.1.5: palettes by their entries, the upper 8 bits of 16.
+    """
+    shape = (ds.Rows, ds.Columns)
+    words = np.frombuffer(ds.PixelData, np.uint8, shape[0] * shape[1] * ds.SamplesPerPixel)
+    if ds.PhotometricInterpretation == "PALETTE COLOR":
+        channels = []
+        for name in ("Red", "Green", "Blue"):
+            count, first, bits = ds[f"{name}PaletteColorLookupTableDescriptor"].value
+            entries = np.frombuffer(ds[f"{name}PaletteColorLookupTableData"].value, "<u2").astype(np.int64)
+            if bits == 8 and entries.size < (count or 65536):
+                entries = np.stack([entries & 0xFF, entries >> 8], axis=1).ravel()
+            channels.append(look_up(words.astype(np.int64), first, entries) >> (8 if bits == 16 else 0))
+        return np.stack(channels, axis=-1).reshape(*shape, 3).astype(np.int16)
+    planes = words.reshape(3, *shape).transpose(1, 2, 0) if ds.PlanarConfiguration else words.reshape(*shape, 3)
+    if ds.PhotometricInterpretation == "RGB":
+        return planes.astype(np.int16)
+    y, blue, red = (planes[..., plane].astype(float) for plane in range(3))
+    blue, red = blue - 128, red - 128
+    rgb = np.stack([y + 1.4020 * red, y - 0.3441 * blue - 0.7141 * red, y + 1.7720 * blue], axis=-1)
+    return np.clip(np.floor(rgb + 0.5), 0, 255).astype(np.int16)

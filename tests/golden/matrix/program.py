@@ -21,6 +21,10 @@ from cxr_viewer.sources.sandbox import Sandbox
 from matrix.cell import Cell
 from matrix.oracle import Array
 
+INK = (124, 227, 139)
+"""The green of the graphics of a file on a page."""
+KIND_OPTIONS = {"overlays": ("--overlays",), "shutter": ("--shutter",)}
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -65,6 +69,14 @@ class Program:
             with Image.open(out) as picture:
                 pixels = np.asarray(picture)
         return Rendered(pixels, read[-1], tuple(heard.getvalue().splitlines()))
+
+    def show(self, path: Path, cell: Cell) -> tuple[Rendered, Array]:
+        """A cell rendered, and what of it is compared: for overlays 255 where they are drawn, else the picture."""
+        options = (*cell.options, *KIND_OPTIONS.get(cell.kind, ()))
+        rendered = self.render(path, cell.number, cell.frame, options)
+        if cell.kind != "overlays":
+            return rendered, rendered.pixels
+        return rendered, np.where((rendered.pixels == INK).all(axis=-1), 255, 0).astype(np.int16)
 
     @contextmanager
     def _shared(self, size: int = 2) -> Iterator[Sandbox]:

@@ -12,7 +12,12 @@ import numpy as np
 import pydicom
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
+from pydicom.pixels.processing import (
+    apply_color_lut,
+    apply_modality_lut,
+    apply_voi,
+    apply_windowing,
+)
 from pydicom.uid import JPEG2000Lossless
 
 from matrix import oracle
@@ -69,8 +74,11 @@ def choice_of(ds: Dataset, frame: int, number: int) -> tuple[str, int]:
 # ---------------------------------------------------------------- dcmtk
 
 
-def dcmtk(path: Path, choice: tuple[str, int], frame: int, folder: Path) -> Array:
+def dcmtk(path: Path, choice: tuple[str, int], frame: int, folder: Path, overlays: str = "-O") -> Array:
     """What dcmj2pnm (dcml2pnm for JPEG-LS) shows: int16 (rows, columns), or (rows, columns, 3) for colour.
+
+    Args:
+        overlays: its option: ``"-O"`` draws none, ``"+Omr"`` all of them white.
 
     Raises:
         NoPicture: it says no.
@@ -80,12 +88,20 @@ def dcmtk(path: Path, choice: tuple[str, int], frame: int, folder: Path) -> Arra
     wanted = {"window": ["+Wi", str(place + 1)], "lut": ["+Wl", str(place + 1)], "minmax": ["+Wm", "+Wfl"], "": []}
     out = folder / "dcmtk.pnm"
     out.unlink(missing_ok=True)
-    command = ["dcml2pnm" if syntax in JPEG_LS else "dcmj2pnm", "-O", "-S", "+F", str(frame + 1), *wanted[kind]]
+    command = ["dcml2pnm" if syntax in JPEG_LS else "dcmj2pnm", overlays, "-S", "+F", str(frame + 1), *wanted[kind]]
     done = subprocess.run([*command, "+op", path, out], capture_output=True, timeout=60)
     if done.returncode or not out.exists():
         raise NoPicture(done.stderr.decode(errors="replace").strip()[-200:])
     with Image.open(out) as picture:
         return np.asarray(picture).astype(np.int16)
+
+
+def dcmtk_overlays(path: Path, choice: tuple[str, int], frame: int, folder: Path) -> Array:
+    """Where dcmj2pnm draws something white over a film that is white nowhere: int16 (rows, columns), 0 or 255."""
+    without, drawn = (dcmtk(path, choice, frame, folder, option) for option in ("-O", "+Omr"))
+    if without.max() == 255:
+        raise ValueError("white graphics cannot be told from a film that is white")
+    return np.where(drawn != without, 255, 0).astype(np.int16)
 
 
 # ---------------------------------------------------------------- pydicom
@@ -142,3 +158,42 @@ def _pydicom_range(ds: Dataset) -> tuple[float, float]:
     if slope is not None and intercept is not None:
         low, high = low * float(slope) + float(intercept), high * float(slope) + float(intercept)
     return min(low, high), max(low, high)
+
+
+def pyd_colour(path: Path, frame: int) -> Array:
+    """The colours pydicom decodes: int16 (rows, columns, 3), the upper 8 bits of 16."""
+    ds = read(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pixels = ds.pixel_array
+        pixels = pixels[frame] if int(ds.get("NumberOfFrames") or 1) > 1 else pixels
+        if ds.PhotometricInterpretation == "PALETTE COLOR":
+            pixels = apply_color_lut(pixels, ds)
+            pixels = pixels >> (ds.RedPaletteColorLookupTableDescriptor[2] - 8)
+    return pixels.astype(np.int16)
+
+
+def pyd_overlays(path: Path, frame: int) -> Array:
+    """The overlays of a frame as pydicom unpacks them, laid at their origins: int16 (rows, columns), 0 or 255.
+
+    Raises:
+        NoPicture: it raises an error.
+    """
+    ds = read(path)
+    shown = np.zeros((ds.Rows, ds.Columns), np.int16)
+    for group in range(0x6000, 0x6020, 2):
+        if (group, 0x0010) not in ds:
+            continue
+        try:
+            planes = ds.overlay_array(group)
+        except Exception as error:
+            raise NoPicture(f"{type(error).__name__}: {error}"[:200]) from error
+        place = frame + 1 - (ds[group, 0x0051].value if (group, 0x0051) in ds else 1)
+        if planes.ndim == 3 and not 0 <= place < len(planes):
+            continue
+        bits = planes[place] if planes.ndim == 3 else planes
+        top, left = (int(part) - 1 for part in ds[group, 0x0050].value)
+        part = shown[max(top, 0) : top + bits.shape[0], max(left, 0) : left + bits.shape[1]]
+        cut = bits[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
+        part |= np.where(cut, 255, 0).astype(np.int16)
+    return shown

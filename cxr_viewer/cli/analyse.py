@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxr_viewer.cli import parts
+from cxr_viewer.cli import archives, parts
 from cxr_viewer.cli.answers import Answer, JsonWriter, LineWriter, answer_of, failed
 from cxr_viewer.cli.find import Item, find
 from cxr_viewer.cli.progress import progress
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 One object per file, in a JSON array (one object per line when OUT ends in .jsonl):
-  file, status (ok, refused, failed), reason, hint, image, model, findings, limits, cautions, heatmaps, seconds.
+  file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, findings, limits,
+  cautions, heatmaps, seconds.
 "limits" not empty means that the scores do not hold for this film.
 Exit status: 0 every file was ok or refused, 1 any failed, 2 wrong use.
 Research use only. Not for primary diagnosis."""
@@ -42,8 +43,11 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, folders or a DICOMDIR")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="files, folders, ZIP archives or a DICOMDIR"
+    )
     parts.add_model(parser)
+    archives.add_password(parser)
     parser.add_argument(
         "--heatmaps",
         type=Path,
@@ -64,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     any_failed = False
     with parts.sandbox() as processes, parts.runner(models) as runner:
         job = _Job(card, arguments.device, arguments.heatmaps, processes, runner)
-        found = find(arguments.paths, processes)
+        found = find(arguments.paths, processes, arguments.zip_password_file)
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
         try:
@@ -104,6 +108,7 @@ class _Job:
             raise  # a full disk concerns every film that follows
         except Exception as error:
             answer = failed(item.path, failure_from(error, job="read"), self.card, image)
+        answer["member"] = item.member
         answer["seconds"] = round(time.perf_counter() - begun, 4)
         return answer
 

@@ -66,6 +66,7 @@ def failed(path: Path, failure: Failure, card: ModelCard, image: Radiograph | No
 def _empty(path: Path, card: ModelCard, image: Radiograph | None) -> Answer:
     return {
         "file": str(path),
+        "member": "",
         "status": "",
         "code": "",
         "reason": "",
@@ -157,6 +158,7 @@ class LineWriter:
 
     def put(self, answer: Answer) -> None:
         name = answer["file"].encode("utf-8", "replace").decode()
+        name += f" (film {answer['member']})" if answer["member"] else ""
         words = [finding["sentence"] for finding in answer["findings"]]
         if answer["status"] != "ok":
             words = [f"{answer['reason']} {answer['hint']}".rstrip()]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cxr_viewer.cli import archives
 from cxr_viewer.core.errors import CxrError, ReadError, RefusalError
 from cxr_viewer.core.findings import ModelCard, Refusal
 from cxr_viewer.core.image import Radiograph
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
 def add_film(parser: argparse.ArgumentParser) -> None:
     """The arguments of commands that take one film."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="one film: DICOM, PNG, JPEG, TIFF, ...")
+    parser.add_argument("file", type=Path, metavar="FILE", help="one film: DICOM, PNG, JPEG, TIFF, ... or ZIP")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="picture to write")
     add_window(parser)
+    archives.add_member(parser)
 
 
 def add_window(parser: argparse.ArgumentParser) -> None:
@@ -56,15 +58,6 @@ def sandbox(size: int = 2) -> Iterator[Sandbox]:
         yield opened
     finally:
         opened.close()
-
-
-@contextmanager
-def reader() -> Iterator[SandboxReader]:
-    """Reads films in processes of their own; they end with the block."""
-    from cxr_viewer.sources.reader import SandboxReader
-
-    with sandbox(1) as processes:
-        yield SandboxReader(processes)
 
 
 @contextmanager
@@ -115,8 +108,25 @@ def read_film(films: SandboxReader, path: Path, frame: int = 0) -> Radiograph:
     """
     if not path.exists():
         raise no_such_file()
+    return read_frame(films, films.describe(path, CancelToken()).image, frame)
+
+
+def read_named_film(arguments: argparse.Namespace, frame: int = 0) -> Radiograph:
+    """Read the film that the arguments of :func:`add_film` name, also in an archive. Raises like :func:`read_film`."""
+    with sandbox(1) as processes:
+        from cxr_viewer.sources.reader import SandboxReader
+
+        films = SandboxReader(processes)
+        if not archives.is_archive(arguments.file):
+            return read_film(films, arguments.file, frame)
+        password_file = arguments.zip_password_file
+        node = archives.film_in(films, processes, arguments.file.absolute(), arguments.member, password_file)
+        return read_frame(films, node, frame)
+
+
+def read_frame(films: SandboxReader, node: ImageNode, frame: int) -> Radiograph:
+    """Raises like :func:`read_film`."""
     token = CancelToken()
-    node = films.describe(path, token).image
     return films.read(replace(node, key=replace(node.key, frame=frame)), token)
 
 

@@ -54,8 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cxr_viewer.outputs.placement import whole_film
     from cxr_viewer.outputs.png import write_picture
 
-    with parts.reader() as films:
-        image = parts.read_film(films, arguments.file, arguments.frame - 1)
+    image = parts.read_named_film(arguments, arguments.frame - 1)
     voi = parse_window(arguments.window, image) if arguments.window else default_voi(image)
     picture = render_picture(
         image, voi, arguments.invert, mask_padding=arguments.mask_padding, shutter=arguments.shutter

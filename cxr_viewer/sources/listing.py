@@ -100,7 +100,7 @@ class Listing:
                 tally.note(f"{name_of(path)} is neither a file nor a folder.")
             elif path.name.upper() == "DICOMDIR":
                 yield from self._named_by_dicomdir(path, cancel, tally)
-            elif _is_archive(path):
+            elif is_archive(path):
                 yield from self._in_archive(path, cancel, tally)
             else:
                 yield Candidate(path, chosen=True)
@@ -110,7 +110,7 @@ class Listing:
     ) -> Iterator[Candidate | None]:
         for candidate in _files_below(folder, seen, tally):
             # By the name only: office documents are archives too, and the pictures in them are no films.
-            if candidate is not None and candidate.path.suffix.lower() == ".zip" and _is_archive(candidate.path):
+            if candidate is not None and candidate.path.suffix.lower() == ".zip" and is_archive(candidate.path):
                 yield from self._in_archive(candidate.path, cancel, tally)
             else:
                 yield candidate
@@ -185,7 +185,7 @@ def _files_below(root: Path, seen: set[tuple[int, int]], tally: Tally) -> Iterat
         yield None
 
 
-def _is_archive(path: Path) -> bool:
+def is_archive(path: Path) -> bool:
     """By its first bytes; that of an empty archive differs."""
     try:
         with path.open("rb") as file:

@@ -74,6 +74,20 @@ def test_one_to_one_padding_and_shutter_lie_on_their_own_pixels(
     np.testing.assert_array_equal(grey, whole[y : y + area.height, x : x + area.width])
 
 
+def test_on_a_fine_screen_every_layer_lies_on_the_pixels_of_the_device(
+    layered: Radiograph, orientation: Orientation
+) -> None:
+    display = DisplayState(orientation=orientation, zoom=0.5, center=Point(400, 300))
+    placement = place(layered, display, Frame(200, 180, device_ratio=2.0))
+    area, grey = FilmLayer(layered).render(placement, layered.voi[0], False)
+    whole = oriented(render_picture(layered, layered.voi[0], False), orientation)
+    left, top = (round(2 * edge) for edge in placement.film_on_widget()[:2])
+    part = slice(area.y - top, area.y - top + area.height), slice(area.x - left, area.x - left + area.width)
+    np.testing.assert_array_equal(grey, whole[part])
+    _, pixels = graphics_pixels(Graphics(layered), layered, placement)
+    np.testing.assert_array_equal(pixels[..., 3] == 255, oriented(layered.overlays[0].bits, orientation)[part] == 1)
+
+
 @pytest.mark.parametrize("zoom", [0.07, 0.25, 0.43, 0.8, 1.7, 3.0])
 @pytest.mark.parametrize("inverted", [False, True])
 def test_the_border_of_the_field_has_no_fringe_at_any_zoom(make_film: MakeFilm, zoom: float, inverted: bool) -> None:

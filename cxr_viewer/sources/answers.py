@@ -26,11 +26,20 @@ class Headers:
     files: tuple[Header, ...]
 
 
+MAX_RECORDS = 200_000
+"""Records of a DICOMDIR that are looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Files named by a DICOMDIR, each as the parts of its File ID."""
+    """Files named by a DICOMDIR, each as the parts of its File ID.
+
+    Attributes:
+        cut: there are more than ``MAX_RECORDS`` records.
+    """
 
     file_ids: tuple[tuple[str, ...], ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

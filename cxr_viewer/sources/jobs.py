@@ -24,7 +24,7 @@ from cxr_viewer.sources import (
     raster,
     tags,
 )
-from cxr_viewer.sources.answers import Directory, Header, Headers
+from cxr_viewer.sources.answers import Header, Headers
 from cxr_viewer.sources.place import Place
 
 HEAD_BYTES = 4096
@@ -52,7 +52,7 @@ def run(job: str, words: dict[str, Any], interim: Interim | None = None) -> obje
     if job == "headers":
         return Headers(tuple(_header(place) for place in Place.all_of(words)))
     if job == "dicomdir":
-        return Directory(dicomdir.file_ids(Path(words["path"])))
+        return dicomdir.file_ids(Path(words["path"]))
     if job == "archive":
         return archive.contents(Path(words["path"]), tuple(words["passwords"]))
     if job == "unlock":

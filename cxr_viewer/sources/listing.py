@@ -12,12 +12,14 @@ from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FoundImage, ScanBatch
 from cxr_viewer.sources import faults
-from cxr_viewer.sources.answers import Contents, Directory
+from cxr_viewer.sources.answers import MAX_RECORDS, Contents, Directory
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.words import clean
 
 MAX_NOTES = 50
 ARCHIVE_LIMIT_S = 60.0
+_DEEPEST, _LONGEST_NAME = 32, 255
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
 _SKIPPED_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "lost+found", "node_modules"}
 
 
@@ -139,14 +141,17 @@ class Listing:
             return
         root = path.parent.absolute()  # as the reader named it: the same film by folder is the same path
         climbing = missing = 0
-        for parts in directory.file_ids:
+        for parts in dict.fromkeys(directory.file_ids):
+            cancel.raise_if_cancelled()
             file = _inside(root, parts)
             if file is None:
                 climbing += 1
-            elif not file.is_file():
+            elif not _is_there(file):
                 missing += 1
             else:
                 yield Candidate(file, chosen=True)
+        if directory.cut:
+            tally.note(f"{name_of(path)} names more than {MAX_RECORDS:,} files; open its folder to see all of them.")
         if climbing:
             what = "1 entry of the DICOMDIR points" if climbing == 1 else f"{climbing} entries of the DICOMDIR point"
             tally.note(f"{what} outside of its folder and {'was' if climbing == 1 else 'were'} refused.")
@@ -198,16 +203,39 @@ def _skipped(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SKIPPED_FOLDERS
 
 
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:
+        return False
+
+
 def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
-    """The file of a File ID, or None where it leads out of ``root``. Discs write capitals."""
+    """The file of a File ID, or None where it leads out of ``root``, also by a link. Discs write capitals.
+
+    PS3.10 8.2 allows eight components of eight characters; real discs write more, none of them hundreds.
+    """
+    if len(parts) > _DEEPEST or not all(_is_plain(part) for part in parts):
+        return None
     place = root
-    for part in parts:
-        if part in ("", ".", "..") or any(c in part for c in "/\\:\0"):
-            return None
-        exact = place / part
-        place = exact if exact.exists() else _any_case(place, part)
-    home, resolved = root.resolve(), place.resolve()
+    try:
+        for part in parts:
+            exact = place / part
+            place = exact if exact.exists() else _any_case(place, part)
+        home, resolved = root.resolve(), place.resolve()
+    except (OSError, RuntimeError, ValueError):  # links that lead in a circle, a name no disk can hold
+        return None
     return place if resolved.is_relative_to(home) and resolved != home else None
+
+
+def _is_plain(part: str) -> bool:
+    """The name of one file or folder and nothing else, on any system; Windows takes some names for devices."""
+    return (
+        part not in ("", ".", "..")
+        and len(part) <= _LONGEST_NAME
+        and not any(c in part for c in "/\\:\0")
+        and part.partition(".")[0].strip().upper() not in _DEVICES
+    )
 
 
 def _any_case(folder: Path, name: str) -> Path:

@@ -32,7 +32,7 @@ from cxr_viewer.sources.tolerant import Cautions
 
 # codec -> (syntax the decoder is asked for, pydicom's name of the library, name for the inspector)
 _DECODERS = {
-    Codec.JPEG: (uids.JPEGExtended12Bit, "pylibjpeg", "pylibjpeg-libjpeg"),
+    Codec.JPEG: (uids.JPEGBaseline8Bit, "gdcm", "gdcm"),
     Codec.JPEG_LOSSLESS: (uids.JPEGLossless, "gdcm", "gdcm"),
     Codec.JPEG_LS: (uids.JPEGLSNearLossless, "pyjpegls", "pyjpegls"),
     Codec.JPEG_2000: (uids.JPEG2000, "pylibjpeg", "pylibjpeg-openjpeg"),
@@ -40,17 +40,18 @@ _DECODERS = {
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
 _WHY = {
-    Codec.JPEG: "it knows 12 bits and colour",
+    Codec.JPEG: "its transform is that of the reference decoders, and it tells of damage",
     Codec.JPEG_LOSSLESS: "it tells of damage that others pass over",
     Codec.JPEG_LS: "it refuses damage that others show",
     Codec.JPEG_2000: "it keeps signed values, which others shift",
     Codec.HTJ2K: "it is the one that knows this compression",
     Codec.RLE: "it checks the length of every segment",
 }
-# The IJG transform, bit for bit that of dcmtk and of pydicom's default, in grey and in colour. libjpeg's own is off by
-# one in 3 % of the pixels, which a window then makes two of 255 on screen, and by three in colour; it knows 12 bits,
-# which this does not. Pillow has the same transform, but keeps to itself what it notices of damage.
-_JPEG_8_BIT = ("gdcm", "gdcm")
+# GDCM has the IJG transform, bit for bit that of dcmtk, at 8 and at 12 bits, in grey and in colour. libjpeg's own is
+# off by one in 3 % of the pixels, which a window then makes two of 255 on screen, and by three in colour. Pillow has
+# the same transform, but knows no 12 bits and keeps to itself what it notices of damage. pydicom does not let GDCM
+# decode 12 bits under their own name; under this one it does, and GDCM goes by the codestream.
+_JPEG_12_BIT = uids.JPEGLossless
 _DAMAGED = "The compressed picture is damaged: a part of what is shown is probably wrong."
 CODEC_OF = {
     uids.JPEGBaseline8Bit: Codec.JPEG,
@@ -131,14 +132,9 @@ def _decoded(
     if stream is not None:
         precision, allocated = stream.precision, 8 if stream.precision <= 8 else 16
     wanted, plugin, name = _DECODERS[codec]
-    why = _WHY[codec]
     if codec is Codec.JPEG:
         data = _with_whole_spectrum(data, cautions)
-        why = "it knows 12 bits"
-        wanted = uids.JPEGBaseline8Bit if precision == 8 else wanted
-        if precision == 8:
-            plugin, name = _JPEG_8_BIT
-            why = "its transform is that of the reference decoders, and it tells of damage"
+        wanted = wanted if precision == 8 else _JPEG_12_BIT
     try:
         source = io.BytesIO(encapsulate([data], has_bot=False))
         with listening() as heard:
@@ -151,13 +147,13 @@ def _decoded(
         raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
     if words.ndim == 2 and stream is not None:
         words = words & ((1 << precision) - 1)
-    _tell_decoder(codec, stream, name, why, cautions)
+    _tell_decoder(codec, stream, name, cautions)
     return Decoded(words, precision, name, form.rows), heard.text
 
 
-def _tell_decoder(codec: Codec, stream: Codestream | None, name: str, why: str, cautions: Cautions) -> None:
+def _tell_decoder(codec: Codec, stream: Codestream | None, name: str, cautions: Cautions) -> None:
     own = f", {stream.precision} bits by its own header" if stream is not None else ""
-    rule = f"{codec.value}{own}, was decoded by {name} {_version(name)}: {why}."
+    rule = f"{codec.value}{own}, was decoded by {name} {_version(name)}: {_WHY[codec]}."
     cautions.story.tell(Stage.DECODER, rule, "PS3.5 8.2")
 
 

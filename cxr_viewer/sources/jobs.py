@@ -76,9 +76,11 @@ def _read(place: Place, frame: int, interim: Interim | None) -> Radiograph:
     hashing.start()
     try:
         parsed = dicomfile.read_all(data) if dicomfile.looks_like_dicom(data[:HEAD_BYTES]) else None
-        early = preview.attempt(parsed, place.path, frame) if parsed is not None and interim is not None else None
-        if interim is not None and early is not None:
-            interim(early)
+        if parsed is not None and interim is not None:
+            early = preview.attempt(parsed, place.path, frame)
+            if early is not None:
+                hashing.join()
+                interim(attributes.with_digest(early, parsed, digest[0]))
         if parsed is not None:
             draft = attributes.radiograph(parsed, place.path, "", frame)
     finally:

@@ -20,7 +20,7 @@ from pydicom.uid import JPEG2000TransferSyntaxes
 
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
-from cxr_viewer.sources import attributes, codestream, compressed, decoder, identity, plausibility
+from cxr_viewer.sources import attributes, codestream, compressed, decoder, plausibility
 from cxr_viewer.sources.codestream import Codec, Codestream
 from cxr_viewer.sources.decoder import DecodedFrame
 from cxr_viewer.sources.dicomfile import DicomFile
@@ -65,8 +65,11 @@ def warm_up() -> None:
 
 
 def attempt(file: DicomFile, path: Path, frame: int) -> Radiograph | None:
-    """The film at lower resolution, enlarged, with everything else as the whole film has it; None where it has none."""
-    if file.pixels is None or file.syntax not in JPEG2000TransferSyntaxes or identity.needs_digest(file.header):
+    """The film at lower resolution, enlarged, with everything else as the whole film has it; None where it has none.
+
+    Its digest, and the identity that may depend on it, are not there yet.
+    """
+    if file.pixels is None or file.syntax not in JPEG2000TransferSyntaxes:
         return None
     try:
         film = attributes.radiograph(file, path, "", frame, _decode_frame)

@@ -69,7 +69,13 @@ class ReaderProcess:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """It runs, and nobody has stopped it."""
+        if self._process.poll() is not None:
+            return False
+        if sys.platform == "linux":
+            with contextlib.suppress(ChildProcessError):  # gone in this very moment
+                return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is None
+        return True
 
     @property
     def requests(self) -> BinaryIO:

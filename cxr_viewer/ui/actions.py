@@ -47,7 +47,7 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("undo", "Edit", "Undo", ("Ctrl+Z",)),
     ActionSpec("redo", "Edit", "Redo", ("Ctrl+Y", "Ctrl+Shift+Z")),
     ActionSpec("delete_mark", "Edit", "Delete mark", ("Del", "Backspace"), on_film=True),
-    ActionSpec("cancel", "Edit", "Cancel tool, then reset film", ("Esc",), on_film=True),
+    ActionSpec("cancel", "Edit", "Cancel reading or tool, then reset film", ("Esc",), on_film=True),
     ActionSpec("find", "Edit", "Find a study", ("Ctrl+F",), separator=True),
     ActionSpec("layout_one", "View", "One film", ("Ctrl+1",), checkable=True),
     ActionSpec("layout_two", "View", "Two side by side", ("Ctrl+2",), checkable=True),

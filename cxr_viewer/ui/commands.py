@@ -10,7 +10,7 @@ from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import Radiograph, Voi
 from cxr_viewer.imaging.levels import auto_window
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.state import CornerText, Layout, Pane, Tool
+from cxr_viewer.services.state import CornerText, Layout, Pane, PaneStatus, Tool
 from cxr_viewer.ui.controller import Controller
 
 ZOOM_STEP = 1.25
@@ -91,13 +91,24 @@ class FilmCommands:
             self._send(ev.RemoveMark(self._index, self._pane.selected_mark))
 
     def cancel(self) -> None:
-        """First a half-drawn mark, then the tool, then the film as it was opened."""
-        if self._cancel_tool():
+        """First a half-drawn mark, then what is being read, then the tool, then the film as it was opened."""
+        if self._cancel_tool() or self._cancel_reading():
             return
         if self._controller.state.tool is not Tool.WINDOW:
             self._send(ev.SetTool(Tool.WINDOW))
         else:
             self._send(ev.ResetDisplay(self._index))
+
+    def _cancel_reading(self) -> bool:
+        """Give up a film, or another frame of the one on screen, that is being read; whether there was one."""
+        pane = self._pane
+        if pane.status is PaneStatus.LOADING:
+            self._send(ev.ClosePane(self._index))
+            return True
+        if pane.pending is not None and pane.node is not None:
+            self._send(ev.StepFrame(self._index, pane.node.key.frame - pane.pending.key.frame))
+            return True
+        return False
 
     def next_corner_text(self) -> None:
         order = list(CornerText)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 BUSY_AFTER_MS = 300
 """Reading is not mentioned before: fast answers should not flicker."""
 EMPTY_TEXT = "Drop a film here or press Ctrl+O"
-BUSY_TEXT = "Reading\N{HORIZONTAL ELLIPSIS}"
+BUSY_TEXT, BUSY_HINT = "Reading\N{HORIZONTAL ELLIPSIS}", "Esc cancels"
 _NOTED = (MarkKind.TEXT, MarkKind.ARROW)
 
 
@@ -253,7 +253,8 @@ class PaneView(QGraphicsView):
         if pane.status is PaneStatus.EMPTY:
             draw_words(painter, frame, self._overlays.font, EMPTY_TEXT)
         elif pane.status is PaneStatus.LOADING and not self._busy.isActive():
-            draw_words(painter, frame, self._overlays.font, BUSY_TEXT)
+            hint = BUSY_HINT if self._state.active == self._index else ""
+            draw_words(painter, frame, self._overlays.font, BUSY_TEXT, hint)
         elif pane.status is PaneStatus.FAILED and pane.failure is not None:
             draw_words(painter, frame, self._overlays.font, pane.failure.summary, pane.failure.hint)
 

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from cxr_viewer.core.errors import CancelledError, CxrError, ReadError, RefusalError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken, LatestSlot, Progress, failure_from
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
@@ -180,12 +181,7 @@ class Loaders(LibraryLoader):
     def _load(self, effect: ev.LoadImage, token: CancelToken) -> None:
         try:
             token.raise_if_cancelled()
-            image = self._reader.read(effect.node, token)
-            make_ready(image)
-            if self._prepared is not None:
-                self._prepared.result()
-            calibration = self._calibrations.of(image)
-            self.sends.emit(ev.ImageLoaded(effect.pane, effect.generation, image, calibration))
+            self._hand_out(effect, self._reader.read(effect.node, token, lambda early: self._hand_out(effect, early)))
         except CancelledError:
             pass
         except Exception as error:
@@ -193,6 +189,13 @@ class Loaders(LibraryLoader):
             self.sends.emit(ev.LoadFailed(failure))
             if not effect.node.path.exists():
                 self.check_missing(effect.node.path)
+
+    def _hand_out(self, effect: ev.LoadImage, image: Radiograph) -> None:
+        make_ready(image)
+        if self._prepared is not None:
+            self._prepared.result()
+        calibration = self._calibrations.of(image)
+        self.sends.emit(ev.ImageLoaded(effect.pane, effect.generation, image, calibration))
 
     def save_calibration(self, effect: ev.SaveCalibration) -> None:
         """Keep the reader's own millimetres for a film, or forget them."""

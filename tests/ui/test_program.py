@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,14 @@ from PySide6.QtWidgets import QApplication, QLabel, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from cxr_viewer.app import Program, dress
-from cxr_viewer.core.image import View
-from cxr_viewer.core.study import ReadStatus
+from cxr_viewer.core.errors import CancelledError
+from cxr_viewer.core.geometry import Point
+from cxr_viewer.core.image import Radiograph, View
+from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.study import ImageNode, ReadStatus
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.state import AnalysisStatus, Layout, Pane, PaneStatus
+from cxr_viewer.services.state import AnalysisStatus, Layout, Pane, PaneStatus, ViewerState
+from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.ui.exporter import Exporter
 
 WAIT_MS = 60_000
@@ -204,6 +210,55 @@ def test_keys_work_on_the_film(driver: Driver, adult: Path, qtbot: QtBot) -> Non
     assert press(Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier).display.inverted
     assert press(Qt.Key.Key_Escape).display.inverted is False
     assert press(Qt.Key.Key_G).heatmap is None
+
+
+def test_a_preview_comes_first_and_the_whole_film_takes_its_place_without_a_jump(
+    driver: Driver, need_data: Callable[[str], Path]
+) -> None:
+    program = driver.start()
+    controller, shown = program.workbench.controller, list[Pane]()
+
+    def look(state: ViewerState) -> None:
+        if state.pane.image is not None and state.pane.image.preview and not shown:
+            shown.append(state.pane)
+            controller.dispatch(ev.SetView(0, 0.75, Point(900.0, 1100.0)))
+            controller.dispatch(ev.SetInverted(0, True))
+            assert controller.state.pane.analysis is AnalysisStatus.NONE
+
+    controller.state_changed.connect(look)
+    pane = driver.open(program, need_data("dicom/dx_canon_pa_mono1_12bit_j2klossless.dcm"))
+    first = shown[0].image
+    assert first is not None
+    assert pane.image is not None
+    assert not pane.image.preview
+    assert (pane.image.rows, pane.image.columns) == (first.rows, first.columns)
+    assert pane.display == replace(shown[0].display, zoom=0.75, center=Point(900.0, 1100.0), inverted=True)
+    assert pane.analysis is AnalysisStatus.READY
+    assert pane.result is not None
+
+
+def test_esc_gives_up_a_film_that_is_being_read(
+    driver: Driver, adult: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = driver.start(adult)
+    controller, view = program.workbench.controller, program.workbench.canvas.view(0)
+    given_up = threading.Event()
+
+    def never(_reader: SandboxReader, _node: ImageNode, cancel: CancelToken, _preview: object = None) -> Radiograph:
+        while not cancel.cancelled:
+            threading.Event().wait(0.01)
+        given_up.set()
+        raise CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxReader, "read", never)
+        program.workbench.opener.open([adult])
+        qtbot.waitUntil(lambda: controller.state.pane.status is PaneStatus.LOADING, timeout=WAIT_MS)
+        program.workbench.canvas.setFocus()
+        qtbot.keyClick(view, Qt.Key.Key_Escape)
+        assert controller.state.pane.status is PaneStatus.EMPTY
+        assert given_up.wait(30)
+    assert driver.open(program, adult).status is PaneStatus.SHOWN
 
 
 def test_yesterdays_studies_are_there_today_and_vanished_files_are_missing(

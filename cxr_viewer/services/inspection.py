@@ -23,6 +23,16 @@ from cxr_viewer.services.state import Pane, PaneStatus
 LEFT_OUT = "\N{EN DASH}"
 _DOT = " \N{MIDDLE DOT} "
 _SHORTEST_NAME = 3  # letters; a shorter part of a name would be found in ordinary words
+_QUOTED = re.compile("\N{LEFT DOUBLE QUOTATION MARK}[^\N{RIGHT DOUBLE QUOTATION MARK}]*")
+_ORDINARY_TEXT = """
+    after also and are automatic baseline below bits black bottom bright centre circle column computed covers dark
+    decoded decoder digital edge entries exchanged file film first for frame from grey hand high image images jpeg left
+    lengths lies lines little long lossless low lut made means middle millimetres mono names new normal not nothing one
+    only opens other out outside over own page part picture pixel pixels radiography rate read right rows same says
+    screen shape short small spacing standard stands storage stored table that the three transfer turned two unsigned
+    used value values view white whole wide width will window with word years you
+"""
+_ORDINARY_WORDS = frozenset(_ORDINARY_TEXT.split())
 
 
 class LineKind(Enum):
@@ -204,14 +214,26 @@ def _anonymous(sections: tuple[InspectedSection, ...], image: Radiograph) -> tup
 
 
 def _eraser(image: Radiograph) -> Callable[[str], str]:
+    """What takes the patient's name and numbers out of a sentence.
+
+    A name that is also a word of these sentences (Mr White) is taken out only where a file is quoted: missing from
+    "black and white are exchanged" it would tell more than it hides.
+    """
     patient, study = image.patient, image.study
-    words = {part for part in re.split(r"[\s,^=()]+", patient.name) if len(part) >= _SHORTEST_NAME}
-    numbers = (patient.patient_id, study.accession_number)
-    words |= {number for number in numbers if len(number) >= _SHORTEST_NAME}
+    names = {part for part in re.split(r"[\s,^=()]+", patient.name) if len(part) >= _SHORTEST_NAME}
+    numbers = {number for number in (patient.patient_id, study.accession_number) if len(number) >= _SHORTEST_NAME}
     if patient.birth_date is not None:
-        words |= {patient.birth_date.isoformat(), patient.birth_date.strftime("%Y%m%d")}
-    if not words:
-        return lambda text: text
+        numbers |= {patient.birth_date.isoformat(), patient.birth_date.strftime("%Y%m%d")}
+    ordinary = {name for name in names if name.lower() in _ORDINARY_WORDS}
+    anywhere, quoted = _pattern(names - ordinary | numbers), _pattern(ordinary)
+
+    def erase(text: str) -> str:
+        text = _QUOTED.sub(lambda part: quoted.sub(LEFT_OUT, part.group()), text)
+        return anywhere.sub(LEFT_OUT, text)
+
+    return erase
+
+
+def _pattern(words: set[str]) -> re.Pattern[str]:
     longest_first = sorted(map(re.escape, words), key=len, reverse=True)
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", re.IGNORECASE)
-    return lambda text: pattern.sub(LEFT_OUT, text)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(longest_first) or '(?!)'})(?!\w)", re.IGNORECASE)

@@ -31,7 +31,7 @@ from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.provenance import ChainStep, Stage, TagValue
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.inspection import Inspection, LineKind, as_text, inspect
+from cxr_viewer.services.inspection import LEFT_OUT, Inspection, LineKind, as_text, inspect
 from cxr_viewer.services.session import reduce
 from cxr_viewer.services.state import Pane, PaneStatus, ViewerState
 
@@ -311,6 +311,14 @@ def test_what_is_copied_holds_nothing_of_the_patient(opened: Callable[..., Viewe
     assert "Rows (0028,0010) = 8" in copied
     shown = words(inspect(state.pane, zoom=1.0, with_identity=True))
     assert "PatientName (0010,0010) = Invented^Ida" in shown
+
+
+def test_a_name_that_is_an_ordinary_word_is_taken_out_of_quotations_only(opened: Callable[..., ViewerState]) -> None:
+    state = opened(patient=PatientInfo("", "White^Ida"), voi=(VoiWindow(1, 2, label="for White, Ida"),))
+    state, _ = reduce(state, ev.SetInverted(0, True))
+    copied = words(inspect(state.pane, zoom=1.0))
+    assert "black and white are exchanged" in copied
+    assert f"“for {LEFT_OUT}, {LEFT_OUT}”" in copied
 
 
 def test_a_short_name_leaves_ordinary_words_alone(opened: Callable[..., ViewerState]) -> None:

@@ -28,7 +28,6 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
         "open the film with another one.",
     )
     parts.add_film(parser)
-    parser.add_argument("--frame", type=int, default=1, metavar="N", help="which frame of several, from 1; default: 1")
     parser.add_argument(
         "--overlays", action="store_true", help="draw the graphics of the file (60xx); always in colour"
     )

@@ -30,6 +30,7 @@ def add_film(parser: argparse.ArgumentParser) -> None:
     """The arguments of commands that take one film."""
     parser.add_argument("file", type=Path, metavar="FILE", help="one film: DICOM, PNG, JPEG, TIFF, ... or ZIP")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="picture to write")
+    parser.add_argument("--frame", type=int, default=1, metavar="N", help="which frame of several, from 1; default: 1")
     add_window(parser)
     archives.add_member(parser)
 

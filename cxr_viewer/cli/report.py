@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.finding is not None and card is None:
         raise CxrError("--finding needs a model.", hint="Leave --without-model out.", code="wrong-use")
     finding = parts.label_of(card, arguments.finding) if card is not None and arguments.finding is not None else None
-    image = parts.read_named_film(arguments)
+    image = parts.read_named_film(arguments, arguments.frame - 1)
     state = _as_asked(parts.opened(image, card.model_id if card else "", arguments.device), arguments)
     if card is not None:
         with parts.runner(models) as runner:

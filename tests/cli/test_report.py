@@ -57,6 +57,20 @@ def test_report_without_a_model(tmp_path: Path) -> None:
         assert "Model" not in picture.info
 
 
+def test_report_of_one_frame_of_several(
+    need_data: NeedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, films = str(need_data("dicom-other/xa_catheter_12frames.dcm")), []
+    for frame in ("1", "12"):
+        out = tmp_path / f"{frame}.png"
+        assert cli.main(["report", path, "-o", str(out), "--without-model", "--frame", frame]) == 0
+        with Image.open(out) as picture:
+            films.append(np.asarray(picture)[100:2000, 100:2000])
+    assert (films[0] != films[1]).mean() > 0.1
+    assert cli.main(["report", path, "-o", str(tmp_path / "13.png"), "--without-model", "--frame", "13"]) == 1
+    assert "frame" in capsys.readouterr().err
+
+
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["models", "list"]) == 0
     listed = capsys.readouterr().out

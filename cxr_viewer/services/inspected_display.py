@@ -37,8 +37,8 @@ def window_sentence(image: Radiograph, display: DisplayState) -> str:
     """Which grey transformation is in use, and whose it is."""
     voi, index, count = display.voi, display.voi_index, len(image.voi)
     if index is not None:
-        which = "only VOI" if count == 1 else f"VOI {index + 1} of {count}"
-        return f"The file's own {which}: {voi_text(voi)}."
+        which = "" if count == 1 else f", {index + 1} of {count}"
+        return f"The file's own{which}: {voi_text(voi)}."
     if image.opening is not None and voi == image.opening:
         return f"The window the film opened with, because its own shows nothing: {voi_text(voi)}."
     if voi is None:

@@ -176,11 +176,11 @@ def test_a_film_without_a_chain_is_described_from_what_is_known(opened: Callable
 
 
 def test_the_files_own_window_is_named_with_its_number(opened: Callable[..., ViewerState]) -> None:
-    assert said(opened(), "On screen now")[0] == "The file's own only VOI: centre 15000, width 30000, “NORMAL”."
+    assert said(opened(), "On screen now")[0] == "The file's own: centre 15000, width 30000, “NORMAL”."
     second = VoiWindow(100, 50)
     state = opened(voi=(WINDOW, second))
     state, _ = reduce(state, ev.SetVoi(0, second, 1))
-    assert said(state, "On screen now")[0] == "The file's own VOI 2 of 2: centre 100, width 50."
+    assert said(state, "On screen now")[0] == "The file's own, 2 of 2: centre 100, width 50."
 
 
 @pytest.mark.parametrize(

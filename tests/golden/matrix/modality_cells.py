@@ -9,11 +9,11 @@ from matrix.films import CANON, SAMPLE, Edit, crop, curve, deep, lut, s_curve, t
 from matrix.oracle import Array
 
 NEGATIVE = Fault(
-    "apply_windowing scales its answer by the slope, so a negative one turns black to white a second time",
+    "scales the answer of apply_windowing by the slope, so that a negative one turns black to white once more",
     inverted=True,
 )
 
-SLOPELESS = Fault("take no intercept without a slope", as_if=(without("RescaleIntercept"),))
+SLOPELESS = Fault("takes no intercept without a slope", as_if=(without("RescaleIntercept"),))
 WHOLE = "keeps rescaled values as whole numbers and cuts off what is behind the comma"
 
 RESCALE_RULE = "C.11.1.1.2"

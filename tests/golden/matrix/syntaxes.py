@@ -60,13 +60,12 @@ class Syntax:
     """A transfer syntax and what is promised of it.
 
     Attributes:
-        decoder: what the program says has decoded it; ``narrow`` for grey pixels of 8 bits where that is another.
+        decoder: what the program says has decoded it.
         writer: the command that writes it, without its two files; empty where nothing here writes it.
         judges: the command of dcmtk and of gdcm that decodes it, without its two files; gdcm first.
         lossless: the values are those of the film it was written from, bit for bit.
         depths: Bits Stored it can hold.
         signed: whether it is written from signed films.
-        apart: largest difference of a value where decoders may differ, for the reason in ``note``; 0: bit for bit.
         note: what else there is to say, for the manual.
         file: a film that comes in this syntax, where nothing here writes it, and the one it was made from.
     """
@@ -76,10 +75,8 @@ class Syntax:
     writer: tuple[str, ...]
     judges: Mapping[str, tuple[str, ...]]
     lossless: bool = True
-    narrow: str = ""
     depths: tuple[int, int] = (8, 16)
     signed: bool = True
-    apart: int = 0
     note: str = ""
     file: tuple[str, str] | None = None
 
@@ -90,9 +87,6 @@ class Syntax:
         for long, short in (("Image Compression", ""), ("Process 14 [Selection Value 1]", "Process 14, SV1")):
             full = full.replace(long, short)
         return " ".join(full.replace(", Non-Hierarchical", "").split()).replace(" )", ")")
-
-    def decoder_of(self, material: Material) -> str:
-        return self.narrow if self.narrow and material.bits == 8 else self.decoder
 
     def holds(self, material: Material) -> bool:
         low, high = self.depths
@@ -111,28 +105,8 @@ SYNTAXES = (
     Syntax(uids.ExplicitVRBigEndian, "numpy", ("dcmconv", "+tb"), SAME),
     Syntax(uids.DeflatedExplicitVRLittleEndian, "numpy", ("dcmconv", "+td"), SAME),
     Syntax(uids.RLELossless, "pylibjpeg-rle", ("dcmcrle",), {"gdcm": RAW, "dcmtk": ("dcmdrle",)}),
-    Syntax(
-        uids.JPEGBaseline8Bit,
-        "gdcm",
-        ("dcmcjpeg", "+eb"),
-        JPEG,
-        lossless=False,
-        depths=(8, 8),
-        signed=False,
-        note="colour: pylibjpeg-libjpeg",
-    ),
-    Syntax(
-        uids.JPEGExtended12Bit,
-        "pylibjpeg-libjpeg",
-        ("dcmcjpeg", "+ee"),
-        JPEG,
-        lossless=False,
-        narrow="gdcm",
-        depths=(8, 12),
-        signed=False,
-        apart=2,
-        note="ISO 10918-1 leaves the rounding of the reverse cosine transform to the decoder",
-    ),
+    Syntax(uids.JPEGBaseline8Bit, "gdcm", ("dcmcjpeg", "+eb"), JPEG, lossless=False, depths=(8, 8), signed=False),
+    Syntax(uids.JPEGExtended12Bit, "gdcm", ("dcmcjpeg", "+ee"), JPEG, lossless=False, depths=(8, 12), signed=False),
     Syntax(uids.JPEGLossless, "gdcm", ("dcmcjpeg", "+el"), JPEG),
     Syntax(uids.JPEGLosslessSV1, "gdcm", ("dcmcjpeg", "+e1"), JPEG),
     Syntax(uids.JPEGLSLossless, "pyjpegls", ("dcmcjpls", "+el"), JPEG_LS),

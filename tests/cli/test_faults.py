@@ -80,10 +80,10 @@ def test_bad_files_are_a_sentence_and_a_way_out(
 def test_a_defect_is_told_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken() -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(parts, "reader", broken)
+    monkeypatch.setattr(parts, "read_named_film", broken)
     assert cli.main(["render", "a.dcm", "-o", str(tmp_path / "a.png")]) == 1
     assert capsys.readouterr().err == "cxr-viewer: Something went wrong inside the program.\n"
     assert cli.main(["render", "a.dcm", "-o", str(tmp_path / "a.png"), "--verbose"]) == 1
@@ -91,8 +91,8 @@ def test_a_defect_is_told_without_a_traceback(
 
 
 def test_stopped_by_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def stopped() -> None:
+    def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parts, "reader", stopped)
+    monkeypatch.setattr(parts, "read_named_film", stopped)
     assert cli.main(["render", "a.dcm", "-o", str(tmp_path / "a.png")]) == 130

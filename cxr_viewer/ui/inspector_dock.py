@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QWidget
 
 from cxr_viewer.services.ports import ImageReader
 from cxr_viewer.services.state import ViewerState
@@ -15,6 +16,10 @@ from cxr_viewer.ui.tag_loader import TagLoader
 
 class InspectorDock(QObject):
     """Opens and closes the inspector; behind another tab it waits without working.
+
+    Args:
+        films: what the films are drawn in.
+        zoom_shown: the zoom of a pane there, also while its film is fitted.
 
     Signals:
         sends(object): for the session.
@@ -28,6 +33,7 @@ class InspectorDock(QObject):
         self,
         window: MainWindow,
         reader: ImageReader,
+        films: QWidget,
         zoom_shown: Callable[[int], float],
         parent: QObject | None = None,
     ) -> None:
@@ -39,6 +45,7 @@ class InspectorDock(QObject):
         self.panel.tags_wanted.connect(self._loader.want)
         self._loader.read.connect(self.panel.take_tags, Qt.ConnectionType.QueuedConnection)
         self.dock.visibilityChanged.connect(self._visible)
+        films.installEventFilter(self)
 
     @property
     def busy(self) -> bool:
@@ -61,6 +68,11 @@ class InspectorDock(QObject):
             self._loader.cancel()
         self.panel.set_open(visible)
         self.shown.emit(visible)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self.panel.refresh_soon()  # a fitted film has another zoom now
+        return super().eventFilter(watched, event)
 
     def show_state(self, state: ViewerState) -> None:
         """Follow ``state``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from cxr_viewer.services import events as ev
@@ -105,10 +105,10 @@ class InspectorPanel(QWidget):
         self.why.show_inspection(None)
         self.tags.clear()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
+    def refresh_soon(self) -> None:
+        """The films have another size."""
         if self._open and self.tabs.currentIndex() != _TAGS:
-            self._soon.start()  # a fitted film has another zoom now
+            self._soon.start()
 
     @Slot()
     def _draw(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -72,7 +72,7 @@ class TagView(QWidget):
         self.search = named(
             QLineEdit(placeholderText="Search tag, name, value", clearButtonEnabled=True),
             "Search attributes",
-            "Search as you type: 0028,1050 or 00281050, part of a name, or of a value",
+            "Search as you type: 0028,1050 or 00281050, part of a name, or of a value. Esc shows all.",
         )
         self.hide_identity = named(
             QCheckBox("Hide identity"),
@@ -147,6 +147,7 @@ class TagView(QWidget):
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._search)
+        QShortcut(QKeySequence("Esc"), self.search, self.search.clear, context=Qt.ShortcutContext.WidgetShortcut)
         self.hide_identity.toggled.connect(self._hide)
         self.table.copy_wanted.connect(self.copy_values)
         self.table.fold_wanted.connect(self._fold)

@@ -50,7 +50,7 @@ _FILM_MENU = (
     ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark", *_FOR_MARKS),
     _LAYERS,
     ("heat_map", "contour", "run_model"),
-    ("export_report", "save_view", "copy_view", "close_film"),
+    ("inspector", "export_report", "save_view", "copy_view", "close_film"),
 )
 
 
@@ -98,7 +98,7 @@ class Workbench(QObject):
         self.findings = FindingsPanel(parts.cards, parts.model_problems, parts.devices, parts.methods)
         self.notices = NoticeBar()
         self.window = MainWindow(self.browser, self.display, self.canvas, self.notices, self.findings)
-        self.inspector = InspectorDock(self.window, parts.reader, self.canvas.zoom_shown, self)
+        self.inspector = InspectorDock(self.window, parts.reader, self.canvas, self.canvas.zoom_shown, self)
         self.files = FileCommands(
             self.window,
             self.controller,

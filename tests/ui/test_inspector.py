@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from cxr_viewer.app import dress
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
-from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.jobs import CancelToken, Failure
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.core.tags import TagList, TagRow
 from cxr_viewer.services import events as ev
@@ -73,7 +73,8 @@ class Stand:
         self.bot = qtbot
         self.window = MainWindow(QWidget(), QWidget(), QWidget(), QWidget(), QWidget())
         self.zooms = {0: 0.5}
-        self.inspector = InspectorDock(self.window, reader, lambda pane: self.zooms.get(pane, 1.0))
+        self.films = self.window.centralWidget()
+        self.inspector = InspectorDock(self.window, reader, self.films, lambda pane: self.zooms.get(pane, 1.0))
         self.panel: InspectorPanel = self.inspector.panel
         qtbot.addWidget(self.window)
         self.window.resize(1100, 700)
@@ -208,6 +209,15 @@ def test_what_the_reader_changes_is_told_soon(stand: Stand, real_film: Any) -> N
     stand.until(lambda: "Zoom 100 %" in stand.text())
 
 
+def test_a_fitted_film_in_a_wider_window_has_another_zoom(stand: Stand, real_film: Any) -> None:
+    stand.session.open(real_film(NIH))
+    stand.inspector.switch()
+    assert "Zoom 50 %, fitted" in stand.text()
+    stand.zooms[0] = 0.9
+    stand.films.resize(stand.films.width() + 40, stand.films.height())
+    stand.until(lambda: "Zoom 90 %, fitted" in stand.text())
+
+
 def test_the_place_on_screen_stays_while_the_same_film_changes(stand: Stand, real_film: Any) -> None:
     stand.session.open(real_film(PHILIPS))
     stand.inspector.switch()
@@ -330,6 +340,22 @@ def test_another_frame_of_the_same_file_is_not_read_again(stand: Stand, reader: 
     assert len(reader.asked) == 1
 
 
+def test_a_film_that_cannot_be_shown_has_its_attributes_and_the_reason(
+    stand: Stand, reader: FakeReader, real_film: Any
+) -> None:
+    load = stand.session.begin_open(real_film(NIH))
+    tags = stand.open_tags()
+    assert "Reading" in tags.message.text()
+    assert reader.asked == []
+    stand.session.dispatch(
+        ev.LoadFailed(Failure(0, load.generation, "read", "memory", "Too large.", "Fetch it again."))
+    )
+    stand.until(lambda: tags.model.total == len(ROWS))
+    stand.panel.tabs.setCurrentIndex(0)
+    assert "Too large." in stand.text()
+    assert "Fetch it again." in stand.text()
+
+
 def test_a_fault_is_one_sentence(stand: Stand, reader: FakeReader, real_film: Any) -> None:
     reader.answer = ReadError("The file is not there any more.", hint="Connect its disk.", code="file-missing")
     stand.session.open(real_film(NIH))
@@ -433,6 +459,13 @@ def test_search_finds_tags_names_and_values_with_the_sequences_around_them(
     view.search.clear()
     assert view.model.rowCount() == len(ROWS)
     assert view.pages.currentWidget() is view.table
+
+
+def test_esc_shows_all_again(view: TagView, qtbot: QtBot) -> None:
+    view.search.setFocus()
+    qtbot.keyClicks(view.search, "window")
+    qtbot.keyClick(view.search, Qt.Key.Key_Escape)
+    assert view.model.rowCount() == len(ROWS)
 
 
 def test_hidden_values_can_neither_be_found_nor_copied(view: TagView) -> None:

@@ -200,6 +200,19 @@ def test_a_colour_film_is_seen_in_its_colours(
     assert screen_pixels(port)[middle].tolist() == [55, 165, 235]
 
 
+def test_one_to_one_a_colour_film_and_its_shutter_are_their_own_pixels(
+    make_film: MakeFilm, orientation: Orientation
+) -> None:
+    rgb = np.random.default_rng(6).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    shutter = Shutter(circle=(50, 40, 35), grey=130)
+    film = make_film(rgb[..., 1].copy(), rgb=rgb, shutter=shutter)
+    placement = place(film, DisplayState(orientation=orientation, zoom=1.0), Frame(120, 120))
+    window = VoiWindow(120, 200)
+    for on in (True, False):
+        _, shown = FilmLayer(film).render(placement, window, True, shutter=on)
+        np.testing.assert_array_equal(shown, oriented(render_picture(film, window, True, shutter=on), orientation))
+
+
 def test_the_hand_goes_on_when_a_preview_becomes_the_whole_film(
     canvas: CanvasGrid, session: Any, real_film: RealFilm, hand: Any, screen_pixels: Pixels
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -22,11 +23,13 @@ from cxr_viewer.ui.study_rows import (
     make_children,
     patient_ident,
     study_key,
+    study_row,
     tooltip,
 )
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
+_LARGE_PATIENT = 200  # studies
 
 
 class StudyModel(QAbstractItemModel):
@@ -85,10 +88,13 @@ class StudyModel(QAbstractItemModel):
         self._prepared.pop(ident, None)
         return self._changed[ident]
 
-    def prepare(self) -> None:
-        """Do the part of :meth:`show_changes` that needs no view, so that it can be done in pieces."""
+    def prepare(self, most: int = _LARGE_PATIENT) -> None:
+        """Do the part of :meth:`show_changes` that needs no view, so that it can be done in pieces.
+
+        Patients with more than ``most`` studies wait: each further study would mean to begin them anew.
+        """
         for ident, studies in self._changed.items():
-            if studies and ident not in self._prepared:
+            if 0 < len(studies) <= most and ident not in self._prepared:
                 patient = self._prepared[ident] = Patient(ident, studies)
                 patient.sort_key(self._sort)
 
@@ -96,22 +102,51 @@ class StudyModel(QAbstractItemModel):
         """Make what was taken and dropped visible; False when there was nothing."""
         if not self._changed:
             return False
-        self.prepare()
+        self.prepare(most=sys.maxsize)
         self._relayout(self._apply_changes)
         return True
 
     def _apply_changes(self) -> None:
         for ident, studies in self._changed.items():
             former = self._patients.pop(ident, None)
-            if former is not None:
-                self._forget(former.row)
-            if studies:
-                patient = self._patients[ident] = self._prepared[ident]
-                self._register(patient.row)
+            if not studies:
                 if former is not None:
-                    self._rebuild_children(patient.row, former.row)
+                    self._forget(former.row)
+                continue
+            patient = self._patients[ident] = self._prepared[ident]
+            if former is not None:
+                self._replace(former, patient)
+            else:
+                self._register(patient.row)
         self._changed, self._prepared = {}, {}
         self._warming = iter(tuple(self._patients.values()))
+
+    def _replace(self, former: Patient, patient: Patient) -> None:
+        patient.take_texts_of(former)
+        row, before = patient.row, former.row
+        if row.level is before.level is Level.PATIENT and before.children is not None:
+            self._rows.pop(before.number, None)
+            self._register(row)
+            self._keep_children(row, before.children)
+        else:
+            self._forget(before)
+            self._register(row)
+            self._rebuild_children(row, before)
+
+    def _keep_children(self, row: Row, children: Sequence[Row]) -> None:
+        """Rows of studies that have not changed stay: one patient may have thousands (a collection without names)."""
+        same = {id(child.studies[0]): child for child in children}
+        row.children = [same.pop(id(study)) if id(study) in same else study_row(study, row) for study in row.studies]
+        gone = {child.ident: child for child in same.values()}
+        for child in gone.values():
+            self._forget(child)
+        for child in row.children:
+            child.parent = row
+            if child.number < 0:
+                self._register(child)
+                if child.ident in gone:
+                    self._rebuild_children(child, gone[child.ident])
+        self._arrange_children(row)
 
     def _register(self, row: Row) -> None:
         row.number = self._numbers.setdefault(row.ident, len(self._numbers))

@@ -145,7 +145,7 @@ def _look_at(images: Sequence[ImageNode]) -> _About:
 def make_children(row: Row) -> list[Row]:
     """The rows below, made from what the row stands for."""
     if row.level is Level.PATIENT:
-        return [_study_row(study, row) for study in row.studies]
+        return [study_row(study, row) for study in row.studies]
     study = row.studies[0]
     if row.level is Level.STUDY:
         return [_series_row(study, series, row) for series in study.series]
@@ -161,7 +161,7 @@ def study_key(study: StudyNode) -> StudyKey:
     return study.study_uid, patient_identity(study.patient)
 
 
-def _study_row(study: StudyNode, parent: Row) -> Row:
+def study_row(study: StudyNode, parent: Row) -> Row:
     return Row(("study", *study_key(study)), Level.STUDY, (study,), parent=parent).narrow()
 
 
@@ -187,6 +187,8 @@ class Patient:
     studies: dict[StudyKey, StudyNode]
     row: Row = field(init=False)
     texts: tuple[str, ...] | None = None
+    known_texts: dict[int, str] = field(default_factory=dict)
+    former_studies: tuple[StudyNode, ...] = ()
     keys: dict[BrowserSort, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -211,8 +213,16 @@ class Patient:
     def study_texts(self) -> tuple[str, ...]:
         """Folded text of each study, in the order of ``row.studies``."""
         if self.texts is None:
-            self.texts = tuple(study_text(study) for study in self.row.studies)
+            known = self.known_texts
+            self.texts = tuple(known.get(id(study)) or study_text(study) for study in self.row.studies)
+            self.known_texts, self.former_studies = {}, ()
         return self.texts
+
+    def take_texts_of(self, former: Patient) -> None:
+        """Fold no text again for studies that have not changed; held until then, so that no other takes their place."""
+        if former.texts is not None:
+            self.known_texts = dict(zip(map(id, former.row.studies), former.texts, strict=True))
+            self.former_studies = former.row.studies
 
 
 def patient_ident(study: StudyNode) -> Hashable:

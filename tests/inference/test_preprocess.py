@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import ImageKey, Radiograph, Rescale, VoiWindow
+from cxr_viewer.core.image import ImageKey, OverlayPlane, Radiograph, Rescale, Shutter, VoiWindow
 from cxr_viewer.inference.preprocess import exposed_area, model_grey, prepare, resize_area
 
 SIZE_PX = 96
@@ -183,3 +183,10 @@ def test_the_range_is_used_and_nothing_lies_outside() -> None:
     grey = model_grey(_film(_stored()))
     assert grey.dtype == np.float32
     assert (grey.min(), grey.max()) == (0.0, 1.0)
+
+
+def test_what_the_file_draws_or_covers_changes_nothing() -> None:
+    stored = _stored()
+    bits = np.ones((40, 40), np.uint8)
+    layered = _film(stored, overlays=(OverlayPlane(bits, 5, 5),), shutter=Shutter(rectangle=(20, 20, 60, 60), grey=255))
+    np.testing.assert_array_equal(model_grey(layered), model_grey(_film(stored)))

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from cxr_viewer.core.jobs import Failure
-from cxr_viewer.core.tags import TagList
+from cxr_viewer.core.tags import TagList, TagRow
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.tag_model import Column, TagModel, name_text
 from cxr_viewer.ui.widgets import named
@@ -228,8 +228,8 @@ class TagView(QWidget):
             self.model.set_folded(place, folded)
             self._keep(row)
 
-    def _keep(self, row: object) -> None:
-        place = self.model.place_of(row)  # type: ignore[arg-type]
+    def _keep(self, row: TagRow) -> None:
+        place = self.model.place_of(row)
         if place is not None:
             self.table.setCurrentIndex(self.model.index(place, 0))
 

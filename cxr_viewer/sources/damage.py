@@ -21,6 +21,9 @@ LEAST_SHARE = 0.02
 
 _RLE_HEADER = 64
 _TILE_PART = b"\xff\x90"
+_CODING = b"\xff\x52"
+_SLACK = 16
+"""Zero bytes in a row that may come about beside empty packets."""
 _END = 0xD9
 _SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xF8, 0xFE, *range(0xE0, 0xF0)}
 """Marker segments that may stand between the scans of one picture."""
@@ -38,7 +41,7 @@ def signs(data: bytes, codec: Codec, heard: str) -> str:
         if "Corrupt JPEG data" in line:
             return clean(line, 100)
     if codec in (Codec.JPEG_2000, Codec.HTJ2K):
-        return _broken_tiles(data)
+        return _broken_tiles(data, coded_arithmetically=codec is Codec.JPEG_2000)
     if codec is Codec.RLE:
         return "" if rle_segments(data) else "the header of the RLE segments is impossible"
     return _stray_marker(data, codec)
@@ -64,21 +67,46 @@ def _stray_marker(data: bytes, codec: Codec) -> str:
     return ""
 
 
-def _broken_tiles(data: bytes) -> str:
+def _broken_tiles(data: bytes, *, coded_arithmetically: bool) -> str:
     """Tile-parts of JPEG 2000 that do not follow one another (ISO 15444-1 A.4.2)."""
-    place = data.find(b"\xff\x4f\xff\x51") + 2
+    start = place = data.find(b"\xff\x4f\xff\x51") + 2
+    packets = 0
     while data[place : place + 2] != _TILE_PART:
         if place + 4 > len(data) or data[place] != 0xFF:
             return "the main header of the codestream does not lead to a tile"
+        if data[place : place + 2] == _CODING:
+            packets = _packets(data, start, place)
         place += 2 + int(struct.unpack_from(">H", data, place + 2)[0])
     while data[place : place + 2] == _TILE_PART and place + 12 <= len(data):
         length = int(struct.unpack_from(">I", data, place + 6)[0])
         if length == 0:  # the last one, up to the end mark
-            return ""
+            place = len(data)
+            break
         place += length
         if length < 14:
             return "a tile of the codestream has an impossible length"
-    return "" if data[place : place + 2] == b"\xff\xd9" else "a tile of the codestream does not end where it says"
+        if data[place : place + 2] not in (_TILE_PART, b"\xff\xd9"):
+            return "a tile of the codestream does not end where it says"
+    if coded_arithmetically and packets and data.find(bytes(packets + _SLACK), start, place) >= 0:
+        return "a run of zeros stands inside the compressed data"
+    return ""
+
+
+def _packets(data: bytes, start: int, coding: int) -> int:
+    """Packets of one tile, as many as may be empty, one zero byte each (ISO 15444-1 B.6, B.10.3).
+
+    Arithmetic coding leaves no runs of zeros, so a longer run is damage.
+    """
+    size = struct.unpack_from(">8I", data, start + 6)
+    width, height = min(size[0], size[4]), min(size[1], size[5])
+    components = int(struct.unpack_from(">H", data, start + 38)[0])
+    style, _, layers, _, levels = struct.unpack_from(">BBHBB", data, coding + 4)
+    precincts = 0
+    for level in range(levels + 1):
+        own = data[coding + 14 + level] if style & 1 else 0xFF
+        shift = levels - level
+        precincts += ((width >> shift >> (own & 15)) + 2) * ((height >> shift >> (own >> 4)) + 2)
+    return int(layers) * components * precincts
 
 
 # ---------------------------------------------------------------- RLE

@@ -7,17 +7,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_viewer.core.image import Caution, Radiograph, VoiWindow
+from cxr_viewer.core.image import DAMAGE, Caution, Radiograph, VoiWindow
 from cxr_viewer.core.provenance import ChainStep, Stage
 from cxr_viewer.imaging import levels, padding
 
 BLANK_SHARE = 0.2
+SHORTEST_RUN = 64
+_MOST_RUNS = 2000
+_DARK_SHARE = 0.1
 _SKETCH_STEP = 4
 
 
 def checked(image: Radiograph) -> Radiograph:
     """The film with a caution for what looks wrong, and a window to open with where its own shows nothing."""
-    return _with_opening(_with_believable_padding(_with_blank_rows(image)))
+    return _with_opening(_with_believable_padding(_with_zero_run(_with_blank_rows(image))))
 
 
 def _with_believable_padding(image: Radiograph) -> Radiograph:
@@ -46,6 +49,44 @@ def _with_blank_rows(image: Radiograph) -> Radiograph:
         return image
     text = f"The lowest {100 * share:.0f} % of the picture is blank: the file may be incomplete."
     return replace(image, cautions=(*image.cautions, Caution("blank-rows", text)))
+
+
+def _with_zero_run(image: Radiograph) -> Radiograph:
+    if not image.is_dicom or image.colour or any(caution.code in DAMAGE for caution in image.cautions):
+        return image
+    length = zero_run(image.stored)
+    if not length:
+        return image
+    text = f"A run of {length} pixels holds nothing but zeros, as a damaged copy leaves them."
+    return replace(image, cautions=(*image.cautions, Caution("damaged-pixels", text, "PixelData (7FE0,0010)")))
+
+
+def zero_run(stored: NDArray[np.generic]) -> int:
+    """Length of the longest run of stored zeros, in the order of the file, that the picture does not explain; else 0.
+
+    A block lost on a disk or in a transfer is such a run: the pixels above its beginning and below its end are neither
+    zero nor dark. Beside a background, a border, a marker or the dark rim of a collimator, they are.
+    """
+    zero = stored == 0
+    if stored.dtype == np.int16 or not zero.any():
+        return 0
+    flat, columns = zero.ravel(), stored.shape[1]
+    edges = np.flatnonzero(np.diff(flat.view(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    edges = edges[edges[:, 1] - edges[:, 0] >= SHORTEST_RUN]
+    longest = np.argsort(edges[:, 0] - edges[:, 1], kind="stable")[:_MOST_RUNS]
+    dark = _DARK_SHARE * float(stored.max())
+    for first, end in edges[longest].tolist():
+        reach = min(end - first, columns)
+        above = stored.ravel()[max(0, first - columns) : max(0, first - columns + reach)]
+        below = stored.ravel()[end - reach + columns : end + columns]
+        sides = [side for side in (above, below) if side.size == reach]
+        if len(sides) == 2 and all(_is_bright(side, dark) for side in sides):
+            return int(end - first)
+    return 0
+
+
+def _is_bright(pixels: NDArray[np.generic], dark: float) -> bool:
+    return np.count_nonzero(pixels) > 0.95 * pixels.size and float(np.median(pixels.astype(np.float64))) > dark
 
 
 def blank_tail(stored: NDArray[np.generic]) -> float:

@@ -76,6 +76,16 @@ def test_a_tile_of_the_wrong_length_is_told(name: str, need_data: Callable[[str]
     assert "damaged-pixels" in told_about(shorter)
 
 
+def test_zeros_in_arithmetic_code_are_told(
+    need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool("gdcmconv", "--j2k", need_data(BARRE), tmp_path / "other.dcm")
+    data = (tmp_path / "other.dcm").read_bytes()
+    assert "damaged-pixels" not in codes(local(data))
+    middle = len(data) // 2
+    assert "damaged-pixels" in told_about(data[:middle] + bytes(2000) + data[middle + 2000 :])
+
+
 @pytest.mark.parametrize("codec", [Codec.JPEG, Codec.JPEG_LOSSLESS, Codec.JPEG_LS])
 def test_markers_inside_the_compressed_data(codec: Codec) -> None:
     head = b"\xff\xd8\xff\xda\x00\x04\x00\x00"

@@ -17,8 +17,9 @@ _SKIPPED_KEPT: Final = 500_000
 
 _IMAGES = f"""SELECT study_uid, study_ref, series_uid, missing, {schema.IMAGE_COLUMNS} FROM image JOIN study
     USING (study_ref) WHERE missing = 0 AND path IN ({{}}) ORDER BY image_ref"""
-_SKIPPED = """SELECT path, member, size_bytes, modified_ns, code, summary, hint FROM skipped
-    WHERE program_version = ? AND path IN ({})"""
+# One archive may have thousands of members that were passed over: each is looked up by itself, in the index.
+_SKIPPED = """SELECT path, member, size_bytes, modified_ns, code, summary, hint FROM (VALUES {}) AS wanted
+    CROSS JOIN skipped ON path = wanted.column1 AND member = wanted.column2 WHERE program_version = ?"""
 _REMEMBER = """INSERT OR REPLACE INTO skipped
     (path, member, size_bytes, modified_ns, code, summary, hint, program_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _FORGET_OLDEST = "DELETE FROM skipped WHERE skipped_ref <= (SELECT max(skipped_ref) FROM skipped) - ?"
@@ -58,12 +59,16 @@ def _images_at(
 
 def _skipped_at(connection: sqlite3.Connection, stamps: Sequence[FileStamp]) -> dict[tuple[Path, str], PassedOver]:
     by_place = {(schema.encode_path(stamp.path), stamp.member): stamp for stamp in stamps}
-    paths = tuple(dict.fromkeys(path for path, _ in by_place))
+    places = list(by_place)
     found: dict[tuple[Path, str], PassedOver] = {}
-    for row in connection.execute(_SKIPPED.format(_marks(paths)), (__version__, *paths)):
-        stamp = by_place.get(row[:2])
-        if stamp is not None and row[2:4] == (stamp.size_bytes, stamp.modified_ns):
-            found[_name(stamp)] = PassedOver(stamp, row[4], row[5], row[6], lasting=True)
+    for start in range(0, len(places), _VARIABLES // 2):
+        piece = places[start : start + _VARIABLES // 2]
+        pairs = ", ".join(["(?, ?)"] * len(piece))
+        values = [value for place in piece for value in place]
+        for row in connection.execute(_SKIPPED.format(pairs), (*values, __version__)):
+            stamp = by_place[row[:2]]
+            if row[2:4] == (stamp.size_bytes, stamp.modified_ns):
+                found[_name(stamp)] = PassedOver(stamp, row[4], row[5], row[6], lasting=True)
     return found
 
 

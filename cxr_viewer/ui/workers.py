@@ -187,7 +187,7 @@ class Loaders(LibraryLoader):
         except Exception as error:
             failure = failure_from(error, job="read", pane=effect.pane, generation=effect.generation)
             self.sends.emit(ev.LoadFailed(failure))
-            if not effect.node.path.exists():
+            if failure.code == "file-changed" or not effect.node.path.exists():
                 self.check_missing(effect.node.path)
 
     def _hand_out(self, effect: ev.LoadImage, image: Radiograph) -> None:

@@ -86,7 +86,8 @@ def zero_run(stored: NDArray[np.generic]) -> int:
 
 
 def _is_bright(pixels: NDArray[np.generic], dark: float) -> bool:
-    return np.count_nonzero(pixels) > 0.95 * pixels.size and float(np.median(pixels.astype(np.float64))) > dark
+    bright = float(np.median(pixels.astype(np.float64))) > dark
+    return bright and int(np.count_nonzero(pixels)) > 0.95 * pixels.size
 
 
 def blank_tail(stored: NDArray[np.generic]) -> float:

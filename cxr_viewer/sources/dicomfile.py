@@ -56,7 +56,7 @@ def _tags(keywords: str) -> list[BaseTag | int]:
 
 
 _LISTED: list[BaseTag | int] = _tags(_KEYWORDS)
-_LISTED_BY_NUMBER = {int(tag): BaseTag(tag) for tag in _LISTED}
+_LISTED_BY_NUMBER = {int(tag): tol.the_tag(int(tag)) for tag in _LISTED}
 _TAGS: list[BaseTag | int] = [*_LISTED, *_tags(_SHOWN), *overlays.TAGS]
 
 config.settings.reading_validation_mode = config.IGNORE

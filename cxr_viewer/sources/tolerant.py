@@ -56,9 +56,15 @@ def tag_name(keyword: Key) -> str:
 
 @lru_cache(maxsize=4096)
 def tag_of(keyword: Key) -> BaseTag | None:
-    """The tag, the same object each time: a data set with these objects as keys is searched without comparing."""
+    """The tag, as :func:`the_tag`."""
     tag = keyword if isinstance(keyword, int) else tag_for_keyword(keyword)
-    return None if tag is None else BaseTag(tag)
+    return None if tag is None else the_tag(int(tag))
+
+
+@lru_cache(maxsize=4096)
+def the_tag(number: int) -> BaseTag:
+    """The same object each time: a data set with these objects as keys is searched without comparing tags."""
+    return BaseTag(number)
 
 
 def tag_values(ds: Dataset, *keywords: Key) -> tuple[TagValue, ...]:
@@ -136,7 +142,7 @@ def _plain_words(element: RawDataElement) -> list[str] | None:
     pydicom's own way to them costs more than all else in a header.
     """
     data, vr = element.value, element.VR
-    if not data or (vr or dictionary_VR(element.tag)) not in _WORDS:
+    if not data or (vr or dictionary_VR(element.tag)) not in _WORDS or b"=" in data:  # names of several scripts
         return None
     words = data.rstrip(b"\0 ").decode("latin-1")
     if not (words.isascii() and words.isprintable()):
@@ -146,7 +152,10 @@ def _plain_words(element: RawDataElement) -> list[str] | None:
 
 def text(ds: Dataset, keyword: Key) -> str:
     """The value as one line of clean text, several values joined by a comma."""
-    return clean(", ".join(part for part in strings(ds, keyword) if part))
+    words = strings(ds, keyword)
+    if len(words) == 1:
+        return words[0]
+    return clean(", ".join(word for word in words if word))
 
 
 def code_string(ds: Dataset, keyword: Key) -> str:

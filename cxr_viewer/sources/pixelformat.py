@@ -77,6 +77,8 @@ def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0, *, floating: 
     frames = _frames(ds, cautions)
     photometric = tol.code_string(ds, "PhotometricInterpretation")[:16]
     samples = _samples(ds, photometric, cautions)
+    if samples > 1 and rows * columns > COLOUR_LIMIT_MEGAPIXELS * 1_000_000:
+        raise faults.image_too_large(rows, columns, COLOUR_LIMIT_MEGAPIXELS)
     if not photometric:
         cautions.add(
             "no-photometric",

@@ -130,7 +130,7 @@ class ScratchRoot:
         self._janitor: subprocess.Popen[bytes] | None = None
         self._path: Path | None = None
         try:
-            self._path = Path(tempfile.mkdtemp(prefix="cxr-viewer-"))
+            self._path = Path(tempfile.mkdtemp(prefix="cxr-viewer-readers-"))
             if os.name == "posix":
                 self._janitor = subprocess.Popen(
                     ["/bin/sh", "-c", _JANITOR, "sh", str(self._path)],

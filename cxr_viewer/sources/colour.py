@@ -12,6 +12,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from cxr_viewer.core.image import VoiWindow, WindowFunction
 from cxr_viewer.core.provenance import Stage
+from cxr_viewer.sources import tables
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.tolerant import Cautions
 
@@ -43,14 +44,41 @@ def of_palette(indices: NDArray[Any], ds: Dataset, cautions: Cautions) -> NDArra
     Of entries of 16 bits the upper 8 are taken: what else is there no screen shows, and writers who have 8 bits leave
     the lower ones 0 or repeat the upper, so that rounding would make their white 254.
     """
-    try:
-        rgb = apply_color_lut(indices, ds)
-    except Exception:  # whatever a table that does not fit its descriptor makes numpy and pydicom raise
+    if tol.has(ds, "SegmentedRedPaletteColorLookupTableData"):
+        rgb = _of_segments(indices, ds)
+    else:
+        channels = [_channel(indices, ds, name) for name in ("Red", "Green", "Blue")]
+        whole = [channel for channel in channels if channel is not None]
+        rgb = np.stack(whole, axis=-1) if len(whole) == 3 else None
+    if rgb is None:
         keyword = "RedPaletteColorLookupTableDescriptor"
         text = "The colours of this picture are broken; the numbers of the colours are shown as grey."
         cautions.add("bad-palette", text, keyword)
         cautions.story.pass_over(Stage.PRESENTATION, "The palette of the file is broken.")
+    return rgb
+
+
+def _channel(indices: NDArray[Any], ds: Dataset, name: str) -> NDArray[np.uint8] | None:
+    """One colour of a palette whose entries stand there one by one (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6)."""
+    descriptor = tables.words_of(ds, f"{name}PaletteColorLookupTableDescriptor")
+    if descriptor is None or descriptor.size != 3:
         return None
-    rgb = np.asarray(rgb)[..., :3]
+    count, first, bits = int(descriptor[0]) or 65536, int(descriptor[1]), int(descriptor[2])
+    entries = tables.entries_of(ds, f"{name}PaletteColorLookupTableData", count, bits)
+    if entries is None or bits not in (8, 16):
+        return None
+    if first >= 32768 and indices.dtype.kind == "i":
+        first -= 65536
+    values = entries >> 8 if bits == 16 or int(entries.max()) > 255 else entries
+    place = np.clip(indices.astype(np.int32) - first, 0, count - 1)
+    return np.asarray(values.astype(np.uint8)[place])
+
+
+def _of_segments(indices: NDArray[Any], ds: Dataset) -> NDArray[Any] | None:
+    """The colours of a palette written in segments (PS3.3 C.7.9.2)."""
+    try:
+        rgb = np.asarray(apply_color_lut(indices, ds))[..., :3]
+    except Exception:  # whatever a table that does not fit its descriptor makes numpy and pydicom raise
+        return None
     eight_in_words = rgb.dtype != np.uint8 and tol.numbers(ds, "RedPaletteColorLookupTableDescriptor")[-1:] == [8.0]
     return rgb.astype(np.uint8) if rgb.dtype == np.uint8 or eight_in_words else (rgb >> 8).astype(np.uint8)

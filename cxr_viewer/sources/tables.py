@@ -35,12 +35,12 @@ def table(
         asked: decides whether the first mapped value of the descriptor is signed.
         keyword: of the sequence, for the cautions.
     """
-    descriptor = _words(item, "LUTDescriptor")
+    descriptor = words_of(item, "LUTDescriptor")
     if descriptor is None or descriptor.size != 3:
         cautions.add("bad-lut", "A grey value table in the file is broken and is left out.", keyword)
         return None
     count, bits = int(descriptor[0]) or 65536, int(descriptor[2])
-    entries = _entries(item, count, bits)
+    entries = entries_of(item, "LUTData", count, bits)
     if entries is None or not 1 <= bits <= 16:
         text = "A grey value table in the file does not fit its own description and is left out."
         cautions.add("bad-lut", text, keyword)
@@ -81,9 +81,9 @@ def _true_bits(entries: NDArray[np.uint16], bits: int, keyword: str, cautions: C
     return bits
 
 
-def _entries(item: Dataset, count: int, bits: int) -> NDArray[np.uint16] | None:
+def entries_of(item: Dataset, keyword: str, count: int, bits: int) -> NDArray[np.uint16] | None:
     """Exactly ``count`` entries, or None. 8-bit entries may stand alone or two to a word (PS3.3 C.11.1.1.1)."""
-    words = _words(item, "LUTData")
+    words = words_of(item, keyword)
     if words is None:
         return None
     if count <= words.size <= count + 1:
@@ -94,7 +94,7 @@ def _entries(item: Dataset, count: int, bits: int) -> NDArray[np.uint16] | None:
     return None
 
 
-def _words(item: Dataset, keyword: str) -> NDArray[np.uint16] | None:
+def words_of(item: Dataset, keyword: str) -> NDArray[np.uint16] | None:
     """The value as unsigned 16-bit words, whatever VR the writer chose for it."""
     tag = tag_for_keyword(keyword)
     element: Any = item.get_item(tag) if tag is not None and tag in item else None

@@ -39,6 +39,7 @@ class Cell:
         film: of ``resources/samples`` or of ``../shared/data``.
         rule: where the rule stands that the cell is about.
         edits: of the film; none where it is shown as it is.
+        written: the command of dcmtk or gdcm that writes the edited film in another transfer syntax.
         number: which VOI of the file is asked for, from 1; 0 leaves the choice to the program, which takes the first.
         frame: from 0.
         kind: what is compared: ``"grey"`` values, ``"overlays"`` (where graphics lie), ``"shutter"`` (the film as
@@ -55,6 +56,7 @@ class Cell:
     film: str
     rule: str
     edits: tuple[Edit, ...] = ()
+    written: tuple[str, ...] = ()
     number: int = 0
     frame: int = 0
     kind: str = "grey"

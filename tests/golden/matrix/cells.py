@@ -7,6 +7,7 @@ from matrix.graphic_cells import COLOURS, OVERLAYS, SHUTTERS
 from matrix.modality_cells import BROKEN_MODALITY, MODALITY_LUT, RESCALE
 from matrix.pixel_cells import BITS, BROKEN_POLARITY, FRAMES, HIGH_BITS, NATIVE, PADDING, POLARITY
 from matrix.voi_cells import BROKEN_VOI, MANY, VOI_LUTS, WINDOWS
+from matrix.written_cells import WRITTEN
 
 FAMILIES: dict[str, tuple[Cell, ...]] = {
     "Films as they are": NATIVE,
@@ -23,6 +24,7 @@ FAMILIES: dict[str, tuple[Cell, ...]] = {
     "Overlays": OVERLAYS,
     "Display shutter": SHUTTERS,
     "Colour": COLOURS,
+    "Ways of writing": WRITTEN,
     "Where the file breaks the standard": (*BROKEN_MODALITY, *BROKEN_VOI, *BROKEN_POLARITY),
 }
 CELLS: tuple[Cell, ...] = tuple(cell for cells in FAMILIES.values() for cell in cells)

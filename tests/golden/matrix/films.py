@@ -165,9 +165,23 @@ def table(keyword: str, *items: Dataset) -> Edit:
 
 
 def lut(
-    entries: Array, bits: int, first: int = 0, *, packed: bool = False, count: int | None = None, label: str = "a curve"
+    entries: Array,
+    bits: int,
+    first: int = 0,
+    *,
+    packed: bool = False,
+    count: int | None = None,
+    label: str = "a curve",
+    data_vr: str = "OW",
 ) -> Dataset:
-    """One LUT item. ``packed``: two entries of 8 bits to a word; ``count``: what the descriptor says, if not true."""
+    """One LUT item.
+
+    Args:
+        first: from 32768 on it stands for a negative number whose writer took the wrong VR.
+        packed: two entries of 8 bits to a word.
+        count: what the descriptor says, if not true.
+        data_vr: ``"OW"`` or ``"US"`` of the entries.
+    """
     item = Dataset()
     words = np.asarray(entries, np.int64)
     item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [_descriptor(words.size, count, first), first, bits])
@@ -175,7 +189,7 @@ def lut(
     if packed:
         words = np.pad(words, (0, words.size % 2))
         words = words[0::2] | words[1::2] << 8
-    item.add_new("LUTData", "OW", words.astype("<u2").tobytes())
+    item.add_new("LUTData", data_vr, words.astype("<u2").tobytes() if data_vr == "OW" else words.tolist())
     return item
 
 

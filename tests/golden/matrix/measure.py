@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,12 @@ def measure(cell: Cell, render: Callable[[Path, Cell], Array], folder: Path) -> 
     Raises:
         NoPicture: a reference that should make a picture makes none.
     """
-    path = films.make(cell.film, cell.edits, folder / "film.dcm")
+    path = plain = films.make(cell.film, cell.edits, folder / "film.dcm")
+    if cell.written:
+        path = folder / "written.dcm"
+        subprocess.run([*cell.written, plain, path], check=True, capture_output=True, timeout=60)
     ours = render(path, cell)
-    plain = references.native(path, folder)
+    plain = plain if cell.written else references.native(path, folder)
     if cell.instead is not None:
         plain = films.edited(plain, cell.instead, folder / "instead.dcm")
     seen = path if cell.instead is None and references.both_decode(path) else plain

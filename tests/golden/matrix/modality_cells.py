@@ -130,7 +130,7 @@ def _table(entries: Array, bits: int, first: int = 0, **options: Any) -> Edit:
     return table("ModalityLUTSequence", lut(entries, bits, first, **options))
 
 
-PACKED = Fault("looks for a word of 16 bits to an entry and stops", refuses=True)
+PACKED = Fault("looks for a word of 16 bits to each entry and stops where entries of 8 bits are packed", refuses=True)
 TWELVE = _table(curve(4096, 12), 12)
 
 MODALITY_LUT = (
@@ -140,7 +140,7 @@ MODALITY_LUT = (
         deep(12),
         TWELVE,
         tags(WindowCenter="2500", WindowWidth="1800"),
-        faults={"pydicom": Fault("takes entries of 8 and 16 bits only", refuses=True)},
+        faults={"pydicom": Fault("takes entries of 8 and 16 bits only in a Modality LUT", refuses=True)},
     ),
     _modality(
         "that falls, with a window",

@@ -140,19 +140,19 @@ def grey(ds: Dataset, frame: int = 0, number: int = 1, *, mask: bool = True) -> 
         mask: show padding black.
     """
     stored, chain = stored_values(ds, frame), of_frame(ds, frame)
-    start, end = int(stored.min()), int(stored.max())
-    values = modality(chain, np.arange(start, end + 1))
+    there, place = np.unique(stored, return_inverse=True)
+    values = modality(chain, there)
     offered = offers(chain)
     if offered:
         low, high = -(1 << ds.BitsStored - 1), (1 << ds.BitsStored - 1) - 1
         limits = np.array([low, high] if ds.PixelRepresentation == 1 else [0, (1 << ds.BitsStored) - 1])
         output = voi(chain, values, offered[number - 1], float(modality(chain, limits).min()))
     else:
-        seen = values[exposed_values(ds, stored) - start]
+        seen = values[np.isin(there, exposed_values(ds, stored))]
         spread = seen.max() - seen.min()
         output = (values - seen.min()) / spread if spread > 0 else np.zeros(values.size)
     table = eight_bits(1 - np.clip(output, 0, 1) if inverted(ds) else output)
-    shown = table[stored - start]
+    shown = table[place].reshape(stored.shape)
     pad = padding(ds)
     if mask and pad is not None:
         shown = np.where((stored >= pad[0]) & (stored <= pad[1]), 0, shown)
@@ -237,7 +237,7 @@ def colour(ds: Dataset) -> Array:
     C.7.6.3.1.2: RGB and YBR_FULL by their formula; C.7.6.3.1.5: palettes by their entries, the upper 8 bits of 16.
     """
     shape = (ds.Rows, ds.Columns)
-    words = np.frombuffer(ds.PixelData, np.uint8, shape[0] * shape[1] * ds.SamplesPerPixel)
+    words = np.frombuffer(ds.PixelData, f"<u{ds.BitsAllocated // 8}", shape[0] * shape[1] * ds.SamplesPerPixel)
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         channels = []
         for name in ("Red", "Green", "Blue"):

@@ -8,7 +8,7 @@ from pydicom.sequence import Sequence
 
 from matrix import oracle
 from matrix.cell import Cell, Fault
-from matrix.films import CANON, SAMPLE, Edit, crop, curve, deep, lut, put, sums, table, tags, without
+from matrix.films import CANON, SAMPLE, Edit, crop, curve, deep, lut, put, s_curve, sums, table, tags, without
 from matrix.modality_cells import NEGATIVE
 
 # ---------------------------------------------------------------- presentation
@@ -283,6 +283,7 @@ def groups(keyword: str, name: str, *items: dict[str, object]) -> Edit:
 
 
 PER, SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
+FRAME_LUTS = (lut(curve(4096, 12), 12), lut(s_curve(4096, 16), 16), lut(curve(1000, 10), 10, 1200))
 WINDOWS = groups(
     PER,
     "FrameVOILUTSequence",
@@ -308,6 +309,9 @@ GROUPLESS = {
         as_if=(without(PER, SHARED), tags(WindowCenter="2048", WindowWidth="4096")),
     ),
 }
+
+
+LUTS = groups(PER, "FrameVOILUTSequence", *({"VOILUTSequence": [table]} for table in FRAME_LUTS))
 
 
 def at_top(frame: int) -> Edit:
@@ -354,6 +358,23 @@ FRAMES = (
         )
         for number in (1, 2, 3)
     ),
+    *(
+        Cell(
+            f"Frame {number} of 3, its own VOI LUT",
+            SAMPLE,
+            FRAME_RULE,
+            (frames, LUTS),
+            frame=number - 1,
+            instead=(at_top(number - 1),),
+        )
+        for number in (1, 2, 3)
+    ),
+    *(
+        Cell(
+            f"Frame {number} of 15 of a dose, 32 bits", "dicom-other/rtdose_multiframe.dcm", "C.7.6.3", frame=number - 1
+        )
+        for number in (1, 8, 15)
+    ),
 )
 
 # ---------------------------------------------------------------- films as they come
@@ -387,6 +408,14 @@ NATIVE = (
         )
     ),
     *(
+        Cell(f"As it is: media set, {place}", f"dicom/media_set_dicomdir/{place}/IM000000", "C.11.1")
+        for place in (
+            *("PT000000/ST000000/SE000000", "PT000000/ST000000/SE000001", "PT000000/ST000001/SE000000"),
+            *("PT000001/ST000000/SE000000", "PT000001/ST000001/SE000000", "PT000002/ST000000/SE000000"),
+            "PT000002/ST000001/SE000000",
+        )
+    ),
+    *(
         Cell(f"As it is: {name}", f"dicom-other/{name}", rule)
         for name, rule in (
             ("cr_hand_kodak.dcm", "C.11.2.1.2.1"),
@@ -405,6 +434,8 @@ NATIVE = (
         "C.11.1.1.2",
         faults={"pydicom": NEGATIVE},
     ),
+    Cell("Near-lossless JPEG-LS of a CR", "hostile/pydicom_pylibjpeg-data__RG2_JLSN.dcm", "C.11.2.1.2.1"),
+    Cell("12-bit lossy JPEG of a CR", "hostile/pydicom_pylibjpeg-data__RG2_JPLY_fixed.dcm", "C.11.2.1.2.1"),
     Cell("A small DX of another program", "hostile/ImagingDataCommons_highdicom__dx_image.dcm", "C.11.6.1.2"),
     Cell(
         "Rescale slope 3.774114 of an MR",

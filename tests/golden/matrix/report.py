@@ -126,7 +126,8 @@ def _described(cell: Cell) -> str:
 
 def _film(cell: Cell) -> str:
     short = films.shown(cell.film).removeprefix("resources/samples/").removeprefix("../shared/data/")
-    return f"{short}{', edited' if cell.edits else ''}"
+    told = [short, *(["edited"] if cell.edits else []), *([f"by {' '.join(cell.written)}"] if cell.written else [])]
+    return ", ".join(told)
 
 
 def _fault_list() -> str:

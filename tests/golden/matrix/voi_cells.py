@@ -104,7 +104,7 @@ def _lut(name: str, *edits: Edit, film: str = SAMPLE, **faults: Fault) -> Cell:
     return Cell(f"VOI LUT, {name}", film, LUT_RULE, edits, faults=faults)
 
 
-PACKED = Fault("looks for a word of 16 bits to an entry and stops", refuses=True)
+PACKED = Fault("looks for a word of 16 bits to each entry and stops where entries of 8 bits are packed", refuses=True)
 WRAPPED = Fault(
     "counts the entries of an 8-bit table in 8 bits, so that the first 256 are used over and over",
     as_if=(table("VOILUTSequence", lut(curve(4096, 8)[np.arange(4096) % 256], 8)),),

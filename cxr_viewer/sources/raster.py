@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -120,7 +122,7 @@ def describe(place: Place, facts: FileFacts, head: bytes) -> FoundImage:
     rows, columns, frames, problem = 0, 0, 1, ""
     if form.by_itk:
         try:
-            with _readable_path(place) as name:
+            with _readable_path(place, form) as name:
                 rows, columns, frames = _size(name, form)
         except (ReadError, RuntimeError) as error:
             problem = faults.from_exception(error).summary
@@ -186,7 +188,7 @@ def _pixels(place: Place, data: bytes, form: Format) -> NDArray[Any]:
         if not form.by_itk:
             return _by_opencv(data)[None]
         upright = form is not Format.TIFF or rasterformat.tiff_tags(data).get(rasterformat.ORIENTATION, 1) == 1
-        with _readable_path(place, None if upright else rasterformat.with_upright_tag(data)) as name:
+        with _readable_path(place, form, None if upright else rasterformat.with_upright_tag(data)) as name:
             _size(name, form)
             return _by_itk(name, form)
     except (ReadError, MemoryError):
@@ -237,8 +239,12 @@ def _itk_reader(name: str, form: Format) -> Any:
 
 
 @contextlib.contextmanager
-def _readable_path(place: Place, instead: bytes | None = None) -> Iterator[str]:
-    """A name that ITK can open, of the file or of ``instead``. ITK knows UTF-8 only: other names are copied."""
+def _readable_path(place: Place, form: Format, instead: bytes | None = None) -> Iterator[str]:
+    """A name that ITK can open, of the file or of ``instead``. ITK knows UTF-8 only: other names are copied.
+
+    The copy lies in memory where the system has names for that, else in the scratch folder for a moment. NIfTI ITK tells
+    by its name alone.
+    """
     path = place.path
     try:
         str(path).encode("utf-8")
@@ -248,6 +254,12 @@ def _readable_path(place: Place, instead: bytes | None = None) -> Iterator[str]:
         instead = place.whole()
     if instead is None:
         yield str(path)
+        return
+    if sys.platform == "linux" and form is not Format.NIFTI:
+        with os.fdopen(os.memfd_create("picture"), "wb") as file:
+            file.write(instead)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
         return
     with tempfile.TemporaryDirectory() as folder:
         suffix = "".join(c for c in "".join(Path(place.name).suffixes[-2:]).lower() if c.isalnum() or c == ".")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FoundImage, ScanBatch
-from cxr_viewer.sources import archive, archive_entry, unlocking
+from cxr_viewer.sources import archive, archive_entry, raster, unlocking
 from cxr_viewer.sources.passwords import Passwords
 from cxr_viewer.sources.place import Place
 from cxr_viewer.sources.reader import SandboxReader
@@ -135,6 +137,18 @@ def test_a_picture_that_only_itk_reads(scan: Scan, reader: SandboxReader, make_z
     (item,) = films(scan(path))
     assert np.array_equal(reader.read(item.image, CancelToken()).stored, pixels)
     assert (item.image.rows, item.study_description) == (6, "scan.tif")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names for files in memory")
+def test_a_picture_in_an_archive_is_written_nowhere(make_zip: MakeZip, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    pixels = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000
+    monkeypatch.setattr(tempfile, "tempdir", "/there/is/no/such/folder")
+    for ending in (".tif", ".png"):
+        data = cv2.imencode(ending, pixels)[1].tobytes()
+        place = Place(make_zip("pictures.zip", (f"scan{ending}", data)), "0")
+        assert np.array_equal(raster.read(place, place.whole(), "digest", 0).stored, pixels)
 
 
 def test_archives_in_archives_down_to_the_second(

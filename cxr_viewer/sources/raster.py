@@ -242,8 +242,8 @@ def _itk_reader(name: str, form: Format) -> Any:
 def _readable_path(place: Place, form: Format, instead: bytes | None = None) -> Iterator[str]:
     """A name that ITK can open, of the file or of ``instead``. ITK knows UTF-8 only: other names are copied.
 
-    The copy lies in memory where the system has names for that, else in the scratch folder for a moment. NIfTI ITK tells
-    by its name alone.
+    The copy lies in memory where the system has names for that, else in the scratch folder for a moment; so does NIfTI,
+    which ITK tells by its name alone.
     """
     path = place.path
     try:

@@ -30,7 +30,7 @@ from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.decoder import DecodedFrame
 from cxr_viewer.sources.dicomfile import DicomFile
 from cxr_viewer.sources.greys import GreyChain
-from cxr_viewer.sources.pixelformat import PixelFormat
+from cxr_viewer.sources.pixelformat import PixelElement, PixelFormat
 from cxr_viewer.sources.tolerant import Cautions
 
 RADIOGRAPHS = ("CR", "DX", "RG", "PX", "")
@@ -83,18 +83,14 @@ def radiograph(
         ReadError: no picture, or one that cannot be decoded.
     """
     check_is_image(file)
-    if file.pixels is None:
-        raise faults.no_pixel_data()
     cautions = Cautions()
     provenance.tell_file(file, cautions)
     ds = functional.flattened(file.header, frame, cautions)
     form = _format(file, ds, cautions)
-    overlay_bits = overlays.embedded_bits(ds, form)
-    decoded = decode(ds, file.pixels, file.syntax, frame, form, cautions, overlay_bits)
+    decoded = decode(ds, _pixels(file), file.syntax, frame, form, cautions, overlays.embedded_bits(ds, form))
     provenance.tell_pixels(ds, form, frame, decoded, cautions)
     grey = _chain(ds, decoded, cautions)
-    modality = tol.code_string(ds, "Modality")[:16]
-    _general_cautions(ds, modality, cautions)
+    modality = _modality(ds, cautions)
     film = Radiograph(
         key=identity.image_key(ds, digest, frame),
         path=path,
@@ -127,6 +123,12 @@ def radiograph(
     return replace(film, cautions=cautions.all(), chain=cautions.story.steps())
 
 
+def _pixels(file: DicomFile) -> PixelElement:
+    if file.pixels is None:
+        raise faults.no_pixel_data()
+    return file.pixels
+
+
 def _format(file: DicomFile, ds: Dataset, cautions: Cautions) -> PixelFormat:
     return pixelformat.pixel_format(ds, cautions, file.pixel_length, floating=file.pixel_keyword != "PixelData")
 
@@ -144,7 +146,9 @@ def _chain(ds: Dataset, decoded: DecodedFrame, cautions: Cautions) -> GreyChain:
     return replace(grey, padding=(decoded.padding, decoded.padding))
 
 
-def _general_cautions(ds: Dataset, modality: str, cautions: Cautions) -> None:
+def _modality(ds: Dataset, cautions: Cautions) -> str:
+    """The modality, with a caution for each thing about the film as a whole that a reader has to know."""
+    modality = tol.code_string(ds, "Modality")[:16]
     if modality not in RADIOGRAPHS:
         cautions.add("modality", f"The file says {modality}, which is not a plain radiograph.", "Modality")
     if tol.code_string(ds, "PresentationIntentType") == "FOR PROCESSING":
@@ -155,6 +159,7 @@ def _general_cautions(ds: Dataset, modality: str, cautions: Cautions) -> None:
         ratio = tol.number(ds, "LossyImageCompressionRatio")
         degree = f" ({ratio:.0f} : 1)" if ratio and 1 < ratio < 1000 else ""
         cautions.add("lossy", f"The picture was compressed with loss{degree}.", "LossyImageCompression")
+    return modality
 
 
 def found_image(file: DicomFile, facts: FileFacts, digest: str) -> FoundImage:

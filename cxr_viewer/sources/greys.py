@@ -19,6 +19,8 @@ from cxr_viewer.sources.tolerant import Cautions
 LARGEST = 1e9
 """No radiograph has grey values beyond this; larger numbers are damage and would overflow later."""
 
+MOST_TABLES = 32
+"""No film has a tenth of it; each is an array that has to cross from the reader process."""
 _MODALITY_TAGS = ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "RescaleType")
 _VOI_TAGS = ("VOILUTSequence", "WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")
 _FUNCTION_REFERENCES = {
@@ -119,8 +121,13 @@ def _rescale(ds: Dataset, cautions: Cautions) -> Rescale:
 
 
 def _voi_tables(ds: Dataset, asked: InputRange, cautions: Cautions) -> tuple[Voi, ...]:
-    found = []
-    for number, item in enumerate(tol.items(ds, "VOILUTSequence"), start=1):
+    found: list[Voi] = []
+    for number, item in enumerate(tol.items(ds, "VOILUTSequence", limit=MOST_TABLES + 1), start=1):
+        if number > MOST_TABLES:
+            cautions.add(
+                "many-luts", f"Of the file's VOI tables the first {MOST_TABLES} are offered.", "VOILUTSequence"
+            )
+            break
         entry = table(item, asked, "VOILUTSequence", cautions)
         if entry is None:
             cautions.story.pass_over(Stage.VOI, f"Item {number} of the VOI LUT Sequence is broken and is left out.")

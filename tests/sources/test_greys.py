@@ -289,6 +289,21 @@ def test_windows_in_functional_groups(film: Film) -> None:
     assert voi.passed_over[0].startswith("What the top level says is passed over")
 
 
+def test_more_tables_and_overlays_than_anybody_reads_still_cross_to_the_window(
+    dicom_bytes: Callable[..., bytes], tmp_path: Path, read_path: ReadPath
+) -> None:
+    overlays: dict[str, Any] = {}
+    for group in range(0x6000, 0x6020, 2):
+        for element, vr, value in ((0x10, "US", 4), (0x11, "US", 6), (0x50, "SS", [1, 1]), (0x3000, "OW", b"\xff" * 4)):
+            overlays[f"{group}{element}"] = DataElement(group << 16 | element, vr, value)
+    tables = [lut_item([16, 0, 8], list(range(16)), f"T{number}") for number in range(80)]
+    (tmp_path / "film.dcm").write_bytes(dicom_bytes(VOILUTSequence=tables, **overlays))
+    image = read_path(tmp_path / "film.dcm")
+    assert [voi.label for voi in image.voi] == [f"T{number}" for number in range(32)]
+    assert len(image.overlays) == 16
+    assert "many-luts" in codes(image)
+
+
 # ---------------------------------------------------------------- tables that say one thing and hold another
 
 

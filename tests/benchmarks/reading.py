@@ -37,7 +37,7 @@ from cxr_viewer.sources.scan import FolderScanner
 FILMS = REPOSITORY.parent / "shared" / "data" / "dicom"
 SOURCE = "dx_canon_pa_mono1_12bit_j2klossless.dcm"
 COMPRESSED = ("tx_dx_canon_jpegls_lossless.dcm", "tx_dx_canon_htj2k_lossless.dcm", SOURCE)
-SLOW = (SOURCE, "dx_lidc0005_lateral_ge_j2klossless_14bit.dcm", "cr_philips_rg1_pa_mono1_15bit_j2klossy.dcm")
+SLOW = (SOURCE, "dx_lidc0005_lateral_ge_j2klossless_14bit.dcm")
 BUDGET_MS = 150.0
 
 

@@ -247,7 +247,11 @@ def _words(row: Row) -> tuple[str, str, str]:
         return patient_title(row), about, _contents(row)
     study = row.studies[0]
     if row.parent.level is Level.PATIENT:
-        return date_text(study.date), study.description, _join(views(study.images), _extent(row))
+        return (
+            date_text(study.date),
+            study.description,
+            _join(views(study.images), _extent(row), _archive(study.images)),
+        )
     if row.level is Level.SERIES or (row.parent.level is Level.STUDY and row.series is not None):
         return _series_words(row)
     return _image_words(row)
@@ -261,7 +265,7 @@ def patient_title(row: Row) -> str:
         return name
     lead = row.lead
     if lead is not None and not lead.is_dicom:
-        return lead.path.name
+        return study.description if lead.member and study.description else lead.path.name
     return "No name"
 
 
@@ -282,7 +286,7 @@ def _contents(row: Row) -> str:
     if row.level is Level.PATIENT:
         return _join(date_text(newest.date), f"{len(row.studies)} studies")
     number = "" if row.level is Level.IMAGE else count(newest.images)
-    return _join(date_text(newest.date), views(newest.images), newest.description, number)
+    return _join(date_text(newest.date), views(newest.images), newest.description, number, _archive(newest.images))
 
 
 def _series_words(row: Row) -> tuple[str, str, str]:
@@ -301,10 +305,15 @@ def _image_words(row: Row) -> tuple[str, str, str]:
     number = "" if image.instance_number is None else f"image {image.instance_number}"
     picture = f"Picture in {image.path.name}" if image.member else image.path.name
     title = _VIEW_WORDS[image.view] or ("View not stated" if image.is_dicom else picture)
-    archive = f"in {image.path.name}" if image.member and image.is_dicom else ""
     frames = f"{image.frames} frames" if image.frames > 1 else ""
-    second = _join(image.modality, image.body_part.lower(), number, frames, archive)
-    return _join(title, image.laterality), second, _size(image)
+    second = _join(image.modality, image.body_part.lower(), number, frames)
+    return _join(title, image.laterality), second, _join(_size(image), _archive((image,)) if image.is_dicom else "")
+
+
+def _archive(images: Sequence[ImageNode]) -> str:
+    """``"in films.zip"`` where all of them are in one archive."""
+    first = images[0].path if images else None
+    return f"in {first.name}" if first and all(image.member and image.path == first for image in images) else ""
 
 
 def date_text(date: dt.date | None) -> str:

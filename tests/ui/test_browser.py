@@ -139,6 +139,32 @@ def test_rows_say_who_when_what_and_which_view(panel: BrowserPanel, films: tuple
     assert [child.lines()[0] for child in children] == ["PA", "LAT"]
 
 
+def test_rows_say_which_archive_they_are_in(panel: BrowserPanel, library: Library, make_found: MakeFound) -> None:
+    """Films and pictures of an archive name it, whatever level a row stands for; plain films beside them do not."""
+    zipped = {"size": 500, "modified": 7}
+    library.add(
+        [
+            make_found("/films/disc.zip", study="ida", view=View.PA, sop="1", member="0", **zipped),
+            make_found("/films/disc.zip", study="ida", view=View.LATERAL, sop="2", member="1", **zipped),
+            make_found("/films/plain", study="olga", name="Fictional^Olga", patient="P2"),
+            make_found(
+                "/films/disc.zip",
+                study="png",
+                name="",
+                patient="",
+                description="thorax.png",
+                member="2",
+                is_dicom=False,
+            ),
+        ]
+    )
+    panel.set_studies(library.studies())
+    told = {row.lines()[0]: "in disc.zip" in row.lines()[2] for row in all_rows(panel)}
+    assert told == {"Invented, Ida": True, "PA": True, "LAT": True, "Fictional, Olga": False, "thorax.png": True}
+    tip = panel.model.data(index_named(panel, "LAT"), Qt.ItemDataRole.ToolTipRole)
+    assert "In the archive /films/disc.zip" in tip
+
+
 def test_a_study_with_two_series_unfolds_into_them(
     panel: BrowserPanel, library: Library, make_found: MakeFound
 ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from cxr_viewer.core.errors import CancelledError, CxrError
+from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FileStamp, KnownFile, LookUp, ScanBatch, StudyNode
 from cxr_viewer.services.library import Library
@@ -43,17 +43,12 @@ def scan_into(library: Library, scanner: Scanner, paths: Sequence[Path], cancel:
     """
     folders = [path for path in paths if not path.is_file() or path.name.upper() == "DICOMDIR"]
     begun, unreachable = False, 0
-    try:
-        for batch in scanner.scan(paths, cancel, _lookup(library)):
-            if folders and not begun and max(batch.total, batch.looked_at) >= KEPT_FROM:
-                begun = True
-                _quietly(library.begin_scan, folders)
-            unreachable = batch.unreachable
-            yield from _take(library, batch)
-    except CancelledError:
-        if begun:
-            _quietly(library.cancel_scan, folders)
-        raise
+    for batch in scanner.scan(paths, cancel, _lookup(library)):
+        if folders and not begun and max(batch.total, batch.looked_at) >= KEPT_FROM:
+            begun = True
+            _quietly(library.begin_scan, folders)
+        unreachable = batch.unreachable
+        yield from _take(library, batch)
     if folders and not unreachable:
         _quietly(library.finish_scan, folders)
 

@@ -142,7 +142,7 @@ class LibraryLoader(QObject):
                     shown_at = time.monotonic()
                     self.sends.emit(ev.ScanProgressed(batch.looked_at, batch.total, len(keys)))
         except CancelledError:
-            go_on = f" {_GO_ON}" if self._may_go_on(paths) else ""
+            go_on = f" {_GO_ON}" if self._stopped_by_the_reader(paths) else ""
             notes.append(f"The scan was cancelled; {len(keys):,} images found so far are in the list.{go_on}")
         except Exception as error:
             failed = True
@@ -184,13 +184,16 @@ class LibraryLoader(QObject):
             text = "No images were found there."
             self.sends.emit(ev.Tell(NoticeLevel.INFO, text, "Choose a DICOM file, a picture, or a folder of them."))
 
-    def _may_go_on(self, paths: Sequence[Path]) -> bool:
+    def _stopped_by_the_reader(self, paths: Sequence[Path]) -> bool:
+        """True where there is something to go on with. A scan that ends with the program was not stopped by anybody."""
         try:
-            return not {path.absolute() for path in paths}.isdisjoint(
-                path for path, _ in self._library.unfinished_scans()
-            )
-        except CxrError:
+            if not self._closing.cancelled:
+                self._library.cancel_scan(paths)
+            unfinished = self._library.unfinished_scans()
+        except CxrError as error:
+            _log.warning("that a scan was cancelled could not be kept: %s", error.detail)
             return False
+        return not {path.absolute() for path in paths}.isdisjoint(path for path, _ in unfinished)
 
     def _after_scan(self) -> None:
         for notice in self._library.take_notices():

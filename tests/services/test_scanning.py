@@ -170,6 +170,8 @@ def test_a_cancelled_scan_goes_on_where_it_was(library: Library, folder: Folder,
     folder.on_batch = lambda number: token.cancel() if number == 3 else None
     with pytest.raises(CancelledError):
         run(library, folder, root, cancel=token)
+    assert library.unfinished_scans() == ((root, False),)
+    library.cancel_scan([root])
     assert library.unfinished_scans() == ((root, True),)
     assert len(listed(library)) == 150
     folder.read.clear()

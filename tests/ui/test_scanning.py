@@ -132,6 +132,16 @@ def test_a_cancelled_scan_says_how_to_go_on_and_goes_on(
     assert len(heard.studies) == MANY
 
 
+def test_the_end_of_the_program_is_no_wish_of_the_reader(
+    qtbot: QtBot, loaders: Loaders, numbered: Numbered, library: Library, root: Path
+) -> None:
+    numbered.pause_at = 22
+    loaders.scan([root])
+    qtbot.waitUntil(lambda: numbered.paused, timeout=WAIT_MS)
+    loaders.close()
+    assert library.unfinished_scans() == ((root, False),)
+
+
 def test_the_next_start_tells_of_a_scan_that_was_broken_off(
     qtbot: QtBot, loaders: Loaders, library: Library, root: Path
 ) -> None:

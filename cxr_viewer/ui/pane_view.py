@@ -158,6 +158,8 @@ class PaneView(QGraphicsView):
             self._show_cursor()
         if pane.generation != old.generation or pane.status is not old.status:
             self._show_status(pane)
+        if pane.status is PaneStatus.LOADING and state.active != before.active:
+            self.viewport().update()  # Esc is for the active film only
         if pane is not old or (state.corner_text, state.marks_visible) != (before.corner_text, before.marks_visible):
             self._soon.start()
 

@@ -143,15 +143,28 @@ def test_every_frame_can_be_reached_by_wheel_and_by_keys(
     assert np.array_equal(reader.pane.image.stored, first.stored)
 
 
-def test_a_file_of_frames_that_cannot_be_shown_stays_explained(reader: Reader, need_data: NeedData) -> None:
-    """A dose grid of 32 bits: the wheel over it is harmless."""
-    reader.start(need_data("dicom-other/rtdose_multiframe.dcm"))
+def test_a_film_that_cannot_be_shown_stays_explained(reader: Reader, need_data: NeedData) -> None:
+    """The wheel over its words is harmless."""
+    reader.start(need_data("hostile/rows0.dcm"))
     for notches in (1, -1, 99):
         reader.wheel(notches)
         reader.settle()
     assert reader.pane.status is PaneStatus.FAILED
     assert reader.pane.failure is not None
-    assert "32 bits" in reader.pane.failure.summary
+    assert "Rows" in reader.pane.failure.summary
+
+
+def test_frames_of_32_bits_are_shown_one_by_one(reader: Reader, need_data: NeedData) -> None:
+    """A dose grid: no radiograph, which a caution says, and its frames differ."""
+    reader.start(need_data("dicom-other/rtdose_multiframe.dcm"))
+    first = reader.pane.image
+    assert first is not None
+    reader.wheel(1)
+    reader.settle()
+    assert reader.frame == 1
+    assert reader.pane.image is not None
+    assert not np.array_equal(reader.pane.image.stored, first.stored)
+    assert "modality" in [caution.code for caution in reader.pane.image.cautions]
 
 
 def test_the_corner_says_which_frame_of_how_many(reader: Reader, cine: Path) -> None:

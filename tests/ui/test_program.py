@@ -156,8 +156,23 @@ def test_a_file_that_is_no_film_gets_a_sentence(
     assert state.pane.image is before.image  # the film being read stays
 
 
-def test_a_truncated_film_says_so_in_its_pane(driver: Driver, need_data: Callable[[str], Path], adult: Path) -> None:
+def test_half_a_film_is_shown_with_a_caution_and_never_scored(
+    driver: Driver, need_data: Callable[[str], Path], adult: Path
+) -> None:
     program = driver.start(need_data("hostile/trunc_half.dcm"))
+    pane = program.workbench.controller.state.pane
+    assert pane.status is PaneStatus.SHOWN
+    assert pane.image is not None
+    assert "truncated" in [caution.code for caution in pane.image.cautions]
+    assert pane.analysis is AnalysisStatus.REFUSED
+    assert pane.result is None
+    assert driver.open(program, adult).analysis is AnalysisStatus.READY
+
+
+def test_a_film_that_cannot_be_shown_says_why_in_its_pane(
+    driver: Driver, need_data: Callable[[str], Path], adult: Path
+) -> None:
+    program = driver.start(need_data("hostile/rows0.dcm"))
     pane = program.workbench.controller.state.pane
     assert pane.status is PaneStatus.FAILED
     assert pane.failure is not None

@@ -53,10 +53,12 @@ class ScanBar(QWidget):
         if scan.total:
             self.progress.setRange(0, scan.total)
             self.progress.setValue(min(scan.looked_at, scan.total))
-            self.words.setText(f"{scan.looked_at:,} of {scan.total:,} files, {found}")
+            self.words.setText(f"{scan.looked_at:,} of {scan.total:,}, {found}")
+            self.words.setToolTip(f"{scan.looked_at:,} of {scan.total:,} files looked at, {found} found so far")
         else:
             self.progress.setRange(0, 0)
             self.words.setText(f"Looking for files, {found}")
+            self.words.setToolTip("The folders are still being listed")
 
     @Slot()
     def _cancel(self) -> None:

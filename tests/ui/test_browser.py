@@ -713,7 +713,7 @@ def test_a_scan_shows_how_far_it_is_and_can_be_cancelled(qtbot: QtBot, panel: Br
     assert panel.scan_bar.isVisible()
     assert panel.scan_bar.progress.maximum() == 0
     panel.show_state(ViewerState(scan=ScanStatus(120, 8000, 1)))
-    assert panel.scan_bar.words.text() == "120 of 8,000 files, 1 image"
+    assert panel.scan_bar.words.text() == "120 of 8,000, 1 image"
     with qtbot.waitSignal(panel.cancel_scan):
         qtbot.mouseClick(panel.scan_bar.cancel, LEFT)
     assert not panel.scan_bar.cancel.isEnabled()

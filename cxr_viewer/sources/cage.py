@@ -62,8 +62,8 @@ def shut(scratch: Path | None, memory_limit_bytes: int = 0) -> Protections:
         return Protections(memory=memory)
     sys.dont_write_bytecode = True
     libc = ctypes.CDLL(None, use_errno=True)
-    orphan = libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) == 0
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or not _one_thread():
+    orphan = _prctl(libc, _PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if not _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1) or not _one_thread():
         return Protections(memory=memory, orphan=orphan)
     version = _landlock(libc, scratch)
     filtered = _filter_calls(libc)
@@ -75,6 +75,12 @@ def shut(scratch: Path | None, memory_limit_bytes: int = 0) -> Protections:
         memory=memory,
         orphan=orphan,
     )
+
+
+def _prctl(libc: ctypes.CDLL, option: int, *values: int) -> bool:
+    """Whether it worked; the kernel insists on zeros where there is no argument."""
+    arguments = (*values, *[0] * (4 - len(values)))
+    return bool(libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, arguments)) == 0)
 
 
 def _one_thread() -> bool:
@@ -251,7 +257,7 @@ def _filter_calls(libc: ctypes.CDLL) -> bool:
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
     head = SockFprog(len(program), ctypes.addressof(code))
-    return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, ctypes.byref(head), 0, 0) == 0)
+    return _prctl(libc, _PR_SET_SECCOMP, _FILTER_MODE, ctypes.addressof(head))
 
 
 def _program(machine: str, process: int) -> list[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,7 +33,7 @@ MAX_RATIO, RATIO_SLACK_BYTES = 200, 1 << 30
 LARGEST_INNER_BYTES = 256 << 20
 LARGEST_TRIAL_BYTES = 64 << 20
 MAX_TRIALS = 200
-_LOCAL_HEADER_BYTES = 30
+_LOCAL_HEADER_BYTES, _CENTRAL_HEADER_BYTES = 30, 46
 _SKIPPED = ("__macosx", "$recycle.bin", "system volume information")
 _KEPT_OPEN = 4
 
@@ -63,10 +64,15 @@ class Archive:
         Raises:
             ReadError: no such entry, protected, packed in an unknown way, damaged, or a bomb; also while reading.
         """
+        entry = self.described(number)
+        with self._bytes() as file:
+            yield EntryFile(file, entry, passwords)
+
+    def described(self, number: int) -> Entry:
+        """What the directory says of an entry, without opening it. Raises ReadError where there is none."""
         if not 0 <= number < len(self.entries):
             raise faults.file_changed()
-        with self._bytes() as file:
-            yield EntryFile(file, self.entries[number], passwords)
+        return self.entries[number]
 
     @contextmanager
     def _bytes(self) -> Iterator[BinaryIO]:
@@ -123,10 +129,14 @@ def _inside(outer: Archive, number: int, passwords: tuple[str, ...]) -> Archive:
 
 
 class _Measured(io.RawIOBase):
-    """A file that hands out no more than a directory may hold at once: the library reads it in one piece."""
+    """A file that hands out no more than a directory may hold at once: the library reads it in one piece.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Args:
+        any_names: the names claim to be UTF-8 and are not; the claim is taken out, as they are shown to nobody's harm.
+    """
+
+    def __init__(self, file: BinaryIO, any_names: bool) -> None:
+        self._file, self._any_names = file, any_names
 
     def seekable(self) -> bool:
         return True
@@ -141,14 +151,27 @@ class _Measured(io.RawIOBase):
         data = self._file.read(MAX_DIRECTORY_BYTES + 1 if size < 0 else min(size, MAX_DIRECTORY_BYTES + 1))
         if len(data) > MAX_DIRECTORY_BYTES:
             raise faults.archive_refused(f"its list of contents is larger than {MAX_DIRECTORY_BYTES >> 20} MiB")
-        return data
+        return _without_utf8_claims(data) if self._any_names and data.startswith(b"PK\1\2") else data
 
 
-def _directory(file: BinaryIO) -> tuple[Entry, ...]:
+def _without_utf8_claims(directory: bytes) -> bytes:
+    """The directory with bit 11 of every entry's flags off (APPNOTE 4.4.4): its names are read as code page 437."""
+    data, place = bytearray(directory), 0
+    while data[place : place + 4] == b"PK\1\2" and place + _CENTRAL_HEADER_BYTES <= len(data):
+        data[place + 9] &= ~0x08 & 0xFF
+        place += _CENTRAL_HEADER_BYTES + sum(struct.unpack_from("<3H", data, place + 28))
+    return bytes(data)
+
+
+def _directory(file: BinaryIO, any_names: bool = False) -> tuple[Entry, ...]:
     """The entries of an archive, checked."""
     try:
-        with zipfile.ZipFile(_Measured(file)) as opened:
+        with zipfile.ZipFile(_Measured(file, any_names)) as opened:
             infos, end = opened.infolist(), opened.start_dir
+    except UnicodeDecodeError:
+        if any_names:
+            raise
+        return _directory(file, any_names=True)
     except zipfile.BadZipFile as error:
         raise faults.archive_damaged(str(error)) from error
     except (NotImplementedError, ValueError, OverflowError, IndexError) as error:
@@ -177,17 +200,27 @@ def _check_places(entries: tuple[Entry, ...], end: int) -> None:
 # ---------------------------------------------------------------- members
 
 
-@contextmanager
-def open_member(path: Path, member: str, passwords: tuple[str, ...]) -> Iterator[tuple[Archive, EntryFile]]:
-    """A member of an archive as a file, with the archive that holds it. Raises like :meth:`Archive.entry`."""
+def find_member(path: Path, member: str, passwords: tuple[str, ...]) -> tuple[Archive, Entry]:
+    """A member as the directory describes it, with the archive that holds it; only archives around it are opened.
+
+    Raises:
+        ReadError: as from :func:`open_archive` and :meth:`Archive.entry`, and where there is no such member.
+    """
     numbers = [int(part) if part.isdecimal() and len(part) < 10 else -1 for part in member.split("/")]
     if len(numbers) > MAX_DEPTH:
         raise faults.file_changed()
     archive = open_archive(path)
     for number in numbers[:-1]:
         archive = _inside(archive, number, passwords)
-    with archive.entry(numbers[-1], passwords) as file:
-        yield archive, file
+    return archive, archive.described(numbers[-1])
+
+
+@contextmanager
+def open_member(path: Path, member: str, passwords: tuple[str, ...]) -> Iterator[EntryFile]:
+    """A member of an archive as a file. Raises like :meth:`Archive.entry`."""
+    archive, entry = find_member(path, member, passwords)
+    with archive.entry(entry.number, passwords) as file:
+        yield file
 
 
 def contents(path: Path, passwords: tuple[str, ...]) -> Contents:

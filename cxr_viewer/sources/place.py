@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from cxr_viewer.sources import archive, faults
-from cxr_viewer.sources.archive_entry import LARGEST_ENTRY, EntryFile
+from cxr_viewer.sources.archive_entry import LARGEST_ENTRY, Entry
 from cxr_viewer.sources.attributes import FileFacts
 
 LARGEST_FILE = LARGEST_ENTRY
@@ -46,8 +46,7 @@ class Place:
         """The file's own name; in an archive what stands there, which may be anything."""
         if not self.member:
             return self.path.name
-        with self._entry() as (_, file):
-            return file.entry.name
+        return self._described()[1].name
 
     def facts(self) -> FileFacts:
         """What the file system says. Asked before opening: opening a pipe or a device may wait for ever.
@@ -57,8 +56,8 @@ class Place:
             OSError: as the file system says.
         """
         if self.member:
-            with self._entry() as (holder, file):
-                return FileFacts(self.path, file.entry.size, holder.stamp_ns, self.member)
+            holder, entry = self._described()
+            return FileFacts(self.path, entry.size, holder.stamp_ns, self.member)
         status = self.path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise faults.not_a_file()
@@ -68,14 +67,14 @@ class Place:
     def open(self) -> Iterator[BinaryIO]:
         """The bytes as a file that can be read and searched. Raises like :meth:`facts`."""
         if self.member:
-            with self._entry() as (_, entry):
+            with archive.open_member(self.path, self.member, self.passwords) as entry:
                 yield cast(BinaryIO, entry)
             return
         with self.path.open("rb") as file:
             yield file
 
-    def _entry(self) -> AbstractContextManager[tuple[archive.Archive, EntryFile]]:
-        return archive.open_member(self.path, self.member, self.passwords)
+    def _described(self) -> tuple[archive.Archive, Entry]:
+        return archive.find_member(self.path, self.member, self.passwords)
 
     def whole(self) -> bytes:
         """All bytes. Raises like :meth:`facts`; also ReadError for an empty file or one beyond all measure."""

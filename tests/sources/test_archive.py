@@ -206,6 +206,22 @@ def test_the_same_film_twice_and_odd_names(scan: Scan, make_zip: MakeZip, dicom_
     assert [item.image.member for item in films(scan(path))] == ["0", "1", "2", "3", "4"]
 
 
+def test_names_that_are_not_what_they_claim(scan: Scan, make_zip: MakeZip, dicom_bytes: Callable[..., bytes]) -> None:
+    """Marked as UTF-8 and written in another way; a name is no reason to lose the films."""
+    path = make_zip("names.zip", *((f"Röntgen {n}", dicom_bytes(SOPInstanceUID=f"1.2.{n}")) for n in range(3)))
+    path.write_bytes(path.read_bytes().replace("Rö".encode(), b"R\xf6x"))
+    assert [item.image.member for item in films(scan(path))] == ["0", "1", "2"]
+
+
+def test_an_archive_in_the_64_bit_form(scan: Scan, tmp_path: Path, dicom_bytes: Callable[..., bytes]) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "large.zip", "w", zipfile.ZIP_DEFLATED) as opened,
+        opened.open("film.dcm", "w", force_zip64=True) as file,
+    ):
+        file.write(dicom_bytes())
+    assert [item.image.member for item in films(scan(tmp_path / "large.zip"))] == ["0"]
+
+
 def test_an_archive_that_has_changed(
     scan: Scan, reader: SandboxReader, make_zip: MakeZip, dicom_bytes: Callable[..., bytes]
 ) -> None:
@@ -449,7 +465,7 @@ def test_any_damaged_byte_gives_the_film_or_a_sentence(
 
 def test_an_entry_is_inflated_no_further_than_it_is_read(make_zip: MakeZip) -> None:
     path = make_zip("large.zip", ("film.dcm", bytes(range(256)) * 65536))
-    with archive.open_member(path, "0", ()) as (_, file):
+    with archive.open_member(path, "0", ()) as file:
         assert file.read(132) == bytes(range(132))
         assert len(file._data) <= 1 << 18
         assert file.seek(-256, io.SEEK_END) == (16 << 20) - 256

@@ -84,8 +84,9 @@ class Sandbox:
         self._time_limit_s = time_limit_s
         self._urgent: deque[_Request] = deque()
         self._background: deque[_Request] = deque()
-        self._background_running = 0
-        self._in_background = max(1, size - 1)
+        self._background_running = 0  # without what helpers do: one process stays free whether they are up or not
+        self._allowed = max(1, size - 1)
+        self._helping = 0
         self._state = threading.Condition()
         self._closed = False
         self._threads: list[threading.Thread] = []
@@ -121,7 +122,7 @@ class Sandbox:
         with self._state:
             begun = not self._closed
             if begun:
-                self._in_background += helpers
+                self._helping += helpers
                 self._helpers = [thread for thread in self._helpers if thread.is_alive()] + threads
                 for thread in threads:
                     thread.start()
@@ -130,14 +131,14 @@ class Sandbox:
         finally:
             if begun:
                 with self._state:
-                    self._in_background -= helpers
+                    self._helping -= helpers
                     leave.set()
                     self._state.notify_all()
 
     @property
     def in_background(self) -> int:
         """How many requests that are not urgent are worked on at once."""
-        return self._in_background
+        return self._allowed + self._helping
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -239,7 +240,7 @@ class Sandbox:
                 request.error = faults.reader_crashed(repr(error))
             with self._state:
                 request.finish()
-                self._background_running -= not urgent
+                self._background_running -= not urgent and leave is None
                 self._state.notify_all()
         if process is not None:
             self._end(process)
@@ -248,9 +249,11 @@ class Sandbox:
         """(request, it is urgent); waits for one, None once closed or asked to leave."""
         with self._state:
             while not self._closed and not (leave is not None and leave.is_set()):
-                if self._urgent and leave is None:
+                if leave is not None and self._background:
+                    return self._background.popleft(), False
+                if leave is None and self._urgent:
                     return self._urgent.popleft(), True
-                if self._background and self._background_running < self._in_background:
+                if leave is None and self._background and self._background_running < self._allowed:
                     self._background_running += 1
                     return self._background.popleft(), False
                 self._state.wait()

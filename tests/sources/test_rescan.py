@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,24 @@ from cxr_viewer.core.errors import CancelledError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FileStamp, FoundImage, ImageNode, KnownFile, PassedOver, ScanBatch
 from cxr_viewer.sources import headerline, listing
+from cxr_viewer.sources import sandbox as sandbox_module
 from cxr_viewer.sources.answers import Headers
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 
 MANY = 700
+_SLOW_HEADERS = """
+import json, sys, time
+from pathlib import Path
+sys.path[:] = json.loads(sys.argv[1])
+from cxr_viewer.sources import jobs, worker
+good = jobs._header
+def header(place):
+    while not place.path.parents[1].joinpath("go").exists(): time.sleep(0.01)
+    return good(place)
+jobs._header = header
+worker.main(int(sys.argv[2]), sys.argv[3])
+"""
 
 
 class Memory:
@@ -119,6 +133,22 @@ def test_cancelling_many(sandbox: Sandbox, many: Path) -> None:
     token.cancel()
     with pytest.raises(CancelledError):
         list(batches)
+
+
+def test_a_clicked_film_never_waits_for_a_scan_with_helpers(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "_BOOT", _SLOW_HEADERS)
+    pool = Sandbox(2)
+    films = sorted(path for path in many.rglob("*") if path.suffix != ".txt" and path.is_file())
+    with pool.reinforced(2), ThreadPoolExecutor(8) as threads:
+        busy = [
+            threads.submit(pool.ask, Headers, "headers", CancelToken(), files=[(str(film), "")]) for film in films[:8]
+        ]
+        clicked = pool.ask(FoundImage, "describe", CancelToken(), urgent=True, path=str(films[9]))
+        assert not any(answer.done() for answer in busy)
+        (many / "go").touch()
+        assert [answer.result().files[0].found.image.path for answer in busy] == films[:8]  # type: ignore[union-attr]
+    pool.close()
+    assert clicked.image.path == films[9]
 
 
 # ---------------------------------------------------------------- what is known

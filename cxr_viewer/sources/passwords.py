@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 _MOST_PER_ARCHIVE = 8
+_MOST_TRIED = 12
 
 
 class Passwords:
@@ -22,9 +23,11 @@ class Passwords:
             self._known[_name(archive)] = (password, *others[: _MOST_PER_ARCHIVE - 1])
 
     def of(self, archive: Path) -> tuple[str, ...]:
-        """The passwords known for ``archive``; the files inside it may have different ones."""
+        """What may open ``archive``: its own passwords, then those of other archives, which often share one."""
         with self._lock:
-            return self._known.get(_name(archive), ())
+            own = self._known.get(_name(archive), ())
+            others = (password for known in reversed(self._known.values()) for password in known)
+            return tuple(dict.fromkeys((*own, *others)))[:_MOST_TRIED]
 
     def __repr__(self) -> str:
         return f"Passwords({len(self._known)} archives)"

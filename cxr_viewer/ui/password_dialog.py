@@ -16,13 +16,19 @@ _WIDTH_PX = 420
 class PasswordDialog(QDialog):
     """Stays open until the password fits or the reader gives up.
 
+    Args:
+        waiting: further archives that need a password.
+
     Signals:
         given(str): what the reader typed; answer with :meth:`say` or ``accept``.
     """
 
     given = Signal(str)
 
-    def __init__(self, archive: Path, parent: QWidget | None = None) -> None:
+    ALL_LEFT_OUT = 2
+    """Result: this archive and all that wait behind it are left out."""
+
+    def __init__(self, archive: Path, waiting: int = 0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.archive = archive
         self.setWindowTitle("Password")
@@ -50,6 +56,12 @@ class PasswordDialog(QDialog):
         self.open_button.setEnabled(False)
         buttons.addButton(self.open_button, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel).setToolTip("Leave this archive out")
+        if waiting:
+            count = "the other one" if waiting == 1 else f"the other {waiting:,}"
+            leave_all = named(QPushButton("Leave all out"), "Leave all out", f"Leave this archive and {count} out")
+            leave_all.setAutoDefault(False)
+            buttons.addButton(leave_all, QDialogButtonBox.ButtonRole.ResetRole)
+            leave_all.clicked.connect(lambda: self.done(self.ALL_LEFT_OUT))
         self.open_button.clicked.connect(self._give)
         self.password.textChanged.connect(lambda text: self.open_button.setEnabled(bool(text)))
         buttons.rejected.connect(self.reject)

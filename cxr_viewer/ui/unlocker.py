@@ -83,7 +83,7 @@ class Unlocker(QObject):
         if self._dialog is not None or not self._waiting or self._closing.cancelled:
             return
         archive = next(iter(self._waiting))
-        self._dialog = PasswordDialog(archive, self._window)
+        self._dialog = PasswordDialog(archive, len(self._waiting) - 1, self._window)
         self._dialog.given.connect(self._try)
         self._dialog.finished.connect(self._finished)
         self._dialog.open()
@@ -106,17 +106,20 @@ class Unlocker(QObject):
     def _answer(self, archive: Path, opened: bool, sentence: str) -> None:
         if self._dialog is None or self._dialog.archive != archive:
             if opened:  # the reader closed the question while the answer was on its way
-                self._go_on(archive, scan=False)
+                self._go_on(archive, [])
             return
         if not opened:
             self._dialog.say(sentence or "This password does not open the archive. Try another one.")
             return
-        scan = self._waiting.get(archive, False)
+        scanned = self._waiting.get(archive, False)
+        left_out = [other for other, was_scanned in self._waiting.items() if was_scanned and other != archive]
+        for other in left_out:  # archives often share a password: the scan tells again which of them do not
+            del self._waiting[other]
         _log.info("an archive was unlocked")
         self._dialog.accept()
-        self._go_on(archive, scan=scan)
+        self._go_on(archive, [archive, *left_out] if scanned else left_out)
 
-    def _go_on(self, archive: Path, *, scan: bool) -> None:
+    def _go_on(self, archive: Path, left_out: list[Path]) -> None:
         """Open again what could not be read, then look through what was left out."""
         state = self._state()
         waiting = [
@@ -126,16 +129,18 @@ class Unlocker(QObject):
         ]
         for index, node in sorted(waiting, key=lambda found: found[0] == state.active):  # the active one stays it
             self.sends.emit(ev.OpenImage(node, index))
-        if scan:
-            self._open_paths([archive])
+        if left_out:
+            self._open_paths(left_out)
 
     @Slot(int)
     def _finished(self, result: int) -> None:
         if self._dialog is not None:
-            left_out = self._waiting.pop(self._dialog.archive, False) and result == PasswordDialog.DialogCode.Rejected
-            if left_out and not self._closing.cancelled:
+            was_scanned = self._waiting.pop(self._dialog.archive, False)
+            if was_scanned and result != PasswordDialog.DialogCode.Accepted and not self._closing.cancelled:
                 text = f"{shown_name(self._dialog.archive)} was left out: it is protected by a password."
                 self.sends.emit(ev.Tell(NoticeLevel.INFO, text, "Open it again to type the password."))
+            if result == PasswordDialog.ALL_LEFT_OUT:
+                self._waiting.clear()
             self._dialog.deleteLater()
             self._dialog = None
         self._next()

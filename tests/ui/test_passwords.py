@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from cxr_viewer.app import Program
@@ -104,6 +104,23 @@ def test_giving_up_leaves_the_archive_out(desk: Desk, archive: Path, tmp_path: P
     assert desk.scanned == []
     texts = [event.text for event in desk.sent if isinstance(event, ev.Tell)]
     assert texts == [f"{name} was left out: it is protected by a password." for name in ("films.zip", "others.zip")]
+
+
+def test_leaving_all_out_asks_no_more(desk: Desk, archive: Path, tmp_path: Path) -> None:
+    desk.unlocker.locked((archive, *(tmp_path / f"{n}.zip" for n in range(500))))
+    (leave_all,) = (button for button in desk.dialog.findChildren(QPushButton) if button.text() == "Leave all out")
+    assert leave_all.toolTip() == "Leave this archive and the other 500 out"
+    leave_all.click()
+    assert desk.unlocker.dialog is None
+    assert desk.scanned == []
+
+
+def test_a_password_is_tried_on_the_archives_that_wait(desk: Desk, archive: Path, tmp_path: Path) -> None:
+    other = tmp_path / "others.zip"
+    desk.unlocker.locked((archive, other))
+    desk.type(PASSWORD)
+    desk.wait(lambda: desk.unlocker.dialog is None)
+    assert desk.scanned == [archive, other]  # the scan says again where it did not do
 
 
 def test_films_that_wait_are_opened_again(desk: Desk, archive: Path) -> None:

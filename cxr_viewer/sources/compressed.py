@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -39,6 +39,8 @@ _DECODERS = {
     Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
+_ENDED_BY_MARK = (Codec.JPEG, Codec.JPEG_LOSSLESS)
+"""Codecs of which half a codestream is decoded as far as it goes once an end mark stands behind it."""
 _WHY = {
     Codec.JPEG: "its transform is that of the reference decoders, and it tells of damage",
     Codec.JPEG_LOSSLESS: "it tells of damage that others pass over",
@@ -92,20 +94,43 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
     codec, stream = _identify(data, CODEC_OF.get(UID(syntax)), cautions)
     if stream is not None:
         _check(stream, form)
+    torn = present < expected
+    if torn and stream is not None and codestream.has_end_mark(data):
+        torn = False
+        cautions.add("cut-off", "The file stops before its end, but this picture is there whole.", "PixelData")
+    if torn and codec in _ENDED_BY_MARK:
+        data = data.rstrip(b"\xff") + b"\xff\xd9"
     try:
         decoded, heard = _decoded(data, codec, stream, form, cautions)
     except ReadError as error:
-        salvaged = _salvaged(data, codec, form, present < expected, cautions)
+        salvaged = _salvaged(data, codec, form, torn, cautions)
         if salvaged is not None:
             return salvaged
-        raise faults.truncated(present, expected) if present < expected else error from error
-    if present < expected:
+        raise faults.truncated(present, expected) if torn else error from error
+    if not torn:
+        _tell_damage(data, codec, heard, cautions)
+        return decoded
+    return _torn(decoded, codec, present, expected, cautions)
+
+
+def _torn(decoded: Decoded, codec: Codec, present: int, expected: int, cautions: Cautions) -> Decoded:
+    """A frame that its decoder finished without the data for it."""
+    whole = len(decoded.words)
+    rows = damage.rows_before_filling(decoded.words, 8 if codec is Codec.JPEG else 1)
+    if codec not in _ENDED_BY_MARK or decoded.words.ndim != 2 or rows == whole:
         share = 100 * present / expected
         text = f"The file is truncated: {share:.0f} % of the compressed picture is there; the rest is missing or wrong."
         cautions.add("truncated", text, "PixelData")
-    else:
-        _tell_damage(data, codec, heard, cautions)
-    return decoded
+        return decoded
+    if rows < damage.LEAST_SHARE * whole:
+        raise faults.truncated(present, expected)
+    cautions.add("truncated", _upper(rows, whole), "PixelData")
+    return replace(decoded, rows=rows)
+
+
+def _upper(rows: int, whole: int) -> str:
+    share = 100 * rows / whole
+    return f"The file is truncated: only the upper {share:.0f} % of the picture is there, the rest is black."
 
 
 def codestream_of(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> tuple[bytes, Codestream]:
@@ -182,10 +207,8 @@ def _salvaged(data: bytes, codec: Codec, form: PixelFormat, torn: bool, cautions
     words, rows = damage.rle_rows(data, form.rows, form.columns, form.bits_allocated)
     if rows < damage.LEAST_SHARE * form.rows:
         return None
-    share = 100 * rows / form.rows
     if torn:
-        text = f"The file is truncated: only the upper {share:.0f} % of the picture is there, the rest is black."
-        cautions.add("truncated", text, "PixelData")
+        cautions.add("truncated", _upper(rows, form.rows), "PixelData")
     else:
         cautions.add("damaged-pixels", _DAMAGED, "PixelData")
     cautions.story.tell(Stage.DECODER, "What is left of the RLE segments was decoded run by run.", "PS3.5 annex G")

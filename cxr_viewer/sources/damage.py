@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,22 @@ def _packets(data: bytes, start: int, coding: int) -> int:
         shift = levels - level
         precincts += ((width >> shift >> (own & 15)) + 2) * ((height >> shift >> (own >> 4)) + 2)
     return int(layers) * components * precincts
+
+
+def rows_before_filling(words: NDArray[Any], block: int) -> int:
+    """How many rows from the top a decoder of JPEG had data for, before it filled the rest by prediction from nothing.
+
+    Such rows are all alike. The last ones before them hold the place where the data end, and are not counted.
+
+    Args:
+        block: rows that are coded together.
+    """
+    alike = (words == words[-1]).reshape(len(words), -1).all(axis=1)
+    different = np.flatnonzero(~alike)
+    told_apart = int(different[-1]) + 1 if different.size else 0
+    if len(words) - told_apart < 2:  # the last row is like itself only: the data end in it or behind it
+        return len(words)
+    return max(0, -(-told_apart // block) * block - block)
 
 
 # ---------------------------------------------------------------- RLE

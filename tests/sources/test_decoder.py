@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_half_a_film_is_told_or_refused(
     assert "truncated" in told_about(data[: int(share * len(data))])
 
 
-@pytest.mark.parametrize("command", [("dcmcrle",), ()], ids=["rle", "native"])
+@pytest.mark.parametrize("command", [("dcmcrle",), ("dcmcjpeg", "+e1"), ()], ids=["rle", "jpeg-lossless", "native"])
 @pytest.mark.parametrize("share", [0.7, 0.97])
 def test_the_rows_that_are_there_are_shown_and_the_rest_is_black(
     command: tuple[str, ...],
@@ -178,6 +179,34 @@ def test_the_rows_that_are_there_are_shown_and_the_rest_is_black(
     assert (film.stored[there:] == 1023).all()
     assert (luts.apply(film.stored, luts.compose(film, None, False))[there:] == 0).all()
     assert f"{100 * there / film.rows:.0f} %" in caution.text
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_the_blocks_of_a_torn_jpeg_are_shown(share: float, need_data: Callable[[str], Path]) -> None:
+    data = need_data("dicom/cr_rsna_pa_normal2_jpegbaseline.dcm").read_bytes()
+    whole, film = local(data), local(data[: int(share * len(data))])
+    there = int(np.flatnonzero((film.stored != 0).any(axis=1))[-1]) + 1
+    assert there % 8 == 0
+    assert 0.5 * share < there / film.rows < share
+    assert np.array_equal(film.stored[:there], whole.stored[:there])
+    assert film.damaged
+    assert film.padding == (0, 0)
+
+
+def test_a_file_that_stops_behind_its_picture_is_whole(
+    need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool("dcmcjpeg", "+e1", need_data("dicom/cr_barre_fuji_pa_mono1_10bit.dcm"), tmp_path / "other.dcm")
+    data = (tmp_path / "other.dcm").read_bytes()
+    end = data.rindex(b"\xff\xd9") + 2
+    longer = data[:end] + bytes(40) + data[end:]
+    length = data.rindex(b"\xfe\xff\x00\xe0", 0, end) + 4
+    (said,) = struct.unpack_from("<I", data, length)
+    longer = longer[:length] + struct.pack("<I", said + 40) + longer[length + 4 :]
+    film = local(longer[: end + 10])
+    assert np.array_equal(film.stored, local(data).stored)
+    assert "cut-off" in [caution.code for caution in film.cautions]
+    assert not film.damaged
 
 
 @pytest.mark.parametrize("keep", [0, 2_000])

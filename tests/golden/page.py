@@ -28,7 +28,8 @@ GREY, MANUAL = films.REPOSITORY / "docs" / "grey-values.md", films.REPOSITORY / 
 
 def measured(program: Program) -> dict[str, Measured]:
     """Every cell by its name. Raises SystemExit where one is not as it should be."""
-    found, wrong = {}, []
+    found: dict[str, Measured] = {}
+    wrong: list[str] = []
 
     def render(path: Path, cell: Cell) -> Array:
         rendered, compared = program.show(path, cell)
@@ -42,6 +43,11 @@ def measured(program: Program) -> dict[str, Measured]:
     if wrong:
         raise SystemExit("\n".join(wrong))
     return found
+
+
+def farthest(figures: dict[str, Measured]) -> str:
+    name = max(figures, key=lambda name: (figures[name].standard.largest, figures[name].standard.mean))
+    return f"farthest from the standard: {name}, {figures[name].standard}"
 
 
 def versions() -> str:
@@ -64,7 +70,8 @@ def main() -> None:
         raise SystemExit("\n".join(needs))
     sandbox = Sandbox(1)
     try:
-        GREY.write_text(report.page(measured(Program(sandbox)), versions()), encoding="utf-8")
+        figures = measured(Program(sandbox))
+        GREY.write_text(report.page(figures, f"{versions()}; {farthest(figures)}"), encoding="utf-8")
     finally:
         sandbox.close()
     sys.stdout.write(f"{GREY} and {MANUAL} are written\n")

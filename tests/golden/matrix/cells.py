@@ -5,7 +5,8 @@ from __future__ import annotations
 from matrix.cell import Cell
 from matrix.graphic_cells import COLOURS, OVERLAYS, SHUTTERS
 from matrix.modality_cells import BROKEN_MODALITY, MODALITY_LUT, RESCALE
-from matrix.pixel_cells import BITS, BROKEN_POLARITY, FRAMES, HIGH_BITS, NATIVE, PADDING, POLARITY
+from matrix.native_cells import NATIVE
+from matrix.pixel_cells import BITS, BROKEN_POLARITY, FRAMES, HIGH_BITS, PADDING, POLARITY
 from matrix.voi_cells import BROKEN_VOI, MANY, VOI_LUTS, WINDOWS
 from matrix.written_cells import WRITTEN
 

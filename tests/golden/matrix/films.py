@@ -155,8 +155,8 @@ def deep(bits: int, *, signed: bool = False, shift: int = 0, beside: int = 0, ro
 
 def sums(values: Array) -> Array:
     """Sums of 16 x 16 neighbours: int64, 15 rows and columns fewer."""
-    total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    return total[16:, 16:] - total[:-16, 16:] - total[16:, :-16] + total[:-16, :-16]
+    total: Array = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    return np.asarray(total[16:, 16:] - total[:-16, 16:] - total[16:, :-16] + total[:-16, :-16])
 
 
 def table(keyword: str, *items: Dataset) -> Edit:
@@ -206,5 +206,5 @@ def curve(count: int, bits: int, *, gamma: float = 2.2) -> Array:
 
 def s_curve(count: int, bits: int) -> Array:
     """An S-shaped curve that falls: the largest entry first."""
-    ramp = 1 / (1 + np.exp(np.linspace(-5, 5, count)))
-    return np.round((ramp - ramp.min()) / np.ptp(ramp) * ((1 << bits) - 1)).astype(np.int64)
+    ramp: Array = 1 / (1 + np.exp(np.linspace(-5, 5, count)))
+    return np.asarray(np.round((ramp - ramp.min()) / np.ptp(ramp) * ((1 << bits) - 1)).astype(np.int64))

@@ -66,7 +66,7 @@ def _overlay(name: str, *edits: Edit, frame: int = 0, **faults: Fault) -> Cell:
 def region(rows: int, columns: int) -> Array:
     """An ellipse, filled: uint8, 0 or 1."""
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-    return (x**2 + y**2 <= 0.9).astype(np.uint8)
+    return np.asarray(x**2 + y**2 <= 0.9, np.uint8)
 
 
 def as_graphics(ds: Dataset) -> None:
@@ -165,6 +165,24 @@ def tinted(photometric: str, planar: int) -> Edit:
     return edit
 
 
+def halved(ds: Dataset) -> None:
+    """The film in YBR_FULL_422: colours for every second pixel of a row only."""
+    crop(256, 300)(ds)
+    grey = oracle.stored_values(ds).astype(np.uint8)
+    blue, red = (255 - grey[:, ::-1]) // 2 + 60, grey[::-1] // 2 + 70
+    pairs = np.stack([grey[:, 0::2], grey[:, 1::2], blue[:, 0::2], red[:, 0::2]], axis=-1)
+    ds.SamplesPerPixel, ds.PlanarConfiguration, ds.PhotometricInterpretation = 3, 0, "YBR_FULL_422"
+    ds.PixelData = pairs.tobytes()
+
+
+def deep_colour(ds: Dataset) -> None:
+    """RGB of 16 bits."""
+    deep(16)(ds)
+    grey = oracle.stored_values(ds).astype("<u2")
+    ds.SamplesPerPixel, ds.PlanarConfiguration, ds.PhotometricInterpretation = 3, 0, "RGB"
+    ds.PixelData = np.stack([grey, 65535 - grey, grey[:, ::-1]], axis=-1).astype("<u2").tobytes()
+
+
 def palette(bits: int, first: int = 0, count: int = 256, low: int = 0) -> Edit:
     """The film as numbers of a palette: rising red, falling green, and a hump of blue."""
 
@@ -192,6 +210,8 @@ COLOURS = (
     _colour("RGB, colour by plane", COLOUR_RULE, tinted("RGB", 1)),
     _colour("YBR_FULL, colour by pixel", COLOUR_RULE, tinted("YBR_FULL", 0), dcmtk=CUTS),
     _colour("YBR_FULL, colour by plane", COLOUR_RULE, tinted("YBR_FULL", 1), dcmtk=CUTS),
+    _colour("YBR_FULL_422", COLOUR_RULE, halved, dcmtk=CUTS),
+    _colour("RGB of 16 bits", COLOUR_RULE, deep_colour),
     _colour("Palette of an ultrasound picture", PALETTE_RULE, film="dicom-other/palette_color.dcm"),
     _colour("Palette of 16 bits, lower byte 0", PALETTE_RULE, palette(16)),
     _colour("Palette of 16 bits, lower byte 255", PALETTE_RULE, palette(16, low=255)),

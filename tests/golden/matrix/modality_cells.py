@@ -208,7 +208,7 @@ BROKEN_MODALITY = (
             cautions={"bad-rescale": "RescaleSlope"},
             instead=(without("RescaleSlope", "RescaleIntercept"),),
         )
-        for said, file in (("0, real CR", "zero"), ("NaN", "nan"), ("x", "text"))
+        for said, file in (("0 of a real CR", "zero"), ("NaN of a real CR", "nan"), ("x of a real CR", "text"))
     ),
     Cell(
         "Modality LUT with fewer entries than it says",

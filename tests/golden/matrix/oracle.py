@@ -25,10 +25,10 @@ def stored_values(ds: Dataset, frame: int = 0) -> Array:
     """
     size, width = ds.Rows * ds.Columns, ds.BitsAllocated // 8
     words = np.frombuffer(ds.PixelData, f"<u{width}", size, frame * size * width).astype(np.int64)
-    values = (words >> (ds.HighBit + 1 - ds.BitsStored)) & ((1 << ds.BitsStored) - 1)
+    values: Array = (words >> (ds.HighBit + 1 - ds.BitsStored)) & ((1 << ds.BitsStored) - 1)
     if ds.PixelRepresentation == 1:
         values = np.where(values >> (ds.BitsStored - 1), values - (1 << ds.BitsStored), values)
-    return values.reshape(ds.Rows, ds.Columns)
+    return np.reshape(values, (ds.Rows, ds.Columns))
 
 
 def of_frame(ds: Dataset, frame: int) -> Dataset:
@@ -176,7 +176,7 @@ def overlays(ds: Dataset, frame: int = 0) -> Array:
         position, size = int(ds[group, 0x0102].value), rows * columns
         if position:
             words = np.frombuffer(ds.PixelData, f"<u{ds.BitsAllocated // 8}", ds.Rows * ds.Columns)
-            bits = (words >> position & 1).reshape(rows, columns)
+            bits: Array = (words >> position & 1).reshape(rows, columns)
         else:
             first = ds[group, 0x0051].value if (group, 0x0051) in ds else 1
             number = frame + 1 - first
@@ -237,6 +237,10 @@ def colour(ds: Dataset) -> Array:
     C.7.6.3.1.2: RGB and YBR_FULL by their formula; C.7.6.3.1.5: palettes by their entries, the upper 8 bits of 16.
     """
     shape = (ds.Rows, ds.Columns)
+    if ds.PhotometricInterpretation == "YBR_FULL_422":  # two of Y, then the blue and the red they share
+        pairs = np.frombuffer(ds.PixelData, np.uint8, shape[0] * shape[1] * 2).reshape(-1, 4)
+        spread = np.stack([pairs[:, [0, 2, 3]], pairs[:, [1, 2, 3]]], axis=1)
+        return _of_ybr(spread.reshape(*shape, 3))
     words = np.frombuffer(ds.PixelData, f"<u{ds.BitsAllocated // 8}", shape[0] * shape[1] * ds.SamplesPerPixel)
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         channels = []
@@ -249,7 +253,11 @@ def colour(ds: Dataset) -> Array:
         return np.stack(channels, axis=-1).reshape(*shape, 3).astype(np.int16)
     planes = words.reshape(3, *shape).transpose(1, 2, 0) if ds.PlanarConfiguration else words.reshape(*shape, 3)
     if ds.PhotometricInterpretation == "RGB":
-        return planes.astype(np.int16)
+        return eight_bits(planes / ((1 << ds.BitsStored) - 1))
+    return _of_ybr(planes)
+
+
+def _of_ybr(planes: Array) -> Array:
     y, blue, red = (planes[..., plane].astype(float) for plane in range(3))
     blue, red = blue - 128, red - 128
     rgb = np.stack([y + 1.4020 * red, y - 0.3441 * blue - 0.7141 * red, y + 1.7720 * blue], axis=-1)

@@ -137,13 +137,14 @@ def _pydicom_output(ds: Dataset, stored: Array, choice: tuple[str, int]) -> Arra
         pad = oracle.padding(ds)
         exposed = values if pad is None else values[(stored < pad[0]) | (stored > pad[1])]
         low, high = exposed.min(), exposed.max()
-        return (values - low) / (high - low) if high > low else np.zeros_like(values)
+        return np.asarray((values - low) / (high - low) if high > low else np.zeros_like(values))
     if kind == "lut":
         bits = int(ds.VOILUTSequence[place].LUTDescriptor[2])
-        return np.asarray(apply_voi(values, ds, index=place), float) / (2**bits - 1)
+        entries: Array = np.asarray(apply_voi(values, ds, index=place), float)
+        return np.asarray(entries / (2**bits - 1))
     output = np.asarray(apply_windowing(values, ds, index=place), float)
     low, high = _pydicom_range(ds)
-    return (output - low) / (high - low)
+    return np.asarray((output - low) / (high - low))
 
 
 def _pydicom_range(ds: Dataset) -> tuple[float, float]:
@@ -170,6 +171,8 @@ def pyd_colour(path: Path, frame: int) -> Array:
         if ds.PhotometricInterpretation == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, ds)
             pixels = pixels >> (ds.RedPaletteColorLookupTableDescriptor[2] - 8)
+        elif ds.BitsAllocated == 16:
+            pixels = pixels >> 8
     return pixels.astype(np.int16)
 
 

@@ -153,7 +153,7 @@ def syntax_table() -> str:
 
 
 def _promise(syntax: Syntax) -> str:
-    judges = " and ".join(reversed(syntax.judges))
+    judges = " and ".join(reversed(list(syntax.judges)))
     exact = f"bit for bit as {judges} decode{'' if len(syntax.judges) > 1 else 's'} them"
     source = ", and as in the film before compression" if syntax.lossless and syntax.decoder != "numpy" else ""
     return f"{exact}{source}{f' ({syntax.note})' if syntax.note else ''}"

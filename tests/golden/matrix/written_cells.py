@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
@@ -54,9 +56,16 @@ def swapped(how: tuple[str, ...], *elements: BaseTag) -> dict[str, Fault]:
     return {"pydicom": Fault(reason, as_if=(exchange,))} if how == BIG else {}
 
 
-def _written(name: str, how: tuple[str, ...], rule: str, *edits: Edit, kind: str = "grey", **faults: Fault) -> Cell:
+def _written(
+    name: str,
+    how: tuple[str, ...],
+    rule: str,
+    *edits: Edit,
+    kind: str = "grey",
+    faults: Mapping[str, Fault] | None = None,
+) -> Cell:
     cautions = {"colour": "PhotometricInterpretation"} if kind == "colour" else {}
-    return Cell(name, SAMPLE, rule, edits, written=how, kind=kind, cautions=cautions, faults=faults)
+    return Cell(name, SAMPLE, rule, edits, written=how, kind=kind, cautions=cautions, faults=faults or {})
 
 
 def as_if_unsigned(ds: Dataset) -> None:
@@ -80,16 +89,30 @@ WRITTEN = (
             _written(f"VOI LUT, {name}", how, LUT_RULE, deep(12), VOI_LUT),
             _written(f"VOI LUT with a negative first value, {name}", how, LUT_RULE, deep(12, signed=True), SIGNED_LUT),
             _written(f"8-bit film, {name}", how, "PS3.5 annex A", crop(301, 303), W8),
-            _written(f"16-bit signed film with padding, {name}", how, "PS3.5 annex A", PADDED, **PAD_FAULTS),
-            _written(f"Overlay, {name}", how, "C.9.2", deep(12), SMALL, DULL, kind="overlays", **swapped(how, OVERLAY)),
-            _written(f"RGB, {name}", how, "C.7.6.3.1.2", tinted("RGB", 0), kind="colour"),
-            _written(f"Palette, {name}", how, PALETTE, palette(16), kind="colour", **swapped(how, *TABLES)),
+            _written(f"16-bit signed film with padding, {name}", how, "PS3.5 annex A", PADDED, faults=PAD_FAULTS),
             _written(
-                f"Palette of wide numbers, {name}", how, PALETTE, wide_palette, kind="colour", **swapped(how, *TABLES)
+                f"Overlay, {name}", how, "C.9.2", deep(12), SMALL, DULL, kind="overlays", faults=swapped(how, OVERLAY)
+            ),
+            _written(f"RGB, {name}", how, "C.7.6.3.1.2", tinted("RGB", 0), kind="colour"),
+            _written(f"Palette, {name}", how, PALETTE, palette(16), kind="colour", faults=swapped(how, *TABLES)),
+            _written(
+                f"Palette of wide numbers, {name}",
+                how,
+                PALETTE,
+                wide_palette,
+                kind="colour",
+                faults=swapped(how, *TABLES),
             ),
         )
     ),
-    _written("Modality LUT of packed 8-bit entries, big-endian", BIG, LUT_RULE, deep(12), PACKED_LUT, pydicom=PACKED),
+    _written(
+        "Modality LUT of packed 8-bit entries, big-endian",
+        BIG,
+        LUT_RULE,
+        deep(12),
+        PACKED_LUT,
+        faults={"pydicom": PACKED},
+    ),
     _written("RGB in RLE", ("dcmcrle",), "C.7.6.3.1.2", tinted("RGB", 0), kind="colour"),
     _written("RGB by plane in RLE", ("dcmcrle",), "C.7.6.3.1.2", tinted("RGB", 1), kind="colour"),
     _written("RGB in lossless JPEG", ("dcmcjpeg", "+e1"), "C.7.6.3.1.2", tinted("RGB", 0), kind="colour"),

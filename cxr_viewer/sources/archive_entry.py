@@ -142,7 +142,7 @@ class EntryFile(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         end = None if size is None or size < 0 else self._at + size
         self._fill(end)
-        found = bytes(self._data[self._at : end])
+        found = bytes(memoryview(self._data)[self._at : end])
         self._at += len(found)
         return found
 

@@ -39,6 +39,8 @@ _DECODERS = {
     Codec.HTJ2K: (uids.HTJ2K, "pylibjpeg", "pylibjpeg-openjpeg"),
     Codec.RLE: (uids.RLELossless, "pylibjpeg", "pylibjpeg-rle"),
 }
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+_TAIL = 4096
 _ENDED_BY_MARK = (Codec.JPEG, Codec.JPEG_LOSSLESS)
 """Codecs of which half a codestream is decoded as far as it goes once an end mark stands behind it."""
 _WHY = {
@@ -97,7 +99,10 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
     torn = present < expected
     if torn and stream is not None and codestream.has_end_mark(data):
         torn = False
-        cautions.add("cut-off", "The file stops before its end, but this picture is there whole.", "PixelData")
+        if _SEQUENCE_END in data[-_TAIL:]:  # what is missing was lost before it
+            cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+        else:
+            cautions.add("cut-off", "The file stops before its end, but this picture is there whole.", "PixelData")
     if torn and codec in _ENDED_BY_MARK:
         data = data.rstrip(b"\xff") + b"\xff\xd9"
     try:

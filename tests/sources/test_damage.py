@@ -66,6 +66,18 @@ def test_a_piece_cut_out_of_the_fragment_is_told(
     assert "damaged-pixels" in codes(local(data[:middle] + data[middle + 100 :] + bytes(100)))
 
 
+def test_a_piece_lost_from_the_middle_of_a_file_is_told(
+    need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool("dcmcjpeg", "+e1", need_data(BARRE), tmp_path / "other.dcm")
+    data = (tmp_path / "other.dcm").read_bytes()
+    middle = len(data) // 2
+    for lost in (1, 2, 100):
+        film = local(data[:middle] + data[middle + lost :])
+        assert film.damaged
+        assert "cut-off" not in codes(film)
+
+
 @pytest.mark.parametrize("name", ["dx_canon_pa_mono1_12bit_j2klossless", "tx_dx_canon_htj2k_lossless"])
 def test_a_tile_of_the_wrong_length_is_told(name: str, need_data: Callable[[str], Path]) -> None:
     data = need_data(f"dicom/{name}.dcm").read_bytes()

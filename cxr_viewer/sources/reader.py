@@ -17,6 +17,10 @@ from cxr_viewer.sources.answers import Tags
 from cxr_viewer.sources.sandbox import Sandbox
 
 
+UNLOCKING_LIMIT_S = 150.0
+"""The traditional cipher of ZIP runs at 1 to 3 MB a second here; whoever will not wait can cancel."""
+
+
 class SandboxReader:
     """Reads films in ``sandbox``, which it closes in the end. Safe to use from several threads at once."""
 
@@ -86,18 +90,26 @@ class SandboxReader:
         archive = archive.absolute()
         known = list(self._sandbox.passwords.of(archive))
         opens = self._sandbox.ask(
-            bool, "unlock", cancel, urgent=True, path=str(archive), password=password, passwords=known
+            bool,
+            "unlock",
+            cancel,
+            urgent=True,
+            time_limit_s=UNLOCKING_LIMIT_S,
+            path=str(archive),
+            password=password,
+            passwords=known,
         )
         if opens:
             self._sandbox.passwords.add(archive, password)
         return opens
 
     def _file(self, node: ImageNode) -> dict[str, Any]:
-        """What a request says of the file it is about."""
+        """What a request says of the file it is about, and how long it may take."""
         if not node.member:
             return {"path": str(node.path)}
         passwords = list(self._sandbox.passwords.of(node.path))
-        return {"path": str(node.path), "member": node.member, "passwords": passwords}
+        words = {"path": str(node.path), "member": node.member, "passwords": passwords}
+        return words | {"time_limit_s": UNLOCKING_LIMIT_S} if passwords else words
 
     def close(self) -> None:
         """Stop the reader processes. Safe to call twice."""

@@ -16,7 +16,6 @@ from cxr_viewer.sources import faults
 from cxr_viewer.sources.answers import Tags
 from cxr_viewer.sources.sandbox import Sandbox
 
-
 UNLOCKING_LIMIT_S = 150.0
 """The traditional cipher of ZIP runs at 1 to 3 MB a second here; whoever will not wait can cancel."""
 

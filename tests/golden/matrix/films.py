@@ -40,7 +40,10 @@ def shown(name: str) -> str:
 def absent(name: str) -> str:
     """Why a film cannot be read, empty when it is there."""
     path = locate(name)
-    return "" if path.exists() else f"needs the real films in {os.path.relpath(path, REPOSITORY)}, which is not there"
+    if path.exists():
+        return ""
+    lost = path if SHARED_DATA.exists() else SHARED_DATA
+    return f"needs the real films in {os.path.relpath(lost, REPOSITORY)}, which is not there"
 
 
 def make(name: str, edits: Iterable[Edit], target: Path) -> Path:

@@ -84,11 +84,17 @@ def test_a_folder_is_searched_and_nothing_in_it_is_lost(need_data: NeedData, tmp
     shutil.copy(need_data(NODULE), folder / "a.dcm")
     data = need_data(NODULE).read_bytes()
     (folder / "cut.dcm").write_bytes(data[: len(data) // 2])
+    (folder / "stub.dcm").write_bytes(data[:5000])
     (folder / "notes.txt").write_text("not a film", encoding="utf-8")
     (folder / ".hidden.dcm").write_bytes(data)
     found = analysed([str(tmp_path / "films"), str(folder / "a.dcm")], tmp_path, status=1)
-    assert {name: answer["status"] for name, answer in found.items()} == {"a.dcm": "ok", "cut.dcm": "failed"}
-    assert found["cut.dcm"]["code"] == "truncated"
+    assert {name: answer["status"] for name, answer in found.items()} == {
+        "a.dcm": "ok",
+        "cut.dcm": "refused",
+        "stub.dcm": "failed",
+    }
+    assert found["cut.dcm"]["code"] == "damaged-film"
+    assert found["stub.dcm"]["code"] == "truncated"
 
 
 def test_a_dicomdir_names_its_films(need_data: NeedData, tmp_path: Path) -> None:

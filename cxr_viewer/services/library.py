@@ -339,6 +339,9 @@ class _Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._touched: dict[int, None] = {}
+        self._studies: dict[tuple[Any, ...], tuple[int, tuple[Any, ...]]] = {}
+        self._series: dict[tuple[int, str], tuple[Any, ...]] = {}
+        self._new: set[int] = set()
         self._now = time.time()
 
     def add(self, items: Sequence[FoundImage]) -> tuple[StudyNode, ...]:
@@ -359,15 +362,30 @@ class _Writer:
         here = [row for row in known if row.study == study[:2] and row.series_uid == series[0]]
         if any(row.image == image and not row.missing for row in here):
             return
-        self._connection.execute(_STUDY_UPSERT, study)
-        (ref,) = self._connection.execute(_STUDY_REF, study[:2]).fetchall()[0]
-        self._connection.execute(_SERIES_UPSERT, (ref, *series))
+        ref = self._ref_of(study, series)
         if not self._connection.execute(_SAME_FILM, (ref, series[0], image[2], image[1], image[-2])).fetchall():
             # A film nobody has seen yet: a study that was read is new again.
-            self._connection.execute("UPDATE study SET status = ? WHERE study_ref = ?", (ReadStatus.NEW.value, ref))
+            self._mark_new(ref)
         self._forget_former_content(known, here, image)
         self._connection.execute(_IMAGE_UPSERT, (ref, series[0], self._now, *image))
         self._touched[ref] = None
+
+    def _ref_of(self, study: tuple[Any, ...], series: tuple[Any, ...]) -> int:
+        """The row of the study, made if there is none. What the file before has written already is not written twice."""
+        ref, written = self._studies.get(study[:2], (0, ()))
+        if written != study:
+            self._connection.execute(_STUDY_UPSERT, study)
+            (ref,) = self._connection.execute(_STUDY_REF, study[:2]).fetchall()[0]
+            self._studies[study[:2]] = (ref, study)
+        if self._series.get((ref, series[0])) != series:
+            self._connection.execute(_SERIES_UPSERT, (ref, *series))
+            self._series[ref, series[0]] = series
+        return ref
+
+    def _mark_new(self, ref: int) -> None:
+        if ref not in self._new:
+            self._connection.execute("UPDATE study SET status = ? WHERE study_ref = ?", (ReadStatus.NEW.value, ref))
+            self._new.add(ref)
 
     def _forget_former_content(self, known: list[_Known], here: list[_Known], image: tuple[Any, ...]) -> None:
         """A path that holds another file now: its former frames go, the studies they were in have changed."""

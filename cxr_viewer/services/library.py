@@ -371,7 +371,7 @@ class _Writer:
         self._touched[ref] = None
 
     def _ref_of(self, study: tuple[Any, ...], series: tuple[Any, ...]) -> int:
-        """The row of the study, made if there is none. What the file before has written already is not written twice."""
+        """The row of the study, made if there is none. What the film before has written is not written again."""
         ref, written = self._studies.get(study[:2], (0, ()))
         if written != study:
             self._connection.execute(_STUDY_UPSERT, study)

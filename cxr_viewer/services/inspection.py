@@ -111,9 +111,9 @@ def as_text(inspection: Inspection) -> str:
 
 
 def line_text(line: InspectedLine) -> str:
-    """One line as it is read: an attribute with its value, a rule that was passed over with words that say so."""
+    """One line as it is read: an attribute with its value, a rule that was passed over behind a dash."""
     if line.kind is LineKind.PASSED_OVER:
-        return f"Not used: {line.text}"
+        return f"\N{EN DASH} {line.text}"
     return f"{line.name} = {line.text}" if line.name else line.text
 
 

@@ -56,7 +56,7 @@ def colour_chain(ds: Dataset, bits: int, cautions: Cautions) -> GreyChain:
             story.pass_over(stage, "What the file says holds for grey pixels only and is passed over.", there)
     story.tell(Stage.MODALITY, "Stored values are taken as they are.", "PS3.3 C.11.1")
     story.tell(Stage.VOI, "The picture is shown as stored: no window is applied.", "PS3.3 C.7.6.3.1.2")
-    story.tell(Stage.PRESENTATION, "Low values are dark.", "PS3.3 C.7.6.3.1.2")
+    story.tell(Stage.PRESENTATION, "Colours are shown as they are.", "PS3.3 C.7.6.3.1.2")
     story.tell(Stage.PADDING, "Colour pictures have no padding.", "PS3.3 C.7.5.1.1.2")
     return GreyChain(Rescale(), (colour.as_stored(bits),), None, "", "")
 
@@ -82,7 +82,7 @@ def _modality(ds: Dataset, stored: InputRange, cautions: Cautions) -> tuple[Resc
     for item in tol.items(ds, "ModalityLUTSequence", limit=1):
         found = table(item, stored, "ModalityLUTSequence", cautions)
         if found is None:
-            story.pass_over(Stage.MODALITY, "The Modality LUT is broken.")
+            story.pass_over(Stage.MODALITY, "The Modality LUT is broken and is left out.")
             continue
         first, values, bits = found
         rule = f"A table of {values.size} entries from stored value {first} on, {bits} bits, is applied."
@@ -97,7 +97,7 @@ def _modality(ds: Dataset, stored: InputRange, cautions: Cautions) -> tuple[Resc
         story.tell(Stage.MODALITY, "Stored values are taken as they are (slope 1, intercept 0).", "PS3.3 C.11.1", tags)
     else:
         rule = f"Stored values are multiplied by {rescale.slope:g}, then {rescale.intercept:g} is added."
-        story.tell(Stage.MODALITY, rule, "PS3.3 C.11.1.1.2", tags)
+        story.tell(Stage.MODALITY, rule, "PS3.3 C.11.1", tags)
     return rescale, _unit(tol.text(ds, "RescaleType"))
 
 
@@ -171,11 +171,13 @@ def _good_window(center: float, width: float, function: WindowFunction) -> bool:
 def _tell_voi(ds: Dataset, voi: tuple[Voi, ...], cautions: Cautions) -> None:
     story, tags = cautions.story, tol.tag_values(ds, *_VOI_TAGS)
     if not voi:
-        rule = "The file offers no VOI that can be used: its lowest value is shown black, its highest white."
-        story.tell(Stage.VOI, rule, "PS3.3 C.11.2", tags)
+        none = "No window or table of the file can be used" if tags else "The file holds no window and no table"
+        story.tell(Stage.VOI, f"{none}: the greys reach from its lowest to its highest value.", "PS3.3 C.11.2", tags)
         return
     default = voi[0]
     why = "the first in the file" if len(voi) > 1 else "the only one in the file"
+    if len(voi) < _offered(ds):
+        why += " that can be used"
     if isinstance(default, VoiTable):
         reference = "PS3.3 C.11.2.1.1"
         if any(isinstance(other, VoiWindow) for other in voi):
@@ -184,7 +186,13 @@ def _tell_voi(ds: Dataset, voi: tuple[Voi, ...], cautions: Cautions) -> None:
         reference = _FUNCTION_REFERENCES[default.function]
     story.tell(Stage.VOI, f"The film opens with {_described(default)}: it is {why}.", reference, tags)
     for other in voi[1:]:
-        story.pass_over(Stage.VOI, f"Offered, not the default: {_described(other)}.")
+        story.pass_over(Stage.VOI, f"Also offered: {_described(other)}.")
+
+
+def _offered(ds: Dataset) -> int:
+    """Tables and windows that the file names, whether or not they can be used."""
+    windows = min(len(tol.numbers(ds, "WindowCenter")), len(tol.numbers(ds, "WindowWidth")))
+    return windows + sum(1 for _ in tol.items(ds, "VOILUTSequence", limit=MOST_TABLES))
 
 
 def _described(voi: Voi) -> str:
@@ -223,7 +231,9 @@ def _as_stored(value: int, signed: bool) -> int:
 def _shape(ds: Dataset, photometric: str, cautions: Cautions) -> str:
     shape = _known_shape(ds, photometric, cautions)
     inverted = shape == "INVERSE" or (photometric == "MONOCHROME1" and not shape)
-    why = f"Presentation LUT Shape is {shape}" if shape else f"the pixels are {photometric}, without a usable shape"
+    named = tol.has(ds, "PresentationLUTShape") or tol.has(ds, "PresentationLUTSequence")
+    without = "whose presentation cannot be used" if named else "which names no Presentation LUT Shape"
+    why = f"Presentation LUT Shape is {shape}" if shape else f"the pixels are {photometric} in this file, {without}"
     rule = f"{'Dark and bright are exchanged' if inverted else 'Low values are dark'}: {why}."
     tags = tol.tag_values(ds, "PhotometricInterpretation", "PresentationLUTShape", "PresentationLUTSequence")
     cautions.story.tell(Stage.PRESENTATION, rule, "PS3.3 C.11.6.1.2" if shape else "PS3.3 C.7.6.3.1.2", tags)

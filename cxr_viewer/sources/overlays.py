@@ -70,9 +70,8 @@ def overlays(
     """
     found: list[OverlayPlane] = []
     left_px = LIMIT_PIXELS
-    for group in GROUPS:
-        if not _mentioned(ds, group):
-            continue
+    groups = [group for group in GROUPS if _mentioned(ds, group)]
+    for group in groups:
         plane = _plane(ds, group, words, frame, form, cautions)
         if plane is None:
             continue
@@ -82,7 +81,8 @@ def overlays(
         left_px -= plane.bits.size
         found.append(plane)
     if not found:
-        cautions.story.tell(Stage.OVERLAYS, "No overlays are drawn.", _REFERENCE)
+        rule = "None of the file's overlays is drawn." if groups else "The file holds no overlays."
+        cautions.story.tell(Stage.OVERLAYS, rule, _REFERENCE)
     return tuple(found)
 
 

@@ -111,4 +111,14 @@ def _with_opening(image: Radiograph) -> Radiograph:
     text = "The film's own window leaves it blank. An automatic window is used; press 1 for the film's own."
     tag = "Window Center (0028,1050)" if isinstance(image.voi[0], VoiWindow) else "VOI LUT Sequence (0028,3010)"
     caution = Caution("blank-window", text, tag)
-    return replace(image, opening=levels.auto_window(image), cautions=(*image.cautions, caution))
+    opening = levels.auto_window(image)
+    chain = tuple(_opened_with(step, opening) if step.stage is Stage.VOI else step for step in image.chain)
+    return replace(image, opening=opening, cautions=(*image.cautions, caution), chain=chain)
+
+
+def _opened_with(step: ChainStep, opening: VoiWindow) -> ChainStep:
+    """The step as it was in truth: the film opens with another window than the one the file asks for."""
+    window = f"centre {opening.center:.6g}, width {opening.width:.6g}"
+    why = step.rule.replace("The film opens with", "The file asks for", 1)
+    told = f"The film opens with an automatic window ({window}), because the file's own shows nothing of it."
+    return replace(step, rule=told, passed_over=(why, *step.passed_over))

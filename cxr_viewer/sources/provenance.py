@@ -26,6 +26,7 @@ _PIXEL_TAGS = (
     "PixelRepresentation",
     "NumberOfFrames",
 )
+_VIEWS = {View.UNKNOWN: "not known", View.LATERAL: "lateral", View.OTHER: "another than PA, AP or lateral"}
 _VIEW_TAGS = ("PatientOrientation", "ViewPosition", "ViewCodeSequence", "ImageLaterality", "Laterality")
 
 
@@ -45,6 +46,9 @@ def tell_file(file: DicomFile, cautions: Cautions) -> None:
     tags += tol.tag_values(ds, "SOPClassUID", "Modality", "PresentationIntentType", "LossyImageCompression")
     reference = "PS3.3 A.1.4, PS3.5 A" if not enhanced else "PS3.3 C.7.6.16, PS3.5 A"
     cautions.story.tell(Stage.FILE, f"The file is {kind}{enhanced}, stored as {syntax}.", reference, tags)
+    if file.unknown_letters:
+        text = "The file does not say rightly which letters its texts are written in: names may be unreadable."
+        cautions.add("character-set", text, "SpecificCharacterSet")
 
 
 def tell_pixels(ds: Dataset, form: PixelFormat, frame: int, decoded: DecodedFrame, cautions: Cautions) -> None:
@@ -56,7 +60,7 @@ def tell_pixels(ds: Dataset, form: PixelFormat, frame: int, decoded: DecodedFram
     if lowest:
         rule += f" The lowest {lowest} bits of each word are left out, as High Bit says."
     if decoded.bits_stored != form.bits_stored and not decoded.as_stored:
-        why = f"Bits Stored is {form.bits_stored}, but the decoded values need {decoded.bits_stored} bits."
+        why = f"Bits Stored of {form.bits_stored} is left out: the decoded values have {decoded.bits_stored} bits."
         cautions.story.pass_over(Stage.PIXELS, why)
     if decoded.rgb is not None:
         rule += " They are shown in their colours."
@@ -72,5 +76,5 @@ def tell_orientation(ds: Dataset, film: Radiograph, cautions: Cautions) -> None:
         rule = "The file does not say which side is which; the film is shown as it is stored."
         if tol.has(ds, "PatientOrientation"):
             cautions.story.pass_over(Stage.ORIENTATION, "Patient Orientation holds no two directions.")
-    view = "not known" if film.view is View.UNKNOWN else film.view.value
+    view = _VIEWS.get(film.view, film.view.value)
     cautions.story.tell(Stage.ORIENTATION, f"{rule} The view is {view}.", "PS3.3 C.7.6.1.1.1", tags)

@@ -24,6 +24,8 @@ _TAGS = (
     "PixelAspectRatio",
 )
 
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+
 Pair = tuple[float, float]
 
 
@@ -71,7 +73,9 @@ def _chosen(ds: Dataset, modality: str, cautions: Cautions) -> tuple[PixelSpacin
         return PixelSpacing(*pixel, SpacingSource.CALIBRATED), f"Pixel Spacing is used, {told}"
     if detector:
         if pixel:
-            story.pass_over(Stage.MILLIMETRES, f"Pixel Spacing says the same as {name} and names no calibration.")
+            story.pass_over(
+                Stage.MILLIMETRES, f"Pixel Spacing is not needed: it says the same as {name} and names no calibration."
+            )
         factor = _magnification(ds, cautions)
         if factor is None:
             return PixelSpacing(*detector, SpacingSource.DETECTOR), f"{name} is used, without a magnification"
@@ -86,7 +90,8 @@ def _chosen(ds: Dataset, modality: str, cautions: Cautions) -> tuple[PixelSpacin
         )
         return PixelSpacing(*pixel, SpacingSource.DETECTOR), "Pixel Spacing stands alone, without a calibration type"
     _caution_aspect(ds, cautions)
-    return None, "the file gives no spacing that can be believed"
+    named = any(tol.has(ds, keyword) for keyword in _SPACINGS)
+    return None, "the file gives no spacing that can be believed" if named else "the file gives no spacing"
 
 
 def _pair(ds: Dataset, keyword: str, cautions: Cautions) -> Pair | None:

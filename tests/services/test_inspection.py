@@ -123,7 +123,7 @@ def test_the_chain_is_told_in_its_order_with_tags_values_and_what_was_passed_ove
     assert (lines[2].name, lines[2].text) == ("WindowCenter (0028,1050)", "15000")
     text = words(found)
     assert "WindowWidth (0028,1051) = 30000" in text
-    assert "Not used: VOILUTSequence (0028,3010) has a descriptor" in text
+    assert "\N{EN DASH} VOILUTSequence (0028,3010) has a descriptor" in text
 
 
 def test_cautions_stand_first_with_their_tags(opened: Callable[..., ViewerState]) -> None:

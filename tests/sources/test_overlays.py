@@ -234,6 +234,7 @@ def test_an_overlay_beside_the_film_is_passed_over(origin: tuple[int, int], film
     image = film(**overlay(np.ones((4, 6), np.uint8), origin=origin))
     assert image.overlays == ()
     (step,) = [step for step in image.chain if step.stage is Stage.OVERLAYS]
+    assert step.rule == "None of the file's overlays is drawn."
     assert step.passed_over == ("Group 6000 draws nothing on this film.",)
 
 
@@ -265,4 +266,4 @@ def test_a_codec_without_unused_bits_says_so(need_data: Callable[[str], Path], t
 def test_a_real_film_without_overlays_says_so(need_data: Callable[[str], Path]) -> None:
     film = local(need_data(BARRE))
     (step,) = [step for step in film.chain if step.stage is Stage.OVERLAYS]
-    assert step.rule == "No overlays are drawn."
+    assert step.rule == "The file holds no overlays."

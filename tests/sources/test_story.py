@@ -71,7 +71,7 @@ def _check_chain(film: Radiograph) -> None:
         assert f"{default.values.size} entries" in voi
     elif default is not None and film.rgb is None:
         assert f"centre {default.center:g}, width {default.width:g}, {default.function.value}" in voi
-    offered = [text for text in step(film, Stage.VOI).passed_over if text.startswith("Offered")]
+    offered = [text for text in step(film, Stage.VOI).passed_over if text.startswith("Also offered")]
     assert len(offered) == max(0, len(film.voi) - 1)
     assert ("exchanged" in step(film, Stage.PRESENTATION).rule) == luts.inverts(film)
     source = None if film.spacing is None else film.spacing.source
@@ -169,3 +169,30 @@ def test_raster_pictures_have_a_short_story(tmp_path: Path, read_path: ReadPath)
     film = read_path(tmp_path / "grey.png")
     assert step(film, Stage.FILE).rule == "The file is a PNG picture, not DICOM."
     assert "full range" in step(film, Stage.VOI).rule
+
+
+def test_a_film_that_opens_with_another_window_says_so(need_data: Callable[[str], Path], read_path: ReadPath) -> None:
+    film = read_path(need_data("hostile/slope_neg.dcm"))
+    assert film.opening is not None
+    told = step(film, Stage.VOI)
+    assert told.rule.startswith("The film opens with an automatic window (centre ")
+    assert told.passed_over[0].startswith("The file asks for the window (centre 550, width 1024, SIGMOID)")
+
+
+@pytest.mark.parametrize(
+    ("elements", "stage", "sentence"),
+    [
+        ({}, Stage.VOI, "The file holds no window and no table"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, Stage.VOI, "No window or table of the file can be used"),
+        ({"WindowCenter": [5, 9], "WindowWidth": [0, 4000]}, Stage.VOI, "the only one in the file that can be used"),
+        ({}, Stage.PRESENTATION, "which names no Presentation LUT Shape"),
+        ({"PresentationLUTShape": "ODD"}, Stage.PRESENTATION, "whose presentation cannot be used"),
+        ({}, Stage.MILLIMETRES, "the file gives no spacing."),
+        ({"PixelSpacing": [0, 0]}, Stage.MILLIMETRES, "the file gives no spacing that can be believed."),
+        ({}, Stage.OVERLAYS, "The file holds no overlays."),
+    ],
+)
+def test_what_is_absent_is_told_from_what_cannot_be_used(
+    elements: dict[str, Any], stage: Stage, sentence: str, film: Film
+) -> None:
+    assert sentence in step(film(**elements), stage).rule

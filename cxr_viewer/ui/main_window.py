@@ -159,4 +159,5 @@ class MainWindow(QMainWindow):
         pane = state.pane
         # The title never carries a name: it is seen in task bars and screen sharing.
         view = pane.image.view.value if pane.image is not None else ""
-        self.setWindowTitle(" - ".join(part for part in ("cxr_viewer", view) if part))
+        # Its end is the program's name, or Qt would add that once more.
+        self.setWindowTitle(" - ".join(part for part in (view, "cxr_viewer") if part))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -29,7 +29,8 @@ _WAITING = "Reading the attributes\N{HORIZONTAL ELLIPSIS}"
 _NO_ATTRIBUTES = "This picture is no DICOM file: it has no attributes."
 _NO_FILM = "No film is open here."
 _DETAIL_LINES = 4
-_WIDTHS = {Column.TAG: 96, Column.NAME: 98, Column.VR: 36}
+_WIDTHS = {Column.TAG: 92, Column.NAME: 112, Column.VR: 36}
+_NARROW_PX = 400  # below it the VR, which also stands below the list, gives its place to names and values
 
 
 class TagTable(QTableView):
@@ -92,6 +93,7 @@ class TagView(QWidget):
         self.detail = named(
             QPlainTextEdit(readOnly=True, tabChangesFocus=True), "Whole value", "The whole value of the chosen row"
         )
+        self.detail.setPlaceholderText("Choose a row to read the whole of it here.")
         self._lay_out()
         self._connect()
         self.clear()
@@ -148,12 +150,17 @@ class TagView(QWidget):
     def _connect(self) -> None:
         self.search.textChanged.connect(self._search)
         QShortcut(QKeySequence("Esc"), self.search, self.search.clear, context=Qt.ShortcutContext.WidgetShortcut)
+        QShortcut(QKeySequence("Down"), self.search, self._enter_table, context=Qt.ShortcutContext.WidgetShortcut)
         self.hide_identity.toggled.connect(self._hide)
         self.table.copy_wanted.connect(self.copy_values)
         self.table.fold_wanted.connect(self._fold)
         self.table.clicked.connect(self._clicked)
         self.table.customContextMenuRequested.connect(self._show_menu)
         self.table.selectionModel().currentChanged.connect(self._show_detail)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.table.setColumnHidden(Column.VR, event.size().width() < _NARROW_PX)
 
     # ------------------------------------------------------------ content
 
@@ -211,6 +218,13 @@ class TagView(QWidget):
         place = self.model.place_of(row) if row is not None else None
         if place is not None:
             self.table.selectRow(place)
+
+    @Slot()
+    def _enter_table(self) -> None:
+        """From the search to what it found."""
+        if self.model.rowCount():
+            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.table.selectRow(0)
 
     # ------------------------------------------------------------ rows
 

@@ -48,6 +48,7 @@ QToolButton:hover {{ background: {RAISED}; }}
 QToolButton:checked {{ background: {ACCENT_DARK}; border-color: {ACCENT}; }}
 QToolButton:focus, QPushButton:focus, QComboBox:focus, QLineEdit:focus, QAbstractSpinBox:focus,
 QPlainTextEdit:focus {{ border-color: {ACCENT}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QPushButton {{ background: {RAISED}; border: 1px solid {LINE}; border-radius: 4px; padding: 4px 12px; }}
 QPushButton:hover {{ border-color: {MUTED}; }}
 QPushButton:pressed, QPushButton:checked {{ background: {ACCENT_DARK}; border-color: {ACCENT}; }}

@@ -468,6 +468,24 @@ def test_esc_shows_all_again(view: TagView, qtbot: QtBot) -> None:
     assert view.model.rowCount() == len(ROWS)
 
 
+def test_down_goes_from_the_search_to_what_it_found(view: TagView, qtbot: QtBot) -> None:
+    view.show()
+    view.activateWindow()
+    view.search.setFocus()
+    qtbot.waitUntil(view.search.hasFocus)
+    qtbot.keyClicks(view.search, "0028,1050")
+    qtbot.keyClick(view.search, Qt.Key.Key_Down)
+    assert view.table.hasFocus()
+    assert view.detail.toPlainText().startswith("WindowCenter (0028,1050) DS")
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(320, True), (500, False)])
+def test_a_narrow_list_leaves_the_vr_to_the_lines_below(view: TagView, width: int, hidden: bool) -> None:
+    view.resize(width, 500)
+    view.show()
+    assert view.table.isColumnHidden(Column.VR) == hidden
+
+
 def test_hidden_values_can_neither_be_found_nor_copied(view: TagView) -> None:
     view.hide_identity.setChecked(True)
     view.search.setText("invented")

@@ -78,13 +78,13 @@ def measure(cell: Cell, render: Callable[[Path, Cell], Array], folder: Path) -> 
     plain = plain if cell.written else references.native(path, folder)
     if cell.instead is not None:
         plain = films.edited(plain, cell.instead, folder / "instead.dcm")
-    seen = path if cell.instead is None and references.both_decode(path) else plain
     ds = references.read(plain)
     standard = gap(ours, expected(cell, ds, mask=MASK_OFF not in cell.options))
     problems = [] if standard.within else [f"the standard: {standard}"]
     found: dict[str, Gap] = {}
     for name in REFERENCES:
         fault = cell.faults.get(name)
+        seen = path if cell.instead is None and references.decodes(name, path) else plain
         try:
             shown = _reference(name, seen, cell, folder)
         except NoPicture as refusal:

@@ -18,7 +18,7 @@ from pydicom.pixels.processing import (
     apply_voi,
     apply_windowing,
 )
-from pydicom.uid import JPEG2000Lossless
+from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit
 
 from matrix import oracle
 from matrix.oracle import Array
@@ -60,9 +60,13 @@ def native(path: Path, folder: Path) -> Path:
     return decoded
 
 
-def both_decode(path: Path) -> bool:
-    """Whether dcmtk reads the pixels itself; JPEG 2000 it does not know, and gets it decoded by gdcm."""
-    return (read(path).get("file_meta") or Dataset()).get("TransferSyntaxUID") not in JPEG_2000
+def decodes(name: str, path: Path) -> bool:
+    """Whether a reference is given the file as it is.
+
+    JPEG 2000 dcmtk does not know, and pydicom has no decoder for JPEG of 12 bits: these are decoded by gdcm for them.
+    """
+    syntax = (read(path).get("file_meta") or Dataset()).get("TransferSyntaxUID")
+    return syntax not in JPEG_2000 and (name != "pydicom" or syntax != JPEGExtended12Bit)
 
 
 def choice_of(ds: Dataset, frame: int, number: int) -> tuple[str, int]:

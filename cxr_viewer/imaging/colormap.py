@@ -36,7 +36,7 @@ INFERNO: NDArray[np.uint8] = np.frombuffer(bytes.fromhex(_INFERNO), dtype=np.uin
 
 def colour_of(value: float) -> tuple[int, int, int]:
     """Red, green, blue of one map value, 0..1; beyond is clipped."""
-    red, green, blue = INFERNO[round(255 * min(1.0, max(0.0, value)))]
+    red, green, blue = INFERNO[int(np.rint(np.float32(255) * np.float32(min(1.0, max(0.0, value)))))]
     return int(red), int(green), int(blue)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cxr_viewer.imaging.colormap import INFERNO, colour_of, colourise, opacity
@@ -30,6 +30,7 @@ def test_equal_steps_look_equally_large() -> None:
 
 
 @given(value=shares, threshold=st.floats(0, 0.95), alpha=shares)
+@example(value=float(np.float32(0.3)), threshold=0.0, alpha=0.0)  # halfway between two colours
 def test_colour_and_opacity_of_a_value(value: float, threshold: float, alpha: float) -> None:
     red, green, blue, opaque = colourise(np.array([[value]], np.float32), threshold, alpha)[0, 0]
     assert (red, green, blue) == colour_of(value)

@@ -151,11 +151,12 @@ def scale_bar(mm_per_pixel: float, longest_px: float) -> ScaleBar:
 
 
 def caution_line(image: Radiograph) -> tuple[Line, ...]:
-    """The badge that says how many cautions there are."""
+    """The badge that says how many cautions there are, and in words where a part of the film may be missing."""
     count = len(image.cautions)
     if not count:
         return ()
-    return (Line(f"\N{WARNING SIGN} {count} caution{'s' if count > 1 else ''}", theme.CAUTION),)
+    incomplete = (Line("incomplete or damaged", theme.CAUTION),) if image.damaged else ()
+    return (*incomplete, Line(f"\N{WARNING SIGN} {count} caution{'s' if count > 1 else ''}", theme.CAUTION))
 
 
 def caution_tip(image: Radiograph) -> str:

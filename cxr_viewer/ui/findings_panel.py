@@ -236,6 +236,8 @@ class FindingsPanel(QWidget):
         if pane.image is None:
             return "", "", "muted"
         match pane.analysis:
+            case AnalysisStatus.NONE if pane.image.preview:
+                return "The whole film is being read.", "The model looks at nothing less.", "muted"
             case AnalysisStatus.NONE:
                 return "The model has not looked at this film.", "Press Run to ask it.", "muted"
             case AnalysisStatus.RUNNING:

@@ -125,4 +125,6 @@ def test_the_badge_counts_and_the_tip_names(make_film: FilmMaker) -> None:
     assert "1 caution" in caution_line(make_film(stored, cautions=(one,)))[0].text
     both = make_film(stored, cautions=(one, two))
     assert "2 cautions" in caution_line(both)[0].text
+    torn = make_film(stored, cautions=(one, Caution("truncated", "The file is truncated.")))
+    assert [line.text for line in caution_line(torn)] == ["incomplete or damaged", "\N{WARNING SIGN} 2 cautions"]
     assert caution_tip(both) == "One.\nTwo. [Rows (0028,0010)]"

@@ -26,9 +26,9 @@ film, real or a real one with edited tags, shown by `cxr-viewer render` and comp
   polarity and "lowest to highest value" are added to it as the standard has them.
 
 None of the three shares code with the program's grey chain or with the others. JPEG 2000, which dcmtk does not know,
-is decoded by gdcm first, and so is JPEG of 12 bits for pydicom. Figures are **largest / mean difference in grey levels of 255**. Two correct renderers differ
-by up to {LARGEST}, because each rounds where it likes; the limits are {LARGEST} and {MEAN}. Of overlays it is compared
-where they are drawn, 255 being drawn.
+is decoded by gdcm first, and so is JPEG of 12 bits for pydicom. Figures are **largest / mean difference in grey levels
+of 255**. Two correct renderers differ by up to {LARGEST}, because each rounds where it likes; the
+limits are {LARGEST} and {MEAN}. Of overlays it is compared where they are drawn, 255 being drawn.
 
 Where a reference is known to be wrong it is not averaged away: the figure carries the number of a fault, which is
 described at the end, and the test fails if the fault no longer shows as described there.

@@ -28,7 +28,8 @@ class ImageNode:
             an archive inside it; empty for plain files. Numbers: a name in a file is never made into a path.
         missing: the file was there once and is not there now.
         problem: one sentence when the header could be read only in part, else empty.
-        copies: further files with the same identity, size and header; they take over when ``path`` vanishes.
+        copies: further files with the same identity, size and header, each as (path, member); they take over when
+            ``path`` vanishes.
     """
 
     key: ImageKey
@@ -45,12 +46,12 @@ class ImageNode:
     is_dicom: bool = True
     missing: bool = False
     problem: str = ""
-    copies: tuple[Path, ...] = field(default=(), repr=False)
+    copies: tuple[tuple[Path, str], ...] = field(default=(), repr=False)
     member: str = ""
 
     def is_file(self, path: Path, member: str = "") -> bool:
         """Whether this is the image of that file (or member of an archive), or the file holds a copy of it."""
-        return (path, member) == (self.path, self.member) or path in self.copies
+        return (path, member) in ((self.path, self.member), *self.copies)
 
     def at_frame(self, frame: int) -> ImageNode:
         """The same file at another of its frames, the first being 0, which stands for the file in a list."""

@@ -250,7 +250,7 @@ def _film(study_uid: str, row: tuple[Any, ...], same: list[tuple[Any, ...]], dis
     if disputed and not image.problem:
         image = replace(image, problem=SAME_IDENTITY)
     if len(same) > 1:
-        image = replace(image, copies=tuple(decode_path(other[3]) for other in same if other is not row))
+        image = replace(image, copies=tuple(decode_place(other[3]) for other in same if other is not row))
     return image
 
 

@@ -87,7 +87,7 @@ class LibraryLoader(QObject):
     def _note_listed(self, studies: Iterable[StudyNode]) -> None:
         for study in studies:
             for image in study.images:
-                self._listed.update((path, image.member) for path in (image.path, *image.copies))
+                self._listed.update(((image.path, image.member), *image.copies))
 
     def set_status(self, study_uid: str, status: ReadStatus) -> None:
         """Mark a study as new or read."""

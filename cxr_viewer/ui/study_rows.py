@@ -350,7 +350,7 @@ def tooltip(row: Row) -> str:
         lines.append("Status: " + ("new" if row.status is ReadStatus.NEW else "read"))
     for image in row.images[:1] if row.level is Level.IMAGE else ():
         lines.append(f"In the archive {image.path}" if image.member else str(image.path))
-        lines += [f"Copy: {path}" for path in image.copies]
+        lines += [f"Copy: {path}" for path, _ in image.copies]
     if row.level is not Level.IMAGE:
         lines += dict.fromkeys(
             f"In the archive {image.path}" for image in row.images[:_ARCHIVES_LOOKED_AT] if image.member

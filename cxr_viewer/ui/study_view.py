@@ -42,7 +42,7 @@ class StudyDelegate(QStyledItemDelegate):
         self._thumbnails = thumbnails
         self.side_px = side_px
         self.open_in: dict[FileFrame, str] = {}
-        self.copies_open_in: dict[tuple[Path, ImageKey], str] = {}
+        self.copies_open_in: dict[tuple[tuple[Path, str], ImageKey], str] = {}
         self.number_panes = False
         self._fonts: tuple[QFont, QFont, QFontMetrics, QFontMetrics] | None = None
 
@@ -83,7 +83,7 @@ class StudyDelegate(QStyledItemDelegate):
         for place, node in shown:
             name = file_frame(node)
             self.open_in[name] = f"{self.open_in[name]}, {place}" if name in self.open_in else str(place)
-            self.copies_open_in[node.path, node.key] = self.open_in[name]
+            self.copies_open_in[(node.path, node.member), node.key] = self.open_in[name]
         self.number_panes = len(shown) > 1
 
     def _panes(self, row: Row) -> str:
@@ -95,8 +95,8 @@ class StudyDelegate(QStyledItemDelegate):
     def _panes_of(self, image: ImageNode) -> Iterator[str]:
         if exact := self.open_in.get(file_frame(image)):
             yield exact
-        for path in image.copies:
-            if copy := self.copies_open_in.get((path, image.key)):
+        for place in image.copies:
+            if copy := self.copies_open_in.get((place, image.key)):
                 yield copy
 
     def _paint_thumbnail(self, painter: QPainter, place: QRect, row: Row) -> None:

@@ -64,8 +64,9 @@ def test_a_film_and_its_copy_in_an_archive_are_one(
     library.add([make_found(plain, sop="1.2.3.0", size=500, modified=plain.stat().st_mtime_ns)])
     library.add([found_in(make_found, archive, "0")])
     (image,) = images(library)
-    assert (image.path, image.member, image.copies) == (plain, "", (archive,))
+    assert (image.path, image.member, image.copies) == (plain, "", ((archive, "0"),))
     assert image.is_file(archive, "0")
+    assert not image.is_file(archive, "1")  # another film of the same archive is no copy
     plain.unlink()
     library.refresh_missing()
     (image,) = images(library)

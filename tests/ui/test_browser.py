@@ -111,7 +111,8 @@ def test_every_real_film_has_its_row(
 ) -> None:
     library.add(found_films)
     panel.set_studies(library.studies())
-    shown = {path for row in all_rows(panel) if row.image for path in (row.image.path, *row.image.copies)}
+    films = [row.image for row in all_rows(panel) if row.image]
+    shown = {path for film in films for path in (film.path, *(path for path, _ in film.copies))}
     assert shown == {found.image.path for found in found_films}
     assert panel.count.text() == f"{len(library.studies())} studies"
 

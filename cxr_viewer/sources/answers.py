@@ -51,6 +51,14 @@ class Tags:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture, a PNG in base 64, and the image it was made of."""
+
+    key: ImageKey
+    png: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """What a ZIP archive holds for a scan.
 

@@ -209,6 +209,10 @@ class HeaderLine:
         )
         if len(answer.files) != len(files):
             raise faults.reader_crashed("a batch came back with another number of headers")
+        for file, header in zip(files, answer.files, strict=True):
+            image = header.found.image if header.found is not None else None
+            if image is not None and (image.path, image.member) != (file.path, file.member):
+                raise faults.reader_crashed("a header came back for another file")
         return answer.files
 
 

@@ -24,7 +24,7 @@ from cxr_viewer.sources import (
     raster,
     tags,
 )
-from cxr_viewer.sources.answers import Header, Headers
+from cxr_viewer.sources.answers import Header, Headers, Thumbnail
 from cxr_viewer.sources.place import Place
 
 HEAD_BYTES = 4096
@@ -90,17 +90,18 @@ def _read(place: Place, frame: int, interim: Interim | None) -> Radiograph:
     return attributes.with_digest(draft, parsed, digest[0])
 
 
-def thumbnail(place: Place, frame: int, side_px: int) -> str:
-    """A PNG in base 64, so that only the small picture crosses to the window's process."""
+def thumbnail(place: Place, frame: int, side_px: int) -> Thumbnail:
+    """Only the small picture crosses to the window's process."""
     import base64
 
     import cv2
 
-    picture = render.thumbnail(read(place, frame), side_px)
+    image = read(place, frame)
+    picture = render.thumbnail(image, side_px)
     done, png = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)  # cv2 has blue first
     if not done:
         raise faults.damaged("the small picture could not be packed")
-    return base64.b64encode(png.tobytes()).decode("ascii")
+    return Thumbnail(image.key, base64.b64encode(png.tobytes()).decode("ascii"))
 
 
 # ---------------------------------------------------------------- headers

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import ModalityTable, Radiograph, VoiTable
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FoundImage, ImageNode
 from cxr_viewer.core.tags import TagList
 from cxr_viewer.sources import faults
-from cxr_viewer.sources.answers import Tags
+from cxr_viewer.sources.answers import Tags, Thumbnail
 from cxr_viewer.sources.sandbox import Sandbox
 
 UNLOCKING_LIMIT_S = 150.0
@@ -45,14 +45,14 @@ class SandboxReader:
         """
 
         def early(image: Radiograph) -> None:
-            if preview is not None and image.preview and image.stored.ndim == 2 and image.key == node.key:
+            if preview is not None and image.preview and _is_picture(image) and image.key == node.key:
                 preview(replace(image, path=node.path))
 
         words = {"frame": node.key.frame, "preview": preview is not None, **self._file(node)}
         image = self._sandbox.ask(
             Radiograph, "read", cancel, urgent=True, interim=None if preview is None else early, **words
         )
-        if image.stored.ndim != 2 or image.preview:
+        if image.preview or not _is_picture(image):
             raise faults.reader_crashed("pixels that are no picture")
         if image.key != node.key:
             raise faults.file_changed()
@@ -60,8 +60,11 @@ class SandboxReader:
 
     def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
         """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
-        packed = self._sandbox.ask(str, "thumbnail", cancel, frame=node.key.frame, side_px=side_px, **self._file(node))
-        return base64.b64decode(packed)
+        words = {"frame": node.key.frame, "side_px": side_px, **self._file(node)}
+        answer = self._sandbox.ask(Thumbnail, "thumbnail", cancel, **words)
+        if answer.key != node.key:
+            raise faults.file_changed()
+        return base64.b64decode(answer.png)
 
     def describe(self, path: Path, cancel: CancelToken) -> FoundImage:
         """The header of one file, as a scan would list it.
@@ -70,7 +73,11 @@ class SandboxReader:
             ReadError: the file is no image, or cannot be read.
             CancelledError: ``cancel`` was set.
         """
-        return self._sandbox.ask(FoundImage, "describe", cancel, urgent=True, path=str(path.absolute()))
+        path = path.absolute()
+        found = self._sandbox.ask(FoundImage, "describe", cancel, urgent=True, path=str(path))
+        if (found.image.path, found.image.member) != (path, ""):
+            raise faults.reader_crashed("a header came back for another file")
+        return found
 
     def tags(self, node: ImageNode, cancel: CancelToken) -> TagList:
         """Every attribute of the file; empty for pictures that are not DICOM. Raises like :meth:`read`."""
@@ -113,3 +120,15 @@ class SandboxReader:
     def close(self) -> None:
         """Stop the reader processes. Safe to call twice."""
         self._sandbox.close()
+
+
+def _is_picture(image: Radiograph) -> bool:
+    """Its arrays have the forms that drawing relies on: a reader process is not believed more than a file."""
+    stored, rgb = image.stored, image.rgb
+    return (
+        stored.ndim == 2
+        and (rgb is None or (rgb.shape == (*stored.shape, 3) and rgb.dtype == stored.dtype))
+        and all(plane.bits.ndim == 2 for plane in image.overlays)
+        and all(voi.values.ndim == 1 for voi in image.voi if isinstance(voi, VoiTable))
+        and (not isinstance(image.modality_lut, ModalityTable) or image.modality_lut.values.ndim == 1)
+    )

@@ -242,6 +242,7 @@ class Sandbox:
                 request.finish()
                 self._background_running -= not urgent and leave is None
                 self._state.notify_all()
+            del taken, request  # a waiting thread must not keep the last film alive, nor a password
         if process is not None:
             self._end(process)
 

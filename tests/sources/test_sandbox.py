@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +31,9 @@ FILM = "dicom/cr_barre_fuji_pa_mono1_10bit.dcm"
 _EVIL_BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-import ctypes, os, signal, time
+import ctypes, dataclasses, os, signal, time
+import numpy as np
+from cxr_viewer.core.image import ModalityTable, OverlayPlane, VoiTable
 from cxr_viewer.sources import attributes, jobs, worker
 good, decoded = jobs.run, attributes.radiograph
 class Panic(BaseException):
@@ -41,8 +44,16 @@ def radiograph(*args, **named):
     if hit: signal.raise_signal(hit)
     return film
 attributes.radiograph = radiograph
+odd = {
+    "rgb": np.zeros((3, 4, 3), np.uint8),
+    "stored": np.zeros((3, 4, 3), np.uint16),
+    "overlays": (OverlayPlane(np.zeros(9, np.uint8)),),
+    "voi": (VoiTable(0, np.zeros((4, 4), np.uint16), 12),),
+    "modality_lut": ModalityTable(0, np.zeros((4, 4), np.uint16)),
+}
 def evil(job, words, interim=None):
     global hit
+    job = words.get("instead", job)
     hit = words.get("signal", 0)
     if job == "crash": ctypes.string_at(0)
     if job == "abort": os.abort()
@@ -57,6 +68,10 @@ def evil(job, words, interim=None):
     if job == "lie": return 42
     if job == "wait": time.sleep(words["pause_s"]); return "waited"
     if job == "litter": open("litter", "w").write("x"); return os.getcwd()
+    if job == "other file":
+        film = good("describe", words)
+        return dataclasses.replace(film, image=dataclasses.replace(film.image, path=film.image.path.with_name("b")))
+    if job == "odd": return dataclasses.replace(good("read", words), **{words["what"]: odd[words["what"]]})
     if job == "early": interim(words.get("early", "early")); return "late"
     if job == "chatter":
         while True: interim("early")
@@ -131,6 +146,40 @@ def read(pool: Sandbox, path: Path, limit_s: float = 30.0, **words: object) -> R
     return pool.ask(Radiograph, "read", CancelToken(), time_limit_s=limit_s, path=str(path), frame=0, **words)
 
 
+def test_a_waiting_reader_keeps_no_film_alive(evil: Callable[..., Sandbox], need_data: Callable[[str], Path]) -> None:
+    pool = evil(1)
+    film = read(pool, need_data(FILM))
+    pixels = weakref.ref(film.stored)
+    del film
+    until(lambda: pixels() is None)
+
+
+@pytest.mark.parametrize("what", ["rgb", "stored", "overlays", "voi", "modality_lut"])
+def test_pixels_of_another_form_than_a_picture_has(
+    what: str, evil: Callable[..., Sandbox], need_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that a file has taken over cannot hand the window arrays it would draw wrongly."""
+    pool = evil()
+    reader = SandboxReader(pool)
+    node = reader.describe(need_data(FILM), CancelToken()).image
+    monkeypatch.setattr(reader, "_file", lambda node: {"path": str(node.path), "instead": "odd", "what": what})
+    with pytest.raises(ReadError) as caught:
+        reader.read(node, CancelToken())
+    assert caught.value.code == "reader-crashed"
+
+
+def test_a_header_said_to_be_of_another_file(
+    evil: Callable[..., Sandbox], need_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths come from the reader's choice and the scan, never from what a reader process answers."""
+    pool = evil()
+    ask = pool.ask
+    monkeypatch.setattr(pool, "ask", lambda *args, **named: ask(*args, **named, instead="other file"))
+    with pytest.raises(ReadError) as caught:
+        SandboxReader(pool).describe(need_data(FILM), CancelToken())
+    assert caught.value.code == "reader-crashed"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are a matter of POSIX")
 @pytest.mark.parametrize(
     ("name", "code"),
@@ -203,7 +252,7 @@ def test_a_reader_stopped_while_nobody_asks_it_is_replaced(
     assert read(pool, film).rows == 440
     (pid,) = pool.processes
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    until(lambda: not running(pid) or psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     assert read(pool, film).rows == 440
     assert not psutil.pid_exists(pid)
     (pid,) = pool.processes
@@ -422,6 +471,9 @@ def test_a_file_that_holds_another_image_now(
     path.write_bytes(dicom_bytes(SOPInstanceUID="1.2.3.5"))
     with pytest.raises(ReadError) as caught:
         reader.read(node, CancelToken())
+    assert caught.value.code == "file-changed"
+    with pytest.raises(ReadError) as caught:
+        reader.thumbnail(node, 32, CancelToken())  # not even a small picture of another patient
     assert caught.value.code == "file-changed"
 
 

@@ -39,7 +39,8 @@ def render_picture(
         uint8 (rows, columns), or (rows, columns, 3) in red, green, blue of a colour picture.
     """
     pixels = image.stored if image.rgb is None else image.rgb
-    picture = luts.apply(pixels, luts.compose(image, voi, inverted, mask_padding=mask_padding))
+    masked = mask_padding and image.rgb is None  # padding is a stored grey value; in a colour channel it means nothing
+    picture = luts.apply(pixels, luts.compose(image, voi, inverted, mask_padding=masked))
     return _covered(picture, image, whole(image.rows, image.columns, image.rows, image.columns)) if shutter else picture
 
 
@@ -54,7 +55,7 @@ def picture_at(image: Radiograph, display: DisplayState, size: tuple[int, int]) 
     """
     lying = size[::-1] if display.orientation.quarter_turns % 2 else size
     pixels: NDArray[Any] = image.stored if image.rgb is None else image.rgb
-    masked = display.padding and image.padding is not None
+    masked = display.padding and image.padding is not None and image.rgb is None
     table = luts.compose(image, display.voi, display.inverted)
     if masked:
         sized, share = padding.averaged(image.stored, padding.exposed(image), lying)

@@ -55,6 +55,14 @@ def test_small_it_keeps_its_colours(film: Radiograph) -> None:
     np.testing.assert_array_equal(turned, np.rot90(expected, -3))
 
 
+def test_padding_means_nothing_in_its_channels(make_film: MakeFilm, film: Radiograph) -> None:
+    """On screen it is not masked, so nowhere else either."""
+    padded = make_film(film.stored, rgb=film.rgb, colour=True, voi=(AS_STORED,), padding=(90, 200))
+    np.testing.assert_array_equal(render_picture(padded, AS_STORED, False), film.rgb)
+    display = DisplayState(voi=AS_STORED)
+    np.testing.assert_array_equal(picture_at(padded, display, (40, 30)), picture_at(film, display, (40, 30)))
+
+
 def test_its_shutter_is_grey(make_film: MakeFilm, film: Radiograph) -> None:
     shut = make_film(film.stored, rgb=film.rgb, shutter=Shutter(rectangle=(10, 0, 80, 60), grey=77), voi=(AS_STORED,))
     picture = render_picture(shut, AS_STORED, False)

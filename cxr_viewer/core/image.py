@@ -244,6 +244,11 @@ class Radiograph:
     chain: tuple[ChainStep, ...] = ()
 
     @property
+    def voi_from_file(self) -> bool:
+        """``voi`` holds what the file names. A colour picture and one that is not DICOM get theirs from the reader."""
+        return self.is_dicom and self.rgb is None
+
+    @property
     def damaged(self) -> bool:
         """A part of the picture is missing or may be wrong; it is shown with a caution and never scored."""
         return any(caution.code in DAMAGE for caution in self.cautions)

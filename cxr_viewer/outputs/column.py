@@ -259,7 +259,7 @@ def _film(sheet: Sheet, report: Report) -> None:
         sheet.row("Frame", f"{image.key.frame + 1} of {image.frames}")
     sheet.row("Pixels", f"{image.columns} x {image.rows}, {image.bits_stored} bit, {image.photometric}")
     sheet.row("Spacing", spacing_text(image.spacing))
-    own = display.voi_index if image.is_dicom else None  # the window of a picture file is ours, not its own
+    own = display.voi_index if image.voi_from_file else None
     window = voi_text(display.voi, own, len(image.voi))
     sheet.row("Window", f"{window}, inverted by the reader" if display.inverted else window)
     layers = _layers(image, display)

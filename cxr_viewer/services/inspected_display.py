@@ -36,6 +36,8 @@ def display_lines(pane: Pane, image: Radiograph, device_zoom: float, zoom: float
 def window_sentence(image: Radiograph, display: DisplayState) -> str:
     """Which grey transformation is in use, and whose it is."""
     voi, index, count = display.voi, display.voi_index, len(image.voi)
+    if index is not None and not image.voi_from_file:
+        return "As stored: no window is applied."
     if index is not None:
         which = "" if count == 1 else f", {index + 1} of {count}"
         return f"The file's own{which}: {voi_text(voi)}."
@@ -53,7 +55,9 @@ def _unnamed(voi: Voi) -> Voi:
 
 
 def _instead(image: Radiograph) -> str:
-    return f" The file's own: {voi_text(image.voi[0])}." if image.voi else " The file offers none."
+    return (
+        f" The file's own: {voi_text(image.voi[0])}." if image.voi and image.voi_from_file else " The file offers none."
+    )
 
 
 def changes_of_reader(pane: Pane, image: Radiograph) -> list[str]:

@@ -183,11 +183,12 @@ def _millimetres(pane: Pane, image: Radiograph) -> InspectedSection:
     now = spacing_text(image.spacing)
     if pane.calibrated:
         of_file = spacing_text(pane.file_spacing)
-        first = [f"In use: {now} (you measured it on this film).", f"The file says: {of_file}."]
-    elif image.spacing is not None:
-        first = [f"In use: {now}."]
+        first = [f"In use: {now} (you measured it on this film)."]
+        first += [f"The file says: {of_file}."] if told is None else ["Of the file itself:"]
+    elif told is not None:
+        first = []
     else:
-        first = [] if told is not None else ["Not calibrated: lengths are in pixels."]
+        first = ["Not calibrated: lengths are in pixels." if image.spacing is None else f"In use: {now}."]
     lines = _rules(first)
     if told is not None:
         lines += _section(told).lines

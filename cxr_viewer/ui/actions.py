@@ -122,6 +122,7 @@ SPECS: tuple[ActionSpec, ...] = (
 )
 
 MENUS = ("File", "Edit", "View", "Image", "Tools", "Findings", "Help")
+_MNEMONICS = {"Findings": "Fi&ndings"}  # the others open by Alt and their first letter
 VOI_KEYS = tuple(str(number) for number in range(3, 10))
 
 
@@ -149,7 +150,7 @@ class Actions:
 
     def fill(self, bar: QMenuBar) -> dict[str, QMenu]:
         """Make the menus in ``bar``; returns them by title."""
-        menus = {title: bar.addMenu(title) for title in MENUS}
+        menus = {title: bar.addMenu(_MNEMONICS.get(title, f"&{title}")) for title in MENUS}
         for spec in SPECS:
             if spec.separator:
                 menus[spec.menu].addSeparator()

@@ -57,7 +57,10 @@ class CalibrationCommands:
             now = self._controller.state.panes[index]
             if now.generation == pane.generation and line in now.marks:
                 self._controller.dispatch(ev.Calibrate(index, line.mark_id, dialog.mm()))
-                self._tell("Lengths on this film are now by the reader.", "Tools > Back to the file's millimetres.")
+                self._tell(
+                    "Lengths on this film now come from your line.",
+                    "Tools > Back to the file's millimetres takes it back.",
+                )
             else:
                 self._tell("The film was not calibrated.", "It has changed while the length was being given.")
 

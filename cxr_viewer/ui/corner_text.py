@@ -82,7 +82,7 @@ def _display(pane: Pane, image: Radiograph, zoom: float, cursor: Point | None) -
     inverted = f"{_DOT}inverted" if display.inverted else ""
     return [
         cursor_text(image, cursor),
-        *_window(display.voi, display.voi_index, len(image.voi)),
+        *_window(display.voi, display.voi_index if image.voi_from_file else None, len(image.voi)),
         f"zoom {100 * zoom:.0f}\N{NO-BREAK SPACE}%{fitted}{inverted}",
     ]
 

@@ -241,6 +241,10 @@ def test_the_zoom_says_what_becomes_of_stored_pixels(
     assert part in said(opened(), "On screen now", zoom=zoom, device_ratio=ratio)[-1]
 
 
+def test_a_picture_file_is_not_said_to_bring_a_window(opened: Callable[..., ViewerState]) -> None:
+    assert said(opened(is_dicom=False), "On screen now")[0] == "As stored: no window is applied."
+
+
 def test_a_preview_says_that_it_is_one(opened: Callable[..., ViewerState]) -> None:
     assert "preview" in said(opened(preview=True), "On screen now")[0]
 
@@ -250,7 +254,7 @@ def test_a_preview_says_that_it_is_one(opened: Callable[..., ViewerState]) -> No
 
 def test_millimetres_name_their_source(opened: Callable[..., ViewerState]) -> None:
     spacing = PixelSpacing(0.2, 0.2, SpacingSource.DETECTOR)
-    assert said(opened(spacing=spacing), "Millimetres")[0] == "In use: 0.2 mm per pixel, at detector."
+    assert said(opened(spacing=spacing, chain=()), "Millimetres") == ["In use: 0.2 mm per pixel, at detector."]
     assert said(opened(), "Millimetres")[0].startswith("Lengths are in pixels")
 
 
@@ -262,6 +266,9 @@ def test_millimetres_of_the_reader_stand_beside_those_of_the_file(opened: Callab
     pane = replace(pane, image=replace(pane.image, spacing=mine), file_spacing=pane.image.spacing, calibrated=True)
     told = inspect(pane, zoom=1.0).sections[-1].lines
     assert told[0].text == "In use: 0.17 mm per pixel, by the reader (you measured it on this film)."
+    assert [line.text for line in told[1:3]] == ["Of the file itself:", CHAIN[-1].rule]
+    bare = replace(pane, image=replace(pane.image, spacing=mine, chain=()))
+    told = inspect(bare, zoom=1.0).sections[-1].lines
     assert told[1].text == "The file says: 0.2 mm per pixel, at detector."
 
 

@@ -82,6 +82,15 @@ def test_a_dicom_film_without_a_name_says_so_and_a_picture_does_not(make_film: F
     assert "no " not in texts(written(make_film(stored, is_dicom=False)))
 
 
+def test_what_no_file_names_is_not_said_to_be_from_the_file(make_film: FilmMaker) -> None:
+    own = (VoiWindow(128, 256, label="Full range"),)
+    grey, rgb = np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    picture, colours = make_film(grey, voi=own, is_dicom=False), make_film(grey, voi=own, rgb=rgb, photometric="RGB")
+    assert "from the file" in texts(written(make_film(grey, voi=own), voi=own[0], voi_index=0))
+    for film in (picture, colours):
+        assert "from the file" not in texts(written(film, voi=own[0], voi_index=0))
+
+
 def test_a_hand_set_zoom_is_not_called_fitted(film: Radiograph) -> None:
     assert "fitted" not in texts(written(film, zoom=0.384))
 

@@ -31,7 +31,8 @@ class Protections:
     Attributes:
         files: write, create, remove or run a file outside its scratch folder.
         network: open a socket.
-        programs: start a program or another process, look into another one, change who may read a file.
+        programs: start a program or another process, look into another one, change who may read a file, type into the
+            terminal the program was started from.
         signals: send signals to other programs.
         memory: take more memory than its limit.
         orphan: outlive the window's process, even stopped or hanging.
@@ -144,9 +145,10 @@ def _landlock(libc: ctypes.CDLL, scratch: Path | None) -> int:
         return 0
     try:
         in_scratch = (_WRITE_FILE | _SCRATCH_MAKE | _REFER | _TRUNCATE) & handled
-        allowed = scratch is None or _allow(libc, rules, scratch, in_scratch, os.O_DIRECTORY | os.O_NOFOLLOW)
+        if scratch is not None:  # where it is not there any more, nothing may be written at all
+            _allow(libc, rules, scratch, in_scratch, os.O_DIRECTORY | os.O_NOFOLLOW)
         _allow(libc, rules, Path(os.devnull), (_WRITE_FILE | _TRUNCATE) & handled, 0)
-        shut_in = allowed and libc.syscall(_RESTRICT_SELF, rules, ctypes.c_uint32(0)) == 0
+        shut_in = libc.syscall(_RESTRICT_SELF, rules, ctypes.c_uint32(0)) == 0
     finally:
         os.close(rules)
     return version if shut_in else 0
@@ -239,6 +241,12 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "clock_settime": (227, 112),
     "open_by_handle_at": (304, 265),
 }
+# What a call that is needed may not be asked for, by its second argument: to write into the reader's terminal as if he
+# had typed it (TIOCSTI, TIOCLINUX), or to have signals sent to other programs when a file is ready.
+_REFUSED_REQUESTS: dict[str, tuple[tuple[int, int], tuple[int, ...]]] = {
+    "ioctl": ((16, 29), (0x5412, 0x541C, 0x8901, 0x8902)),  # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP
+    "fcntl": ((72, 25), (8, 15)),  # F_SETOWN, F_SETOWN_EX
+}
 # machine: (column above, AUDIT_ARCH, clone, kill, tgkill, prlimit64, openat)
 _MACHINES = {
     "x86_64": (0, 0xC000003E, 56, 62, 234, 302, 257),
@@ -282,6 +290,14 @@ def _program(machine: str, process: int) -> list[bytes]:
     # Opening for reading may empty a file, and Landlock before version 3 lets it; opening for writing is its matter.
     reading_only = [_step(_LOAD, _FIRST_ARGUMENT + 16), _step(_JUMP_BITS, _WRITING, 2, 0)]
     code += [_step(_JUMP_EQUAL, openat, 0, 5), *reading_only, _step(_JUMP_BITS, _EMPTYING, 0, 1), refuse, allow]
+    for numbers_of_call, requests in _REFUSED_REQUESTS.values():
+        code += [
+            _step(_JUMP_EQUAL, numbers_of_call[column], 0, 2 * len(requests) + 2),
+            _step(_LOAD, _FIRST_ARGUMENT + 8),
+        ]
+        for request in requests:
+            code += [_step(_JUMP_EQUAL, request, 0, 1), refuse]
+        code.append(allow)
     for number, itself in ((kill, process), (tgkill, process), (prlimit, 0)):
         to_itself = [_step(_LOAD, _FIRST_ARGUMENT), _step(_JUMP_EQUAL, itself, 1, 0), refuse, allow]
         code += [_step(_JUMP_EQUAL, number, 0, 4), *to_itself]

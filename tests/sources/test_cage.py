@@ -28,11 +28,12 @@ FILM = "dicom/cr_barre_fuji_pa_mono1_10bit.dcm"
 
 # Each attempt is one function; what it raises is its outcome, "done" where nothing stopped it.
 _ATTEMPTS = """
-import ctypes, dataclasses, errno, json, os, resource, signal, socket, subprocess, sys, tempfile, threading
+import ctypes, dataclasses, errno, fcntl, json, os, resource, signal, socket, struct, subprocess, sys, tempfile
+import termios, threading
 from pathlib import Path
 from cxr_viewer.sources import cage
 film, other, scratch, home = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
-keep = open(film, "rb")
+keep, terminal = open(film, "rb"), os.openpty()
 exec(sys.argv[5])
 protections = cage.shut(scratch, 3 << 30)
 
@@ -63,6 +64,14 @@ def trace():
     if libc.ptrace(16, os.getppid(), 0, 0) != 0: raise PermissionError(ctypes.get_errno(), "ptrace")
 def more():
     resource.prlimit(os.getppid(), resource.RLIMIT_CORE, (0, 0))
+def own():
+    it, _ = os.pipe(); fcntl.fcntl(it, fcntl.F_SETOWN, os.getppid())
+def own_by_ioctl():
+    it, _ = os.pipe(); fcntl.ioctl(it, 0x8901, struct.pack("i", os.getppid()))
+def type_into_terminal():
+    _, it = terminal; fcntl.ioctl(it, termios.TIOCSTI, b"x")
+def other_requests():
+    it, _ = os.pipe(); fcntl.fcntl(it, fcntl.F_GETFL); fcntl.ioctl(it, termios.FIONREAD, bytes(4))
 def fresh(name):
     return lambda: (name.parent / (name.name + ".new")).write_text("x")
 
@@ -88,6 +97,7 @@ attempts = dict(
     attribute=lambda: os.setxattr(other, "user.x", b"x"),
     execute=lambda: subprocess.run(["/bin/true"], check=True), replace_itself=lambda: os.execv("/bin/true", ["true"]),
     fork=lambda: os.fork() or os._exit(0), trace=trace, limit_parent=more,
+    own=own, own_by_ioctl=own_by_ioctl, type_into_terminal=type_into_terminal, other_requests=other_requests,
     tcp=tcp, datagram=datagram, abstract=abstract,
     signal_parent=lambda: os.kill(os.getppid(), 0), large=large,
 )
@@ -101,7 +111,16 @@ for name in [name for group, names in groups.items() if getattr(protections, gro
         outcomes[name] = errno.errorcode.get(error.errno, "?")
 print(json.dumps([dataclasses.asdict(protections), outcomes]))
 """
-HARMLESS = ("read_film", "list_folder", "in_scratch", "plain_thread", "devnull", "limits", "signal_itself")
+HARMLESS = (
+    "read_film",
+    "list_folder",
+    "in_scratch",
+    "plain_thread",
+    "devnull",
+    "limits",
+    "signal_itself",
+    "other_requests",
+)
 REFUSED = {
     "files": (
         *("write_film", "truncate_film", "empty_film", "append_film", "beside_film", "in_temporary", "in_home"),
@@ -110,6 +129,7 @@ REFUSED = {
     ),
     "programs": (
         *("chmod", "times", "chown", "attribute", "execute", "replace_itself", "fork", "trace", "limit_parent"),
+        *("own", "own_by_ioctl", "type_into_terminal"),
     ),
     "network": ("tcp", "datagram", "abstract"),
     "signals": ("signal_parent",),
@@ -131,7 +151,7 @@ def attempt(tmp_path: Path, need_data: Callable[[str], Path], repository: Path) 
     def run(first: str = "") -> Outcome:
         film, other, scratch = (tmp_path / place for place in ("films/film.dcm", "other/other.txt", "scratch"))
         for folder in (film.parent, other.parent, scratch, other.parent / "empty"):
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
         shutil.copyfile(need_data(FILM), film)
         other.write_text("untouched")
         groups = json.dumps({"": (*HARMLESS, "large"), **REFUSED})
@@ -193,6 +213,16 @@ def test_what_the_system_lacks_is_said_and_the_rest_holds(
         assert {outcome.attempts[name] for name in REFUSED[protection]} <= {"EACCES", "EPERM", "EXDEV"}
 
 
+def test_without_its_scratch_folder_a_reader_writes_nowhere(attempt: Callable[..., Outcome]) -> None:
+    offered = attempt().protections
+    outcome = attempt("import shutil; shutil.rmtree(scratch)")
+    assert outcome.protections == offered
+    assert outcome.attempts["large"] == "ENOENT"
+    for protection in set(REFUSED) - set(outcome.protections.missing):
+        tried = {name: outcome.attempts[name] for name in REFUSED[protection]}
+        assert set(tried.values()) <= {"EACCES", "EPERM", "EXDEV", "ENOENT"}, tried
+
+
 def test_threads_that_run_already_are_not_overlooked(attempt: Callable[..., Outcome]) -> None:
     """They would stay free, so nothing is promised."""
     first = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
@@ -206,8 +236,8 @@ def test_the_filter_is_a_program_the_kernel_can_walk(machine: str) -> None:
     column, architecture, clone, kill, tgkill, prlimit, openat = cage._MACHINES[machine]
     refused, allowed, absent = 0x00050001, 0x7FFF0000, 0x00050026
 
-    def answer(call: int, argument: int = 0, machine: int = architecture, third: int = 0) -> int:
-        data = struct.pack("=iIQ6Q", call, machine, 0, argument, 0, third, *[0] * 3)
+    def answer(call: int, argument: int = 0, machine: int = architecture, second: int = 0, third: int = 0) -> int:
+        data = struct.pack("=iIQ6Q", call, machine, 0, argument, second, third, *[0] * 3)
         place, value = 0, 0
         while True:
             code, if_true, if_false, number = struct.unpack("=HBBI", program[place])
@@ -232,6 +262,9 @@ def test_the_filter_is_a_program_the_kernel_can_walk(machine: str) -> None:
     assert [answer(call, 1) for call in (kill, tgkill, prlimit)] == [refused] * 3
     assert answer(prlimit, 0) == allowed
     assert answer(0, machine=0x40000003) == refused  # a 32-bit call slipped in
+    for numbers, requests in cage._REFUSED_REQUESTS.values():
+        assert {answer(numbers[column], second=request) for request in requests} == {refused}
+        assert {answer(numbers[column], second=1 << 32 | request) for request in requests} == {refused}  # 32 bits count
     if machine == "x86_64":
         assert answer(0x40000000 | 1) == refused
 

@@ -23,7 +23,7 @@ from pydicom.uid import UID
 
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.provenance import Stage
-from cxr_viewer.sources import codestream, damage, faults
+from cxr_viewer.sources import codestream, damage, faults, jpegls, packets
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.codestream import Codec, Codestream
 from cxr_viewer.sources.listening import listening
@@ -43,6 +43,9 @@ _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 _TAIL = 4096
 _ENDED_BY_MARK = (Codec.JPEG, Codec.JPEG_LOSSLESS)
 """Codecs of which half a codestream is decoded as far as it goes once an end mark stands behind it."""
+_WAVELETS = (Codec.JPEG_2000, Codec.HTJ2K)
+_LEAST_SIDE_PX = 250
+"""Of the longer side: what is left of a torn JPEG 2000 at less than that is not shown."""
 _WHY = {
     Codec.JPEG: "its transform is that of the reference decoders, and it tells of damage",
     Codec.JPEG_LOSSLESS: "it tells of damage that others pass over",
@@ -103,12 +106,17 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
             cautions.add("damaged-pixels", _DAMAGED, "PixelData")
         else:
             cautions.add("cut-off", "The file stops before its end, but this picture is there whole.", "PixelData")
-    if torn and codec in _ENDED_BY_MARK:
-        data = data.rstrip(b"\xff") + b"\xff\xd9"
+    share = present / expected if torn else None
+    salvaged = _salvaged(data, codec, stream, form, share, cautions) if torn and codec in _WAVELETS else None
+    if salvaged is not None:
+        return salvaged
+    ended = data
+    if (torn and codec in _ENDED_BY_MARK) or (codec is Codec.JPEG_LS and not codestream.has_end_mark(data)):
+        ended = data.rstrip(b"\xff") + jpegls.END
     try:
-        decoded, heard = _decoded(data, codec, stream, form, cautions)
+        decoded, heard = _decoded(ended, codec, stream, form, cautions)
     except ReadError as error:
-        salvaged = _salvaged(data, codec, form, torn, cautions)
+        salvaged = _salvaged(ended, codec, stream, form, share, cautions)
         if salvaged is not None:
             return salvaged
         raise faults.truncated(present, expected) if torn else error from error
@@ -205,19 +213,79 @@ def _tell_damage(data: bytes, codec: Codec, heard: str, cautions: Cautions) -> N
         cautions.story.pass_over(Stage.DECODER, f"Signs of damage: {signs}.")
 
 
-def _salvaged(data: bytes, codec: Codec, form: PixelFormat, torn: bool, cautions: Cautions) -> Decoded | None:
-    """What an RLE frame that no decoder takes still holds; the other codecs have nothing that can be trusted."""
-    if codec is not Codec.RLE or form.samples != 1:
+# ---------------------------------------------------------------- what no decoder takes
+
+
+def _salvaged(
+    data: bytes, codec: Codec, stream: Codestream | None, form: PixelFormat, share: float | None, cautions: Cautions
+) -> Decoded | None:
+    """What a frame that its decoder refuses still holds; None where that is next to nothing, or cannot be told.
+
+    Args:
+        share: of a torn frame, how much of it is there; None where the file has its length.
+    """
+    if form.samples != 1:
         return None
-    words, rows = damage.rle_rows(data, form.rows, form.columns, form.bits_allocated)
+    if codec in _WAVELETS and stream is not None:
+        return _coarse(data, codec, stream, form, share, cautions)
+    if codec is Codec.RLE:
+        words, rows = damage.rle_rows(data, form.rows, form.columns, form.bits_allocated)
+        precision, rule = form.bits_stored, "What is left of the RLE segments was decoded run by run."
+    elif codec is Codec.JPEG_LS and stream is not None:
+        words, rows = jpegls.rows_before_the_end(data, stream) or (np.zeros((0, 0), np.uint16), 0)
+        precision, rule = stream.precision, "CharLS decoded rows until the data ended or broke."
+    else:
+        return None
     if rows < damage.LEAST_SHARE * form.rows:
         return None
-    if torn:
+    if share is not None and rows < form.rows:
         cautions.add("truncated", _upper(rows, form.rows), "PixelData")
+    elif codec is Codec.JPEG_LS and rows < form.rows:
+        cautions.add("truncated", _upper_damaged(rows, form.rows), "PixelData")
     else:
         cautions.add("damaged-pixels", _DAMAGED, "PixelData")
-    cautions.story.tell(Stage.DECODER, "What is left of the RLE segments was decoded run by run.", "PS3.5 annex G")
-    return Decoded(words, form.bits_stored, _DECODERS[Codec.RLE][2], rows)
+    cautions.story.tell(Stage.DECODER, rule, "PS3.5 annex G" if codec is Codec.RLE else "PS3.5 8.2.3")
+    return Decoded(words, precision, _DECODERS[codec][2], rows)
+
+
+def _upper_damaged(rows: int, whole: int) -> str:
+    share = 100 * rows / whole
+    return (
+        f"The compressed picture is damaged: only its upper {share:.0f} % could be decoded, and the lower part of that "
+        "is probably wrong; the rest is black."
+    )
+
+
+def _coarse(
+    data: bytes, codec: Codec, stream: Codestream, form: PixelFormat, share: float | None, cautions: Cautions
+) -> Decoded | None:
+    """The packets that are there of a JPEG 2000 which stops too early."""
+    if share is None and codestream.has_end_mark(data):  # damaged inside: where its packets lie cannot be trusted
+        return None
+    rebuilt = packets.rebuild(data)
+    if rebuilt is None:
+        return None
+    upper = rebuilt.whole_rows >= damage.LEAST_SHARE * form.rows
+    too_coarse = max(form.rows, form.columns) >> rebuilt.halvings < _LEAST_SIDE_PX
+    if too_coarse and not upper:
+        return None
+    try:
+        decoded, _ = _decoded(rebuilt.codestream, codec, stream, form, cautions)
+    except ReadError:
+        return None
+    there = "a part" if share is None else f"{100 * share:.0f} %"
+    text = f"The file is truncated: only {there} of the compressed picture is there. "
+    if too_coarse:  # a tile is missing
+        decoded, text = replace(decoded, rows=rebuilt.whole_rows), _upper(rebuilt.whole_rows, form.rows)
+    elif upper:
+        percent = 100 * rebuilt.whole_rows // form.rows
+        text += f"Its upper {percent} % is whole; below, fine lines and small shadows are missing."
+    else:
+        text += "The film is shown coarser than it is; fine lines and small shadows are missing."
+    cautions.add("truncated", text, "PixelData")
+    rule = "Missing packets were replaced by empty ones, so that what is there could be decoded."
+    cautions.story.tell(Stage.DECODER, rule, "ISO 15444-1 annex B")
+    return decoded
 
 
 def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> tuple[bytes, int, int]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_viewer.sources import codestream
+from cxr_viewer.sources import codestream, packets
 from cxr_viewer.sources.codestream import Codec
 from cxr_viewer.sources.words import clean
 
@@ -25,6 +25,8 @@ _TILE_PART = b"\xff\x90"
 _CODING = b"\xff\x52"
 _SLACK = 16
 """Zero bytes in a row that may come about beside empty packets."""
+_LEAST_ZEROS = 24
+"""Arithmetic coding leaves no such run of zero bytes; empty packets do."""
 _END = 0xD9
 _SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xF8, 0xFE, *range(0xE0, 0xF0)}
 """Marker segments that may stand between the scans of one picture."""
@@ -71,13 +73,14 @@ def _stray_marker(data: bytes, codec: Codec) -> str:
 def _broken_tiles(data: bytes, *, coded_arithmetically: bool) -> str:
     """Tile-parts of JPEG 2000 that do not follow one another (ISO 15444-1 A.4.2)."""
     start = place = data.find(b"\xff\x4f\xff\x51") + 2
-    packets = 0
+    may_be_empty = 0
     while data[place : place + 2] != _TILE_PART:
         if place + 4 > len(data) or data[place] != 0xFF:
             return "the main header of the codestream does not lead to a tile"
         if data[place : place + 2] == _CODING:
-            packets = _packets(data, start, place)
+            may_be_empty = _packets(data, start, place)
         place += 2 + int(struct.unpack_from(">H", data, place + 2)[0])
+    first = place
     while data[place : place + 2] == _TILE_PART and place + 12 <= len(data):
         length = int(struct.unpack_from(">I", data, place + 6)[0])
         if length == 0:  # the last one, up to the end mark
@@ -88,15 +91,17 @@ def _broken_tiles(data: bytes, *, coded_arithmetically: bool) -> str:
             return "a tile of the codestream has an impossible length"
         if data[place : place + 2] not in (_TILE_PART, b"\xff\xd9"):
             return "a tile of the codestream does not end where it says"
-    if coded_arithmetically and packets and data.find(bytes(packets + _SLACK), start, place) >= 0:
-        return "a run of zeros stands inside the compressed data"
+    if coded_arithmetically and data.find(bytes(_LEAST_ZEROS), first, place) >= 0:
+        inside = packets.has_zeros_in_code(data, _LEAST_ZEROS)
+        if inside or (inside is None and may_be_empty and data.find(bytes(may_be_empty + _SLACK), first, place) >= 0):
+            return "a run of zeros stands inside the compressed data"
     return ""
 
 
 def _packets(data: bytes, start: int, coding: int) -> int:
     """Packets of one tile, as many as may be empty, one zero byte each (ISO 15444-1 B.6, B.10.3).
 
-    Arithmetic coding leaves no runs of zeros, so a longer run is damage.
+    A longer run of zeros is damage also where the packets cannot be walked.
     """
     size = struct.unpack_from(">8I", data, start + 6)
     width, height = min(size[0], size[4]), min(size[1], size[5])

@@ -279,8 +279,8 @@ def _is_shut(archive: Archive, passwords: tuple[str, ...]) -> bool:
 
 
 def _trial(archive: Archive) -> Entry | None:
-    """The protected entry that takes least to try."""
-    shut = [entry for entry in archive.entries if entry.encrypted and entry.size]
+    """The protected entry that takes least to try, of those this program could unpack."""
+    shut = [entry for entry in archive.entries if entry.encrypted and entry.size and not entry.unreadable]
     return min(shut, key=lambda entry: max(entry.packed, entry.size), default=None)
 
 
@@ -311,5 +311,6 @@ def unlocks(path: Path, password: str, known: tuple[str, ...]) -> bool:
 
 
 def _opens_some(archive: Archive, password: str) -> bool:
-    shut = sorted((entry for entry in archive.entries if entry.encrypted), key=lambda entry: entry.size)
+    shut = [entry for entry in archive.entries if entry.encrypted and not entry.unreadable]
+    shut.sort(key=lambda entry: entry.size)
     return any(_opens(archive, entry, password) for entry in shut[:MAX_TRIALS])

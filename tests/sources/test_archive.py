@@ -419,6 +419,21 @@ def test_ways_of_packing_that_are_not_known_are_named(
     assert f"({named})" in found.summary
 
 
+def test_an_entry_that_cannot_be_unpacked_takes_no_other_with_it(
+    make_zip: MakeZip, dicom_bytes: Callable[..., bytes]
+) -> None:
+    """Passwords of other archives are tried on the smallest protected entry, which may be of a kind nobody knows."""
+    path = make_zip("mixed.zip", ("film.dcm", dicom_bytes()), ("note.txt", b"x" * 40))
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"PK\1\2")
+    struct.pack_into("<HH", data, place + 8, 1, 98)  # protected, PPMd
+    path.write_bytes(data)
+    contents = archive.contents(path, ("of another archive",))
+    assert [member for member, _ in contents.members] == ["0", "1"]
+    assert not archive.unlocks(path, "a password", ())
+    assert fault(path, "1", "a password").code == "archive-method"
+
+
 def test_strong_encryption_is_named(make_zip: MakeZip) -> None:
     path = make_zip("strong.zip", ("film.dcm", b"x"))
     data = bytearray(path.read_bytes())

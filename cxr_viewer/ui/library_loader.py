@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from cxr_viewer.services.state import NoticeLevel
 _log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 0.1
+_NAMES_AT_THE_START = re.compile(r"^.*(?= (?:is neither a file|is not an image|names more than)\b)")
 _GO_ON = "File > Continue scan goes on where it stopped."
 
 
@@ -178,7 +180,7 @@ class LibraryLoader(QObject):
         if notes:
             more = f" (and {len(notes) - 1} more, see the log)" if len(notes) > 1 else ""
             for note in notes:
-                _log.info("scan: %s", note)
+                _log.info("scan: %s", _without_names(note))
             self.sends.emit(ev.Tell(NoticeLevel.CAUTION, notes[0] + more))
         elif not keys and not explained:
             text = "No images were found there."
@@ -217,6 +219,15 @@ class LibraryLoader(QObject):
 
     def _tell(self, failure: Failure) -> None:
         self.sends.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
+
+
+def _without_names(note: str) -> str:
+    """What a scan noted without the files it is about: those, and archives in archives, are named after patients.
+
+    A name may hold anything, so all before the last colon goes with it; that may be the beginning of a sentence.
+    """
+    _, colon, rest = note.rpartition(": ")
+    return f"... {rest}" if colon else _NAMES_AT_THE_START.sub("...", note)
 
 
 def _named(folders: Sequence[Path]) -> str:

@@ -19,6 +19,7 @@ from cxr_viewer.services.state import PaneStatus, ViewerState
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
+from cxr_viewer.ui import library_loader
 from cxr_viewer.ui.controller import Controller
 from cxr_viewer.ui.workers import Loaders
 
@@ -254,3 +255,33 @@ def test_a_folder_removed_between_scan_and_click_is_a_sentence_and_the_list_stay
         lambda: any(image.missing for study in library.studies() for image in study.images), timeout=WAIT_MS
     )
     assert len(library.studies()) == 2
+
+
+@pytest.mark.parametrize(
+    ("note", "logged"),
+    [
+        ("Smith Anna.dcm: The file is empty. Copy it again.", "... The file is empty. Copy it again."),
+        ("disc.zip: Smith: Anna.zip: The ZIP archive is damaged.", "... The ZIP archive is damaged."),
+        ("The folder Smith Anna was left out: it could not be read.", "... it could not be read."),
+        (
+            "Smith Anna.pdf is not an image this program can read. Open",
+            "... is not an image this program can read. Open",
+        ),
+        ("Smith Anna is neither a file nor a folder.", "... is neither a file nor a folder."),
+        ("2 images named by the DICOMDIR are not there.", "2 images named by the DICOMDIR are not there."),
+    ],
+)
+def test_the_log_names_no_file_that_was_scanned(note: str, logged: str) -> None:
+    """Files, folders and archives in archives are named after patients."""
+    assert library_loader._without_names(note) == logged
+
+
+def test_what_a_scan_notes_is_logged_without_names(
+    bench: Bench, tmp_path: Path, qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "Smith Anna.dcm").write_bytes(b"")
+    caplog.set_level("INFO")
+    with qtbot.waitSignal(bench.loaders.scan_done, timeout=WAIT_MS):
+        bench.loaders.scan([tmp_path / "Smith Anna.dcm"])
+    assert "The file is empty" in caplog.text
+    assert "Smith" not in caplog.text

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ScanBatch
 from cxr_viewer.sources import headerline, listing
 from cxr_viewer.sources import sandbox as sandbox_module
+from cxr_viewer.sources.answers import Header, Headers
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 
@@ -154,6 +156,26 @@ def test_a_single_file_that_kills_its_reader_is_a_note(
     pool.close()
     assert len(notes(batches)) == 1
     assert notes(batches)[0].startswith("killer.dcm: ")
+
+
+def test_headers_said_to_be_of_another_file_are_not_taken(
+    sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader process that a file has taken over cannot put that film under another one's name."""
+    ask = sandbox.ask
+
+    def elsewhere(header: Header) -> Header:
+        assert header.found is not None
+        image = replace(header.found.image, path=folder / "IM0")
+        return replace(header, found=replace(header.found, image=image))
+
+    def lying(kind: type[Headers], job: str, cancel: CancelToken, **words: object) -> Headers:
+        return Headers(tuple(map(elsewhere, ask(kind, job, cancel, **words).files)))
+
+    monkeypatch.setattr(sandbox, "ask", lying)
+    batches = list(FolderScanner(sandbox).scan([folder / "IM0", folder / "deeper" / "IM1"], CancelToken()))
+    assert names(batches) == ["IM0"]
+    assert [note.partition(":")[0] for note in notes(batches)] == ["IM1"]
 
 
 def test_without_readers_no_file_is_blamed(folder: Path) -> None:

@@ -98,6 +98,40 @@ def test_zeros_in_arithmetic_code_are_told(
     assert "damaged-pixels" in told_about(data[:middle] + bytes(2000) + data[middle + 2000 :])
 
 
+def test_a_few_zeros_in_layered_arithmetic_code_are_told(need_data: Callable[[str], Path]) -> None:
+    data = need_data("dicom/dx_canon_pa_mono1_12bit_j2klossless.dcm").read_bytes()
+    middle = len(data) // 2
+    assert "damaged-pixels" in codes(local(data[:middle] + bytes(40) + data[middle + 40 :]))
+
+
+def test_the_rows_above_damage_in_a_jpeg_ls_are_shown(
+    need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool("dcmcjpls", need_data(BARRE), tmp_path / "other.dcm")
+    data = (tmp_path / "other.dcm").read_bytes()
+    sound = local(data)
+    middle = len(data) // 2
+    film = local(data[:middle] + bytes(96) + data[middle + 96 :])
+    assert film.damaged
+    (caution,) = [caution for caution in film.cautions if caution.code == "truncated"]
+    assert "probably wrong" in caution.text
+    assert film.padding == (1023, 1023)
+    wrong = np.flatnonzero((film.stored != sound.stored).any(axis=1))
+    assert 0.35 < wrong[0] / film.rows < 0.6
+    assert (film.stored[-1] == 1023).all()
+
+
+def test_a_jpeg_ls_without_its_end_mark_is_whole_and_told(
+    need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool("dcmcjpls", need_data(BARRE), tmp_path / "other.dcm")
+    data = (tmp_path / "other.dcm").read_bytes()
+    mark = data.rindex(b"\xff\xd9")
+    film = local(data[:mark] + bytes(2) + data[mark + 2 :])
+    assert np.array_equal(film.stored, local(data).stored)
+    assert film.damaged
+
+
 @pytest.mark.parametrize("codec", [Codec.JPEG, Codec.JPEG_LOSSLESS, Codec.JPEG_LS])
 def test_markers_inside_the_compressed_data(codec: Codec) -> None:
     head = b"\xff\xd8\xff\xda\x00\x04\x00\x00"

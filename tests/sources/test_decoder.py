@@ -153,7 +153,11 @@ def test_half_a_film_is_told_or_refused(
     assert "truncated" in told_about(data[: int(share * len(data))])
 
 
-@pytest.mark.parametrize("command", [("dcmcrle",), ("dcmcjpeg", "+e1"), ()], ids=["rle", "jpeg-lossless", "native"])
+@pytest.mark.parametrize(
+    "command",
+    [("dcmcrle",), ("dcmcjpeg", "+e1"), ("dcmcjpls",), ()],
+    ids=["rle", "jpeg-lossless", "jpeg-ls", "native"],
+)
 @pytest.mark.parametrize("share", [0.7, 0.97])
 def test_the_rows_that_are_there_are_shown_and_the_rest_is_black(
     command: tuple[str, ...],

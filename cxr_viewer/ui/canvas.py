@@ -38,7 +38,7 @@ class CanvasGrid(QWidget):
             view.image_step.connect(self.image_step)
             view.maximise_requested.connect(self._maximise)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(320, 240)
+        self.setMinimumSize(280, 240)
         self.setAccessibleName("Films")
         self.setFocusProxy(self._views[self._state.active])
         self._lay_out()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -48,6 +48,22 @@ def _line() -> QFrame:
     line.setFixedHeight(1)
     line.setStyleSheet(f"background: {theme.LINE};")
     return line
+
+
+class _Column(QScrollArea):
+    """Scrolls up and down only, and is never narrower than what it holds: no word may be cut off at the side."""
+
+    def __init__(self, body: QWidget) -> None:
+        super().__init__(widgetResizable=True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(body)
+
+    def minimumSizeHint(self) -> QSize:
+        body = self.widget()
+        needed = body.minimumSizeHint().width() if body is not None else 0
+        width = needed + self.verticalScrollBar().sizeHint().width()
+        return QSize(width, super().minimumSizeHint().height())
 
 
 class FindingsPanel(QWidget):
@@ -135,14 +151,10 @@ class FindingsPanel(QWidget):
         comment.addWidget(self._opinion)
         column.addLayout(comment)
         column.addStretch(1)
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, theme.SPACE_PX)
         outer.setSpacing(theme.SPACE_PX - 2)
-        outer.addWidget(scroll, 1)
+        outer.addWidget(_Column(body), 1)
         outer.addWidget(_line())
         for widget in (self._about, self._intended, self._disclaimer):  # always in view, whatever is scrolled
             outer.addWidget(widget)

@@ -36,19 +36,19 @@ class Opener(QObject):
         super().__init__(parent)
         self._loaders = loaders
         self._study_of = study_of
-        self._waiting: list[tuple[Path, ...]] = []
+        self._waiting: list[tuple[tuple[Path, ...], bool]] = []
         self._seen = 0
         self._first: ImageNode | None = None
         self._hung: tuple[ImageNode, ...] = ()
         loaders.scan_met.connect(self._met)
         loaders.scan_done.connect(self._done)
 
-    def open(self, paths: Sequence[Path]) -> None:
-        """Scan ``paths`` and show what comes first."""
+    def open(self, paths: Sequence[Path], *, show: bool = True) -> None:
+        """Scan ``paths`` and show what comes first, or only list it, without ``show``."""
         given = tuple(Path(path) for path in paths)
         if not given:
             return
-        self._waiting.append(given)
+        self._waiting.append((given, show))
         for path in given:
             self.opened.emit(path)
         self._loaders.scan(given)
@@ -60,7 +60,7 @@ class Opener(QObject):
 
     @Slot(object)
     def _met(self, images: tuple[ImageNode, ...]) -> None:
-        if not self._waiting:
+        if not self._waiting or not self._waiting[0][1]:
             return
         self._first = self._first or images[0]
         self._seen += len(images)
@@ -71,7 +71,7 @@ class Opener(QObject):
     def _done(self, keys: tuple[ImageKey, ...]) -> None:
         if not self._waiting:
             return
-        paths = self._waiting.pop(0)
+        paths, _ = self._waiting.pop(0)
         if self._first is not None:
             single = len(keys) == 1 and len(paths) == 1 and paths[0].is_file()
             if single:

@@ -262,8 +262,9 @@ class Workbench(QObject):
         self.actions["continue_scan"].setEnabled(bool(folders))
 
     def _continue_scan(self) -> None:
+        reading = any(pane.node is not None for pane in self.controller.state.panes)
         for folder in self._unfinished:
-            self.opener.open([folder])
+            self.opener.open([folder], show=not reading)  # the film on screen stays
 
     def _fill_recent(self) -> None:
         recent = tuple(self._parts.library.recent())

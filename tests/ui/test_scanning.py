@@ -21,6 +21,7 @@ from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 from cxr_viewer.ui import library_loader
 from cxr_viewer.ui.controller import Controller
+from cxr_viewer.ui.opener import Opener
 from cxr_viewer.ui.workers import Loaders
 
 WAIT_MS = 60_000
@@ -107,6 +108,20 @@ def scanned(qtbot: QtBot, loaders: Loaders, heard: Heard, *paths: Path) -> None:
     count = len(heard.keys)
     loaders.scan(paths)
     qtbot.waitUntil(lambda: len(heard.keys) > count, timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize(("show", "hung"), [(True, True), (False, False)])
+def test_a_scan_gone_on_with_leaves_the_film_on_screen(
+    show: bool, hung: bool, qtbot: QtBot, loaders: Loaders, library: Library, root: Path
+) -> None:
+    opener = Opener(loaders, lambda node: library.study(node.key.study_uid))
+    sent: list[ev.Event] = []
+    opener.sends.connect(sent.append)
+    opener.open([root], show=show)
+    assert opener.busy
+    qtbot.waitUntil(lambda: not opener.busy, timeout=WAIT_MS)
+    assert bool(sent) == hung
+    assert len(library.studies()) == MANY
 
 
 def test_a_cancelled_scan_says_how_to_go_on_and_goes_on(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,7 +104,18 @@ def run_window(paths: Sequence[Path], *, screenshot: Path | None = None, size: t
         code = application.exec()
     finally:
         program.close()
+    if program.workbench.inference.isRunning():
+        _leave(status or code)
     return status or code
+
+
+def _leave(code: int) -> None:
+    """End the process at once. A model is still being loaded by a library that nobody can interrupt, and Qt aborts a
+    process whose threads run on; all that is to be kept is written by now."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError):  # a program without a console has none
+            stream.flush()
+    os._exit(code)
 
 
 def dress(application: QApplication) -> None:

@@ -4,7 +4,8 @@
 Usage: .venv/bin/python tests/benchmarks/tags.py [FILE ...]
 
 Prints milliseconds per file (median of the repetitions) and how many times as long pydicom takes. pydicom reads up to
-the pixels and is asked for ``str`` of each value, which is the least a list needs. Two files are not a like for like: ours stops after 20,000 rows and shows 64 levels of nesting.
+the pixels and is asked for ``str`` of each value, which is the least a list needs. Two files do not compare like with
+like: ours stops after 20,000 rows and shows 64 levels of nesting.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from cxr_viewer.core.study import member_stamp_ns
 from cxr_viewer.services import library_schema as schema
 
 _FILES = "SELECT path, max(missing), max(modified_ns) FROM image "
-_AT = _FILES + "WHERE path = ? OR (path > ? AND path < ?) GROUP BY path"
+_AT = _FILES + "WHERE path = ? OR (path > ? AND path < ?) GROUP BY path"  # with members, if it is an archive
 
 
 class File(NamedTuple):
@@ -32,10 +32,7 @@ def files(connection: sqlite3.Connection, paths: Sequence[Path] | None, limit: i
         rows = []
         for path in paths:
             place = schema.encode_path(path)
-            rows += connection.execute(
-                _FILES + "WHERE path = ? OR (path > ? AND path < ?) GROUP BY path",
-                (place, place + b"\0", place + b"\1"),
-            ).fetchall()
+            rows += connection.execute(_AT, (place, place + b"\0", place + b"\1")).fetchall()
     return [File(path, bool(missing), stamp_ns) for path, missing, stamp_ns in rows]
 
 

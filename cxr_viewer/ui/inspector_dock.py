@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QApplication, QWidget
 
 from cxr_viewer.services.ports import ImageReader
 from cxr_viewer.services.state import ViewerState
@@ -45,7 +46,10 @@ class InspectorDock(QObject):
         self.panel.tags_wanted.connect(self._loader.want)
         self._loader.read.connect(self.panel.take_tags, Qt.ConnectionType.QueuedConnection)
         self.dock.visibilityChanged.connect(self._visible)
+        self._films = films
         films.installEventFilter(self)
+        back = QShortcut(QKeySequence("Esc"), self.panel, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        back.activated.connect(films.setFocus)
 
     @property
     def busy(self) -> bool:
@@ -56,7 +60,11 @@ class InspectorDock(QObject):
     def switch(self) -> None:
         """Bring the inspector into sight, or close it where it is in sight."""
         if self.panel.is_open:
+            focus = QApplication.focusWidget()
+            was_here = focus is not None and self.panel.isAncestorOf(focus)
             self.dock.close()
+            if was_here:  # and not by chance in a field where a key would change something
+                self._films.setFocus()
         else:
             self.dock.show()
             self.dock.raise_()

@@ -33,6 +33,18 @@ _WIDTHS = {Column.TAG: 92, Column.NAME: 112, Column.VR: 36}
 _NARROW_PX = 400  # below it the VR, which also stands below the list, gives its place to names and values
 
 
+class _Search(QLineEdit):
+    """Esc takes back what is typed; where nothing is, it leads back to the film (see the inspector)."""
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self.text():
+            if event.type() == QEvent.Type.KeyPress:
+                self.clear()
+            event.accept()
+            return True
+        return super().event(event)
+
+
 class TagTable(QTableView):
     """Rows that can be folded with the keys left and right, and copied.
 
@@ -71,9 +83,10 @@ class TagView(QWidget):
         super().__init__(parent)
         self.model = TagModel(self)
         self.search = named(
-            QLineEdit(placeholderText="Search tag, name, value", clearButtonEnabled=True),
+            _Search(placeholderText="Search tag, name, value", clearButtonEnabled=True),
             "Search attributes",
-            "Search as you type: 0028,1050 or 00281050, part of a name, or of a value. Esc shows all.",
+            "Search as you type: 0028,1050 or 00281050, part of a name, or of a value.\n"
+            "Down goes into the list. Esc shows all, and then leads back to the film.",
         )
         self.hide_identity = named(
             QCheckBox("Hide identity"),
@@ -149,7 +162,6 @@ class TagView(QWidget):
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._search)
-        QShortcut(QKeySequence("Esc"), self.search, self.search.clear, context=Qt.ShortcutContext.WidgetShortcut)
         QShortcut(QKeySequence("Down"), self.search, self._enter_table, context=Qt.ShortcutContext.WidgetShortcut)
         self.hide_identity.toggled.connect(self._hide)
         self.table.copy_wanted.connect(self.copy_values)

@@ -173,6 +173,7 @@ class Workbench(QObject):
         self.loaders.thumbnail_ready.connect(self.browser.set_thumbnail, queued)
         self.browser.thumbnail_wanted.connect(self.loaders.want_thumbnail)
         self.browser.cancel_scan.connect(self.loaders.cancel_scan)
+        self.browser.search.left.connect(self.canvas.setFocus)
         self.browser.remove_wanted.connect(self._remove_study)
         self.exporter.exported.connect(self._exported, queued)
         self.canvas.image_step.connect(self.navigation.image)

@@ -308,6 +308,8 @@ def test_a_search_without_a_match_says_so_and_escape_ends_it(
     assert panel.pages.currentWidget() is panel.hint
     qtbot.keyClick(panel.search, Qt.Key.Key_Escape)
     assert panel.pages.currentWidget() is panel.tree
+    with qtbot.waitSignal(panel.search.left):
+        qtbot.keyClick(panel.search, Qt.Key.Key_Escape)
 
 
 def test_what_a_search_has_hidden_is_unfolded_again(

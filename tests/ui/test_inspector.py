@@ -113,6 +113,30 @@ def stand(qtbot: QtBot, qapp: QApplication, new_session: Any, reader: FakeReader
 # ---------------------------------------------------------------- the dock
 
 
+def test_esc_leads_from_the_search_back_to_the_film(stand: Stand, real_film: Any, qtbot: QtBot) -> None:
+    stand.films.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    stand.session.open(real_film(NIH))
+    tags = stand.open_tags()
+    tags.search.setFocus()
+    stand.until(tags.search.hasFocus)
+    qtbot.keyClicks(tags.search, "rows")
+    qtbot.keyClick(tags.search, Qt.Key.Key_Escape)
+    assert tags.search.text() == ""
+    assert tags.search.hasFocus()
+    qtbot.keyClick(tags.search, Qt.Key.Key_Escape)
+    assert stand.films.hasFocus()
+
+
+def test_closing_it_gives_the_keys_back_to_the_film(stand: Stand, real_film: Any) -> None:
+    stand.films.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    stand.session.open(real_film(NIH))
+    tags = stand.open_tags()
+    tags.search.setFocus()
+    stand.until(tags.search.hasFocus)
+    stand.inspector.switch()
+    assert stand.films.hasFocus()
+
+
 def test_it_is_closed_until_asked_for_and_empties_when_closed(stand: Stand, real_film: Any) -> None:
     stand.session.open(real_film(NIH))
     assert not stand.inspector.dock.isVisible()

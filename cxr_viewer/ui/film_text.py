@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from cxr_viewer.ui import theme
 _OUTLINE = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1))
 _OUTLINE_ALPHA = 210
 _CACHE_SIZE = 64
+_APART = re.compile("  | \N{MIDDLE DOT} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,16 @@ class Line:
 
     text: str
     color: str = theme.FILM_TEXT
+
+
+def broken(lines: Sequence[Line], font: QFont, width: float) -> tuple[Line, ...]:
+    """The lines; those too wide are broken where their parts stand apart: a number cut short is another number."""
+    metrics, found = QFontMetricsF(font), list[Line]()
+    for line in lines:
+        fits = metrics.horizontalAdvance(line.text) <= width - 2
+        parts = [line.text] if fits else _APART.split(line.text)
+        found += [Line(part, line.color) for part in parts if part]
+    return tuple(found)
 
 
 class TextBlocks:

@@ -13,7 +13,7 @@ from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.corner_text import caution_line, corners, notes, scale_bar
-from cxr_viewer.ui.film_text import Line, TextBlocks
+from cxr_viewer.ui.film_text import Line, TextBlocks, broken
 from cxr_viewer.ui.heat_layer import color_bar
 from cxr_viewer.ui.placement import Placement
 
@@ -22,6 +22,7 @@ _MARGIN = 6.0
 _SHARE = 0.46  # of the pane's width for one corner
 _SCALE_BAR_PX = 220.0
 _COLOR_BAR_PX = 130
+_MOST_LINES = 7  # bottom left in a narrow pane, where lines are broken
 _WORDS_WIDTH = 420.0
 
 
@@ -77,9 +78,10 @@ class Overlays:
         self.caution_rect = self._text.draw(painter, right, below, cautions, self.font, room, right=True)
         below = max(below, self.caution_rect.bottom())
         self._text.draw(painter, right, below, notes(scene.pane), self.font, room, right=True)
-        height = self._text.size(texts.bottom_left, self.font, room)[1]
-        self._text.draw(painter, _MARGIN, bottom - height, texts.bottom_left, self.font, room, right=False)
-        tallest = 4 * QFontMetricsF(self.font).height() + 4
+        lines = broken(texts.bottom_left, self.font, room)
+        height = self._text.size(lines, self.font, room)[1]
+        self._text.draw(painter, _MARGIN, bottom - height, lines, self.font, room, right=False)
+        tallest = _MOST_LINES * QFontMetricsF(self.font).height() + 4
         self.moving_rect = QRectF(0, bottom - tallest, room + 2 * _MARGIN, tallest)
 
     def _draw_letters(self, painter: QPainter, scene: OverlayScene, width: float, bottom: float) -> None:

@@ -41,7 +41,7 @@ def scan_into(library: Library, scanner: Scanner, paths: Sequence[Path], cancel:
         CxrError: there is no reader process, or the study list cannot be written; then the batch it could not take was
             yielded, so that what it holds can be opened.
     """
-    folders = [path for path in paths if not path.is_file() or path.name.upper() == "DICOMDIR"]
+    folders = [path for path in paths if not _is_file(path) or path.name.upper() == "DICOMDIR"]
     begun, unreachable = False, 0
     for batch in scanner.scan(paths, cancel, _lookup(library)):
         if folders and not begun and max(batch.total, batch.looked_at) >= KEPT_FROM:
@@ -51,6 +51,13 @@ def scan_into(library: Library, scanner: Scanner, paths: Sequence[Path], cancel:
         yield from _take(library, batch)
     if folders and not unreachable:
         _quietly(library.finish_scan, folders)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a share that does not answer, a folder without permission: the scan says so
+        return False
 
 
 def _take(library: Library, batch: ScanBatch) -> Iterator[Taken]:

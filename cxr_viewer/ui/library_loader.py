@@ -82,7 +82,7 @@ class LibraryLoader(QObject):
 
     def _send_unfinished(self) -> tuple[Path, ...]:
         """Tell which scans can be gone on with; returns those that were broken off by an end of the program."""
-        there = [(path, cancelled) for path, cancelled in self._library.unfinished_scans() if path.exists()]
+        there = [(path, cancelled) for path, cancelled in self._library.unfinished_scans() if _is_there(path)]
         self.scans_unfinished.emit(tuple(path for path, _ in there))
         return tuple(path for path, cancelled in there if not cancelled)
 
@@ -219,6 +219,13 @@ class LibraryLoader(QObject):
 
     def _tell(self, failure: Failure) -> None:
         self.sends.emit(ev.Tell(NoticeLevel.ERROR, failure.summary, failure.hint))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a share that does not answer has nothing to go on with now
+        return False
 
 
 def _without_names(note: str) -> str:

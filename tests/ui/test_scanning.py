@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FileStamp, FoundImage, ImageNode, LookUp, ScanBatch
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
-from cxr_viewer.services.state import PaneStatus, ViewerState
+from cxr_viewer.services.state import NoticeLevel, PaneStatus, ViewerState
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
@@ -289,6 +290,25 @@ def test_a_folder_removed_between_scan_and_click_is_a_sentence_and_the_list_stay
 def test_the_log_names_no_file_that_was_scanned(note: str, logged: str) -> None:
     """Files, folders and archives in archives are named after patients."""
     assert library_loader._without_names(note) == logged
+
+
+def test_a_share_that_does_not_answer_is_no_fault_of_the_program(
+    loaders: Loaders, library: Library, root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard(loaders)
+    library.begin_scan([root])
+
+    def stat(path: Path, **how: object) -> object:
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", stat)
+        loaders.read_library()
+        qtbot.waitUntil(lambda: bool(heard.unfinished), timeout=WAIT_MS)
+        scanned(qtbot, loaders, heard, root)
+    assert heard.unfinished[0] == ()
+    assert [event for event in heard.events if isinstance(event, ev.Tell) and event.level is NoticeLevel.ERROR] == []
+    assert len(heard.keys) == 1
 
 
 def test_what_a_scan_notes_is_logged_without_names(

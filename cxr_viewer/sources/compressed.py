@@ -44,6 +44,7 @@ _TAIL = 4096
 _ENDED_BY_MARK = (Codec.JPEG, Codec.JPEG_LOSSLESS)
 """Codecs of which half a codestream is decoded as far as it goes once an end mark stands behind it."""
 _WAVELETS = (Codec.JPEG_2000, Codec.HTJ2K)
+_LOSSLESS = (uids.JPEG2000Lossless, uids.JPEG2000MCLossless, uids.HTJ2KLossless, uids.HTJ2KLosslessRPCL)
 _LEAST_SIDE_PX = 250
 """Of the longer side: what is left of a torn JPEG 2000 at less than that is not shown."""
 _WHY = {
@@ -81,12 +82,14 @@ CODEC_OF = {
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """``words`` is uint8 or uint16 (rows, columns), or (rows, columns, 3) in RGB; ``precision`` the bits of a word that
-    count; below row ``rows`` there is nothing; ``decoder`` is its name for the inspector."""
+    count; below row ``rows`` there is nothing; ``decoder`` is its name for the inspector; in a ``lossless``
+    picture no value came about by rounding."""
 
     words: NDArray[Any]
     precision: int
     decoder: str
     rows: int
+    lossless: bool = False
 
 
 def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cautions: Cautions) -> Decoded:
@@ -122,7 +125,7 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
         raise faults.truncated(present, expected) if torn else error from error
     if not torn:
         _tell_damage(data, codec, heard, cautions)
-        return decoded
+        return replace(decoded, lossless=codec is Codec.JPEG_LOSSLESS or syntax in _LOSSLESS)
     return _torn(decoded, codec, present, expected, cautions)
 
 
@@ -183,6 +186,9 @@ def _decoded(
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
+    if codec is Codec.JPEG_LOSSLESS and not form.signed and int(words.max()) >> precision:
+        cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+        cautions.story.pass_over(Stage.DECODER, f"Signs of damage: values of more than {precision} bits.")
     if words.ndim == 2 and stream is not None:
         words = words & ((1 << precision) - 1)
     _tell_decoder(codec, stream, name, cautions)
@@ -265,9 +271,9 @@ def _coarse(
     rebuilt = packets.rebuild(data)
     if rebuilt is None:
         return None
-    upper = rebuilt.whole_rows >= damage.LEAST_SHARE * form.rows
+    percent = 100 * rebuilt.whole_rows // form.rows
     too_coarse = max(form.rows, form.columns) >> rebuilt.halvings < _LEAST_SIDE_PX
-    if too_coarse and not upper:
+    if too_coarse and percent < 100 * damage.LEAST_SHARE:
         return None
     try:
         decoded, _ = _decoded(rebuilt.codestream, codec, stream, form, cautions)
@@ -277,8 +283,7 @@ def _coarse(
     text = f"The file is truncated: only {there} of the compressed picture is there. "
     if too_coarse:  # a tile is missing
         decoded, text = replace(decoded, rows=rebuilt.whole_rows), _upper(rebuilt.whole_rows, form.rows)
-    elif upper:
-        percent = 100 * rebuilt.whole_rows // form.rows
+    elif percent:
         text += f"Its upper {percent} % is whole; below, fine lines and small shadows are missing."
     else:
         text += "The film is shown coarser than it is; fine lines and small shadows are missing."
@@ -294,7 +299,7 @@ def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Ca
     present = min(len(pixels.data), expected)
     if present < expected:
         if frame == form.frames - 1:  # decoders make a whole picture of half a codestream, and say nothing
-            if present < damage.LEAST_SHARE * expected:
+            if present < damage.LEAST_BYTES * expected:
                 raise faults.truncated(present, expected)
         else:
             cautions.add("frames-missing", "The file is truncated: its last frames are not there.", "PixelData")

@@ -17,16 +17,18 @@ from cxr_viewer.sources import codestream, packets
 from cxr_viewer.sources.codestream import Codec
 from cxr_viewer.sources.words import clean
 
-LEAST_SHARE = 0.02
-"""Share of a frame below which nothing is shown: a few rows of the upper border are no film."""
+LEAST_SHARE = 0.2
+"""Share of the rows of a frame below which nothing is shown: shoulders above a black pane are no film."""
+LEAST_BYTES = 0.01
+"""Share of the bytes of a frame below which no decoder is asked what they hold."""
 
 _RLE_HEADER = 64
 _TILE_PART = b"\xff\x90"
 _CODING = b"\xff\x52"
-_SLACK = 16
-"""Zero bytes in a row that may come about beside empty packets."""
 _LEAST_ZEROS = 24
 """Arithmetic coding leaves no such run of zero bytes; empty packets do."""
+_LEAST_ZEROS_HT = 256
+"""Nor does high-throughput coding: that would be half a code-block of coefficients that are all one."""
 _END = 0xD9
 _SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xF8, 0xFE, *range(0xE0, 0xF0)}
 """Marker segments that may stand between the scans of one picture."""
@@ -91,9 +93,10 @@ def _broken_tiles(data: bytes, *, coded_arithmetically: bool) -> str:
             return "a tile of the codestream has an impossible length"
         if data[place : place + 2] not in (_TILE_PART, b"\xff\xd9"):
             return "a tile of the codestream does not end where it says"
-    if coded_arithmetically and data.find(bytes(_LEAST_ZEROS), first, place) >= 0:
-        inside = packets.has_zeros_in_code(data, _LEAST_ZEROS)
-        if inside or (inside is None and may_be_empty and data.find(bytes(may_be_empty + _SLACK), first, place) >= 0):
+    least = _LEAST_ZEROS if coded_arithmetically else _LEAST_ZEROS_HT
+    if data.find(bytes(least), first, place) >= 0:
+        inside = packets.has_zeros_in_code(data, least)
+        if inside or (inside is None and may_be_empty and data.find(bytes(may_be_empty + least), first, place) >= 0):
             return "a run of zeros stands inside the compressed data"
     return ""
 

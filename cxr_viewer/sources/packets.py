@@ -70,8 +70,8 @@ def rebuild(data: bytes) -> Rebuilt | None:
 
 
 def has_zeros_in_code(data: bytes, least: int) -> bool | None:
-    """Whether ``least`` zero bytes in a row lie in the body of a packet, where arithmetic coding leaves none; outside
-    they are empty packets. None where the packets are not walked here.
+    """Whether ``least`` zero bytes in a row lie in the body of a packet; outside they are empty packets. None where the
+    packets are not walked here, or code-blocks hold plain bits.
 
     Args:
         data: a whole codestream, or the JP2 file around it.
@@ -80,7 +80,7 @@ def has_zeros_in_code(data: bytes, least: int) -> bool | None:
     try:
         _, coding, tiles, place = _main_header(data[start:])
         _collect(data[start:], place, tiles)
-        if coding.style & (_LAZY | _HIGH_THROUGHPUT):
+        if coding.style & _LAZY:
             return None
         for tile in tiles:
             order, inside = sequence(tile.box, coding, MOST // len(tiles)), bytes(tile.data)

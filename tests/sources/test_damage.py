@@ -98,6 +98,29 @@ def test_zeros_in_arithmetic_code_are_told(
     assert "damaged-pixels" in told_about(data[:middle] + bytes(2000) + data[middle + 2000 :])
 
 
+@pytest.mark.parametrize("command", [("gdcmconv", "--jpeg"), ("dcmcjpeg", "+e1")], ids=["16-bit", "as-stored"])
+def test_changed_bytes_in_jpeg_lossless_are_told(
+    command: tuple[str, ...], need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool(*command, need_data(BARRE), tmp_path / "plain.dcm")
+    data = (tmp_path / "plain.dcm").read_bytes()
+    sound = local(data)
+    assert not sound.damaged
+    shown = 0
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        copy = bytearray(data)
+        for place in rng.integers(len(data) // 10, len(data) - 1000, 6):
+            copy[place] = int(rng.integers(0, 256))
+        try:
+            film = local(bytes(copy))
+        except ReadError:
+            continue
+        shown += not np.array_equal(film.stored, sound.stored)
+        assert film.damaged
+    assert shown > 3
+
+
 def test_a_few_zeros_in_layered_arithmetic_code_are_told(need_data: Callable[[str], Path]) -> None:
     data = need_data("dicom/dx_canon_pa_mono1_12bit_j2klossless.dcm").read_bytes()
     middle = len(data) // 2

@@ -77,7 +77,7 @@ def decode_frame(
         raise faults.no_such_frame(frame, form.frames)
     if form.frames > 1:
         cautions.add("multi-frame", f"Frame {frame + 1} of {form.frames} is shown.", "NumberOfFrames")
-    present = form.rows
+    present, lossless = form.rows, False
     if _is_native(pixels, syntax, form, cautions):
         words, present = native.read(pixels, frame, form, cautions)
         precision, name = form.bits_stored, "numpy"
@@ -85,6 +85,7 @@ def decode_frame(
     else:
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
+        lossless = decoded.lossless and not overlay_bits and form.high_bit == form.bits_stored - 1
     if form.bits_allocated > 16:
         deep = deeppixels.to_sixteen_bits(words, present, form, cautions)
         padding = None if present == form.rows else 0
@@ -95,6 +96,9 @@ def decode_frame(
     if kept is not None:
         words = stored_bits(words, form, cautions, overlay_bits)
     stored, bits = typed(words, precision, form)
+    if lossless and bits > form.bits_stored:
+        text = f"Pixels have values beyond the {form.bits_stored} bits of the file: they are damaged, or its header is."
+        cautions.add("damaged-pixels", text, "BitsStored")
     padding = None
     if present < form.rows:
         padding = native.darkest(ds, form)

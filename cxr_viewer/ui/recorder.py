@@ -22,13 +22,16 @@ class Recorder(QObject):
         super().__init__(parent)
         self._trail, self._redactor = trail, redactor
         self._pool = ThreadPoolExecutor(1, "audit")
+        self._opened: dict[int, int] = {}
 
     @Slot(object)
     def happened(self, event: ev.Event) -> None:
         """Write down an event that has taken effect."""
         if isinstance(event, ev.ImageLoaded):
             self._redactor.protect([event.image.patient])
-            self._submit(lambda: self._trail.opened(event.image.key))
+            if self._opened.get(event.pane) != event.generation:  # the whole film follows its preview: opened once
+                self._opened[event.pane] = event.generation
+                self._submit(lambda: self._trail.opened(event.image.key))
         elif isinstance(event, ev.AnalysisArrived):
             self._submit(lambda: self._trail.analysed(event.result))
         elif isinstance(event, ev.AnalysisRefused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
@@ -104,14 +104,6 @@ def _cautions(cautions: Sequence[Caution]) -> list[dict[str, str]]:
 
 
 # ---------------------------------------------------------------- writing
-
-
-class Writer(Protocol):
-    """Takes answers one by one."""
-
-    def put(self, answer: Answer) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class JsonWriter:

@@ -23,7 +23,6 @@ GRAPHICS: Final = "#7ce38b"
 FILM_TEXT: Final = "#d7dde3"
 
 SPACE_PX: Final = 8
-CONTROL_HEIGHT_PX: Final = 26
 
 _STYLE_SHEET: Final = f"""
 * {{ font-size: 10pt; color: {TEXT}; }}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from pydicom import config
@@ -25,6 +25,8 @@ from cxr_viewer.sources.pixelformat import PixelElement
 MAGIC_OFFSET = 128
 INFLATED_LIMIT = 1 << 29
 _PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+_HEADER_LIMIT = 1 << 24
+_CHARACTER_SET = ((b"\x08\0\x05\0", b"\x08\0\x06\0"), (b"\0\x08\0\x05", b"\0\x08\0\x06"))
 _LONG_VRS = {"OB", "OW", "OF", "OD", "OL", "OV", "UN", "UT", "SQ", "UC", "UR"}
 
 _KEYWORDS = """
@@ -72,6 +74,7 @@ class DicomFile:
         pixel_length: as the element of the pixels declares it, 0 where there is none.
         pixels: None in a header-only reading, or where the file holds none.
         has_preamble: the file says itself that it is DICOM.
+        unknown_letters: its Specific Character Set cannot be used, and was passed over.
     """
 
     header: Dataset
@@ -80,6 +83,7 @@ class DicomFile:
     pixels: PixelElement | None
     has_preamble: bool
     pixel_length: int = 0
+    unknown_letters: bool = False
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -139,6 +143,17 @@ class _Stop:
 
 
 def _parse(file: BinaryIO, data: bytes | None) -> DicomFile:
+    try:
+        return _parse_once(file, data)
+    except Exception:
+        file.seek(0)
+        harmless = _without_character_set(file.read(_HEADER_LIMIT) if data is None else data)
+        if harmless is None:
+            raise
+        return replace(_parse_once(io.BytesIO(harmless), data), unknown_letters=True)
+
+
+def _parse_once(file: BinaryIO, data: bytes | None) -> DicomFile:
     stop = _Stop()
     file.seek(0)
     ds = read_partial(file, stop_when=stop, force=True, specific_tags=_LISTED if data is None else _TAGS)
@@ -149,10 +164,32 @@ def _parse(file: BinaryIO, data: bytes | None) -> DicomFile:
 
 
 def _parse_inflated(data: bytes, *, keep_pixels: bool) -> DicomFile:
-    stop, stream = _Stop(), io.BytesIO(data)
+    try:
+        return _parse_inflated_once(data, data, keep_pixels=keep_pixels)
+    except Exception:
+        harmless = _without_character_set(data)
+        if harmless is None:
+            raise
+        return replace(_parse_inflated_once(harmless, data, keep_pixels=keep_pixels), unknown_letters=True)
+
+
+def _parse_inflated_once(header: bytes, data: bytes, *, keep_pixels: bool) -> DicomFile:
+    stop, stream = _Stop(), io.BytesIO(header)
     ds = read_dataset(stream, False, True, stop_when=stop, specific_tags=_TAGS if keep_pixels else _LISTED)
     pixels = _pixels(stop, ds, stream.tell(), data if keep_pixels else None)
     return DicomFile(ds, uids.DeflatedExplicitVRLittleEndian, stop.keyword, pixels, True, stop.length)
+
+
+def _without_character_set(data: bytes) -> bytes | None:
+    """The same bytes with the first Specific Character Set (0008,0005) under another number; None where there is none.
+
+    pydicom raises at a value that is no text or holds NUL bytes, and with it the whole file would be lost.
+    """
+    found = [(place, other) for tag, other in _CHARACTER_SET if (place := data.find(tag, 0, _HEADER_LIMIT)) >= 0]
+    if not found:
+        return None
+    place, other = min(found)
+    return data[:place] + other + data[place + len(other) :]
 
 
 def _pixels(stop: _Stop, ds: Dataset, element_at: int, data: bytes | None) -> PixelElement | None:

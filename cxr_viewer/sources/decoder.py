@@ -83,6 +83,8 @@ def decode_frame(
         precision, name = form.bits_stored, "numpy"
         cautions.story.tell(Stage.DECODER, "The pixels are not compressed; they are taken from the file as they lie.")
     else:
+        if form.samples not in (1, 3):
+            raise faults.unsupported_samples(form.samples)
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
         lossless = decoded.lossless and not overlay_bits and form.high_bit == form.bits_stored - 1
@@ -194,7 +196,8 @@ def _colour(
     rgb: NDArray[Any] | None = words if words.ndim == 3 else None
     bits = form.bits_stored
     if rgb is None and form.photometric == "PALETTE COLOR":
-        rgb = colour.of_palette(words & ((1 << precision) - 1) if not form.signed else words, ds, cautions)
+        indices = typed(words, precision, form)[0] if form.signed else words & ((1 << precision) - 1)
+        rgb = colour.of_palette(indices, ds, cautions)
         if rgb is None:
             (grey, bits), signed = typed(stored_bits(words, form, cautions), precision, form), form.signed
             grey.flags.writeable = False

@@ -253,6 +253,14 @@ def unsupported_depth(what: str) -> ReadError:
     )
 
 
+def unsupported_samples(samples: int) -> ReadError:
+    return ReadError(
+        f"Each pixel of the compressed picture has {samples} values; this program shows one (grey) or three (colour).",
+        hint="Ask for the image again from where it came from, in grey.",
+        code="unsupported-samples",
+    )
+
+
 def no_such_frame(frame: int, frames: int) -> ReadError:
     return ReadError(
         f"The file has no frame {frame + 1}; it holds {frames}.",

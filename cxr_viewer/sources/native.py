@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import uid as uids
 from pydicom.dataset import Dataset
 
-from cxr_viewer.sources import compressed, faults
+from cxr_viewer.sources import colours, faults
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.damage import LEAST_SHARE
 from cxr_viewer.sources.pixelformat import PixelElement, PixelFormat
@@ -37,7 +35,7 @@ def read(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions
         rows = _whole_rows(len(data), first_bit % 8, form)
         _tell_truncated(len(data), end - start, rows, form, cautions)
         data = memoryview(bytes(data) + bytes(end - start - len(data)))
-    words = _words(data, pixels, first_bit % 8, form)
+    words = _words(data, pixels, first_bit % 8, form, cautions)
     if rows < form.rows and words.ndim == 3:
         words = words.copy()
         words[rows:] = 0
@@ -56,7 +54,9 @@ def _tell_truncated(present: int, expected: int, rows: int, form: PixelFormat, c
     cautions.add("truncated", text, "PixelData")
 
 
-def _words(data: memoryview, pixels: PixelElement, skipped_bits: int, form: PixelFormat) -> NDArray[Any]:
+def _words(
+    data: memoryview, pixels: PixelElement, skipped_bits: int, form: PixelFormat, cautions: Cautions
+) -> NDArray[Any]:
     shape = (form.rows, form.columns)
     if form.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
@@ -65,9 +65,10 @@ def _words(data: memoryview, pixels: PixelElement, skipped_bits: int, form: Pixe
         kind = "f" if form.floating else "u"
         dtype = np.dtype(f"{'<' if pixels.little_endian else '>'}{kind}{form.bits_allocated // 8}")
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    order = uids.ExplicitVRLittleEndian if pixels.little_endian else uids.ExplicitVRBigEndian
-    source = io.BytesIO(data)
-    return compressed.run(order, source, form, form.bits_allocated, form.bits_stored, planar=form.planar)
+    if form.bits_allocated > 16:
+        raise faults.unsupported_depth(f"{form.samples} times {form.bits_allocated} bits")
+    words = np.frombuffer(data, f"{'<' if pixels.little_endian else '>'}u{form.bits_allocated // 8}")
+    return colours.in_rgb(colours.arranged(words, form), form, cautions)
 
 
 def darkest(ds: Dataset, form: PixelFormat) -> int:

@@ -16,6 +16,8 @@ LIMIT_MEGAPIXELS = 60
 megapixels of 16 bits take 150 MiB of the window's process."""
 COLOUR_LIMIT_MEGAPIXELS = 30
 UNDEFINED_LENGTH = 0xFFFFFFFF
+_HALVED = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}
+"""With halved colour, and the same with colour for each pixel; the standard has no name for the last of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,9 +54,14 @@ class PixelFormat:
     floating: bool = False
 
     @property
+    def subsampled(self) -> bool:
+        """Two pixels beside each other share their colour (PS3.3 C.7.6.3.1.2), so that each takes two samples."""
+        return self.photometric in _HALVED and self.samples == 3
+
+    @property
     def frame_bits(self) -> int:
         """Length of one native frame; one-bit frames need not end on a byte."""
-        samples = 2 if self.photometric == "YBR_FULL_422" else self.samples
+        samples = 2 if self.subsampled else self.samples
         return self.rows * self.columns * samples * self.bits_allocated
 
 
@@ -76,7 +83,8 @@ def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0, *, floating: 
         raise faults.image_too_large(rows, columns, LIMIT_MEGAPIXELS)
     frames = _frames(ds, cautions)
     photometric = tol.code_string(ds, "PhotometricInterpretation")[:16]
-    samples = _samples(ds, photometric, cautions)
+    plain_length = 0 if length == UNDEFINED_LENGTH else length
+    samples = _samples(ds, photometric, _Fit(ds, rows * columns * frames, plain_length), cautions)
     if samples > 1 and rows * columns > COLOUR_LIMIT_MEGAPIXELS * 1_000_000:
         raise faults.image_too_large(rows, columns, COLOUR_LIMIT_MEGAPIXELS)
     if not photometric:
@@ -88,7 +96,10 @@ def pixel_format(ds: Dataset, cautions: Cautions, length: int = 0, *, floating: 
         photometric = "MONOCHROME2" if samples == 1 else "RGB"
     if floating:
         return _floating(ds, rows, columns, samples, photometric, frames)
-    plain_length = 0 if length == UNDEFINED_LENGTH else length
+    if photometric in _HALVED and _Fit(ds, rows * columns * frames, plain_length).fits(samples):
+        text = f"The file says that its pixels share colours ({photometric}), but holds a colour for each."
+        cautions.add("photometric", text, "PhotometricInterpretation")
+        photometric = _HALVED[photometric]
     allocated = _allocated(ds, plain_length, rows * columns * samples * frames, length == UNDEFINED_LENGTH, cautions)
     stored = _stored(ds, allocated, cautions)
     return PixelFormat(
@@ -122,17 +133,40 @@ def _needed(ds: Dataset, keyword: str, lowest: int, highest: int) -> int:
     return value
 
 
-def _samples(ds: Dataset, photometric: str, cautions: Cautions) -> int:
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What the length of uncompressed pixel data says of the samples of a pixel; 0 where it is not known."""
+
+    ds: Dataset
+    pixels: int
+    length: int
+
+    def fits(self, samples: int) -> bool:
+        bits = tol.integer(self.ds, "BitsAllocated")
+        plain = self.pixels * samples * bits // 8 if bits in (8, 16, 32) else -1
+        return self.length in (plain, plain + plain % 2)
+
+
+def _samples(ds: Dataset, photometric: str, fit: _Fit, cautions: Cautions) -> int:
+    """Samples per Pixel, or what the length of the pixel data says, or what the kind of picture has."""
+    usual = 3 if photometric.startswith(("RGB", "YBR", "HSV")) else 4 if photometric in ("ARGB", "CMYK") else 1
     if not tol.has(ds, "SamplesPerPixel"):
-        return 1
+        return next((number for number in (1, 3) if fit.fits(number)), 1)
     samples = tol.integer(ds, "SamplesPerPixel")
     if samples is not None and 1 <= samples <= 4:
-        return samples
-    usual = 3 if photometric.startswith(("RGB", "YBR")) else 1
-    text = f"The file gives an impossible number of samples for each pixel; {usual} is taken."
+        others = [number for number in (1, 3) if fit.fits(number)]
+        packed_grey = not fit.length and samples in (2, 4) and photometric.startswith("MONOCHROME")
+        if not packed_grey and (not others or fit.fits(samples) or photometric in _HALVED):
+            return samples
+        usual = others[0] if others else 1
+    text = f"The file gives an impossible number of samples for each pixel; {usual} {_is(usual)} taken."
     cautions.add("bad-format", text, "SamplesPerPixel")
     cautions.story.pass_over(Stage.PIXELS, "Samples per Pixel is impossible and is passed over.")
     return usual
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _allocated(ds: Dataset, length: int, values: int, encapsulated: bool, cautions: Cautions) -> int:

@@ -17,6 +17,7 @@ from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.words import clean
 
 MAX_NOTES = 50
+_DIRECTORY_CLASS = b"\2\0\2\0UI\x14\x001.2.840.10008.1.3.10"  # (0002,0002), 20 characters
 ARCHIVE_LIMIT_S = 60.0
 _DEEPEST, _LONGEST_NAME = 32, 255
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
@@ -100,7 +101,7 @@ class Listing:
                 yield from self._below(path, seen, cancel, tally)
             elif not stat.S_ISREG(mode):
                 tally.note(f"{name_of(path)} is neither a file nor a folder.")
-            elif path.name.upper() == "DICOMDIR":
+            elif path.name.upper() == "DICOMDIR" or is_dicomdir(path):
                 yield from self._named_by_dicomdir(path, cancel, tally)
             elif is_archive(path):
                 yield from self._in_archive(path, cancel, tally)
@@ -190,13 +191,24 @@ def _files_below(root: Path, seen: set[tuple[int, int]], tally: Tally) -> Iterat
         yield None
 
 
+def is_dicomdir(path: Path) -> bool:
+    """By the Media Storage SOP Class UID in its file meta information (PS3.10 8), whatever its name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    return head[128:132] == b"DICM" and _DIRECTORY_CLASS in head
+
+
 def is_archive(path: Path) -> bool:
     """By its first bytes; that of an empty archive differs."""
     try:
         with path.open("rb") as file:
-            return file.read(4) in (b"PK\3\4", b"PK\5\6")
+            head = file.read(132)
     except OSError:
         return False
+    return head[:4] in (b"PK\3\4", b"PK\5\6") and head[128:] != b"DICM"  # a preamble may hold anything
 
 
 def _skipped(name: str) -> bool:

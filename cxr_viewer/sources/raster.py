@@ -120,8 +120,12 @@ def describe(place: Place, facts: FileFacts, head: bytes) -> FoundImage:
     """
     form = _format(head, place.name)
     rows, columns, frames, problem = 0, 0, 1, ""
-    if form.by_itk:
+    if rasterformat.is_grey_with_opacity(head, form):
+        rows, columns = rasterformat.png_size(head)
+    elif form.by_itk:
         try:
+            if form in (Format.META, Format.NRRD, Format.TIFF):  # whose headers may lead elsewhere, or nowhere
+                _check_whole(place.whole(), form)
             with _readable_path(place, form) as name:
                 rows, columns, frames = _size(name, form)
         except (ReadError, RuntimeError) as error:
@@ -162,6 +166,10 @@ def _check_whole(data: bytes, form: Format) -> None:
     """ITK fills what is missing from some formats with zeros, and says nothing."""
     if form is Format.JPEG and not codestream.has_end_mark(data):
         raise faults.stops_early("no end mark")
+    if not rasterformat.is_self_contained(data, form):
+        raise faults.not_an_image()
+    if form is Format.TIFF and rasterformat.has_endless_directories(data):
+        raise faults.damaged("the directories of the TIFF lead in a circle")
     if form is Format.NIFTI:
         plain = _gunzipped(data) if data[:2] == b"\x1f\x8b" else data
         if len(plain) < rasterformat.nifti_length(plain):
@@ -185,6 +193,9 @@ def _gunzipped(data: bytes) -> bytes:
 def _pixels(place: Place, data: bytes, form: Format) -> NDArray[Any]:
     """(pictures, rows, columns), or (pictures, rows, columns, channels)."""
     try:
+        if rasterformat.is_grey_with_opacity(data, form):
+            _check_size(*rasterformat.png_size(data))
+            return _by_opencv(data)[None]
         if not form.by_itk:
             return _by_opencv(data)[None]
         upright = form is not Format.TIFF or rasterformat.tiff_tags(data).get(rasterformat.ORIENTATION, 1) == 1
@@ -222,9 +233,13 @@ def _size(name: str, form: Format) -> tuple[int, int, int]:
     reader.ReadImageInformation()
     columns, rows, *more = reader.GetSize()
     frames = math.prod(more)
+    _check_size(rows, columns, frames)
+    return int(rows), int(columns), frames
+
+
+def _check_size(rows: int, columns: int, frames: int = 1) -> None:
     if rows * columns > LIMIT_MEGAPIXELS * 1_000_000 or rows * columns * frames > _STACK_LIMIT_MEGAPIXELS * 1_000_000:
         raise faults.image_too_large(rows, columns, LIMIT_MEGAPIXELS)
-    return int(rows), int(columns), frames
 
 
 def _itk_reader(name: str, form: Format) -> Any:

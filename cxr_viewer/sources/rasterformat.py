@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from enum import Enum
 
@@ -30,6 +31,9 @@ class Format(Enum):
 BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 258, 262, 274
 MIN_IS_WHITE = 0
 _NIFTI_MAGIC = 344
+_META_FILE = re.compile(rb"ElementDataFile", re.IGNORECASE)
+_META_LOCAL = re.compile(rb"(?m)^ElementDataFile[ \t]*=[ \t]*LOCAL[ \t]*\r?$")
+_NRRD_FILE = re.compile(rb"data\s*file", re.IGNORECASE)
 _ORDERS = {b"II": "<", b"MM": ">"}
 
 
@@ -53,14 +57,56 @@ def sniff(head: bytes, name: str) -> Format | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
     if head.startswith(b"NRRD"):
-        return None if b"data file:" in head.lower() or b"datafile:" in head.lower() else Format.NRRD
+        return Format.NRRD if is_self_contained(head, Format.NRRD) else None
     if head[:10] in (b"ObjectType", b"NDims = 2\n", b"NDims = 3\n"):
-        return Format.META if b"ElementDataFile = LOCAL" in head else None
+        return Format.META if is_self_contained(head, Format.META) else None
     if lower.endswith(".nii") and head[_NIFTI_MAGIC:].startswith(b"n+1"):
         return Format.NIFTI
     if lower.endswith(".nii.gz") and head[:2] == b"\x1f\x8b":
         return Format.NIFTI
     return None
+
+
+def is_self_contained(data: bytes, form: Format) -> bool:
+    """Whether the pixels stand in the file itself, and no line of its header can be taken for the name of another one.
+
+    Stricter than the formats: a comment that mentions such a line is enough to refuse. Of a NRRD the header ends at the
+    first empty line, which must be there.
+    """
+    if form is Format.META:
+        return _META_LOCAL.search(data) is not None and len(_META_FILE.findall(data)) == 1
+    if form is Format.NRRD:
+        header, end, _ = data.partition(b"\n\n")
+        return bool(end) and _NRRD_FILE.search(header) is None
+    return True
+
+
+def has_endless_directories(data: bytes) -> bool:
+    """Whether the directories of a TIFF lead back to one of them, which ITK would follow for ever."""
+    seen: set[int] = set()
+    big = data[2:4] in (b"+\0", b"\0+")
+    number, count_of, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
+    try:
+        order = _ORDERS[data[:2]]
+        place = int(struct.unpack_from(order + number, data, 8 if big else 4)[0])
+        while place and place not in seen:
+            seen.add(place)
+            count = int(struct.unpack_from(order + count_of, data, place)[0])
+            place = int(struct.unpack_from(order + number, data, place + struct.calcsize(count_of) + entry * count)[0])
+    except (KeyError, struct.error, OverflowError):
+        return False
+    return place in seen
+
+
+def is_grey_with_opacity(head: bytes, form: Format) -> bool:
+    """A PNG of colour type 4, which ITK cannot hand out."""
+    return form is Format.PNG and head[12:16] == b"IHDR" and head[25:26] == b"\4"
+
+
+def png_size(head: bytes) -> tuple[int, int]:
+    """(rows, columns) of a PNG by its header."""
+    columns, rows = struct.unpack_from(">II", head, 16)
+    return int(rows), int(columns)
 
 
 def tiff_tags(data: bytes) -> dict[int, int]:

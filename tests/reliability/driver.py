@@ -235,8 +235,9 @@ class Driver:
     def _blank(self, pane: Any) -> bool:
         """The pane shows one colour although the film holds more than one value."""
         picture = self.workbench.canvas.view(self.state.active).grab_view()
-        width, height, ratio = picture.width(), picture.height(), 5
-        middle = picture.copy(width // ratio, height // ratio, width * 3 // ratio, height * 3 // ratio)
+        width, height = picture.width(), picture.height()
+        # Over almost the whole height: of a torn film there may be the upper rows only. The corners hold words.
+        middle = picture.copy(width // 3, height // 50, width // 3, height * 24 // 25)
         if middle.isNull():
             return True
         colours = {middle.pixel(x, y) for x in range(0, middle.width(), 3) for y in range(0, middle.height(), 3)}

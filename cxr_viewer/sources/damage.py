@@ -29,6 +29,8 @@ _LEAST_ZEROS = 24
 """Arithmetic coding leaves no such run of zero bytes; empty packets do."""
 _LEAST_ZEROS_HT = 256
 """Nor does high-throughput coding: that would be half a code-block of coefficients that are all one."""
+_LEAST_ZEROS_RLE = 160
+"""Literal zeros come 128 at a time at most, behind a byte that is not zero (PS3.5 G.3.1)."""
 _END = 0xD9
 _SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xF8, 0xFE, *range(0xE0, 0xF0)}
 """Marker segments that may stand between the scans of one picture."""
@@ -48,8 +50,17 @@ def signs(data: bytes, codec: Codec, heard: str) -> str:
     if codec in (Codec.JPEG_2000, Codec.HTJ2K):
         return _broken_tiles(data, coded_arithmetically=codec is Codec.JPEG_2000)
     if codec is Codec.RLE:
-        return "" if rle_segments(data) else "the header of the RLE segments is impossible"
+        return _broken_runs(data)
     return _stray_marker(data, codec)
+
+
+def _broken_runs(data: bytes) -> str:
+    segments = rle_segments(data)
+    if not segments:
+        return "the header of the RLE segments is impossible"
+    if any(segment.rstrip(b"\x00").find(bytes(_LEAST_ZEROS_RLE)) >= 0 for segment in segments):
+        return "a run of zeros stands inside the compressed data"
+    return ""
 
 
 def _stray_marker(data: bytes, codec: Codec) -> str:

@@ -121,6 +121,23 @@ def test_changed_bytes_in_jpeg_lossless_are_told(
     assert shown > 3
 
 
+def test_zeros_in_runs_are_told(
+    need_data: Callable[[str], Path], run_tool: Callable[..., None], tmp_path: Path
+) -> None:
+    run_tool("gdcmconv", "--rle", need_data("dicom/dx_canon_pa_mono1_12bit_j2klossless.dcm"), tmp_path / "rle.dcm")
+    data = (tmp_path / "rle.dcm").read_bytes()
+    assert not local(data).damaged
+    for place in range(len(data) // 5, len(data) - 1000, len(data) // 5):  # in the high and in the low bytes
+        assert local(data[:place] + bytes(300) + data[place + 300 :]).damaged
+
+
+def test_literal_zeros_of_a_plain_encoder_are_no_damage() -> None:
+    head = struct.pack("<16I", 1, 64, *[0] * 14)
+    literal = b"\x7f" + bytes(128)
+    assert damage.signs(head + 4 * literal + bytes(400), Codec.RLE, "") == ""
+    assert damage.signs(head + 4 * literal + bytes(100) + literal, Codec.RLE, "") != ""
+
+
 def test_a_few_zeros_in_layered_arithmetic_code_are_told(need_data: Callable[[str], Path]) -> None:
     data = need_data("dicom/dx_canon_pa_mono1_12bit_j2klossless.dcm").read_bytes()
     middle = len(data) // 2

@@ -89,11 +89,11 @@ def _display(pane: Pane, image: Radiograph, zoom: float, cursor: Point | None) -
 
 def _window(voi: Voi | None, index: int | None, count: int) -> list[str]:
     """Numbers and name on lines of their own: in a narrow pane a name may be cut short, a number never."""
+    origin = "" if index is None else ("from the file" if count < 2 else f"from the file, {index + 1} of {count}")
     if not isinstance(voi, VoiWindow):
-        return [voi_text(voi, index, count)]
+        return [voi_text(voi), origin]
     numbers = f"C {number_text(voi.center)}  W {number_text(voi.width)}"
     function = "" if voi.function is WindowFunction.LINEAR else voi.function.value
-    origin = "" if index is None else ("from the file" if count < 2 else f"from the file, {index + 1} of {count}")
     return [numbers, ", ".join(text for text in (plain(voi.label), function, origin) if text)]
 
 

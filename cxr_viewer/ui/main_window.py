@@ -119,6 +119,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(QByteArray(saved))
             if layout is not None:
                 self.restoreState(QByteArray(layout))
+                self.right.raise_()  # the findings come first, also where the inspector was left before them
         else:
             self.resize(*(size or self._first_size()))
         if QGuiApplication.screenAt(self.frameGeometry().center()) is None:

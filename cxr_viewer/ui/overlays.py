@@ -9,6 +9,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QImage, QPainter
 
 from cxr_viewer.core.geometry import Point, edge_letters
 from cxr_viewer.core.image import PixelSpacing
+from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
@@ -63,7 +64,8 @@ class Overlays:
         self._draw_scale(painter, scene, width, bottom)
 
     def _draw_research(self, painter: QPainter, width: float, height: float) -> None:
-        lines = (Line(RESEARCH_ONLY, theme.MUTED),)
+        fits = QFontMetricsF(self.small).horizontalAdvance(DISCLAIMER) + 3 <= width - 2 * _MARGIN
+        lines = (Line(DISCLAIMER if fits else RESEARCH_ONLY, theme.MUTED),)
         taken, tall = self._text.size(lines, self.small, width)
         self._text.draw(painter, (width - taken) / 2, height - tall - 1, lines, self.small, width, right=False)
 

@@ -8,7 +8,7 @@ import pytest
 
 from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.geometry import Point
-from cxr_viewer.core.image import Caution, PatientInfo, Radiograph, Rescale, StudyInfo, View, VoiWindow
+from cxr_viewer.core.image import Caution, PatientInfo, Radiograph, Rescale, StudyInfo, View, VoiTable, VoiWindow
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services.state import CornerText, Pane, PaneStatus
 from cxr_viewer.ui.corner_text import Corners, caution_line, caution_tip, corners, cursor_text, scale_bar
@@ -80,6 +80,13 @@ def test_a_dicom_film_without_a_name_says_so_and_a_picture_does_not(make_film: F
     assert "no patient name" in texts(written(make_film(stored)))
     assert "no study date" in texts(written(make_film(stored)))
     assert "no " not in texts(written(make_film(stored, is_dicom=False)))
+
+
+def test_a_table_and_where_it_comes_from_stand_on_lines_of_their_own(make_film: FilmMaker) -> None:
+    table = VoiTable(0, np.arange(256, dtype=np.uint16), 8, "HARDER")
+    film = make_film(np.zeros((4, 4), np.uint8), voi=(table,))
+    lines = [line.text for line in written(film, voi=table, voi_index=0).bottom_left]
+    assert lines[:2] == ["lookup table “HARDER”", "from the file"]
 
 
 def test_what_no_file_names_is_not_said_to_be_from_the_file(make_film: FilmMaker) -> None:

@@ -127,6 +127,21 @@ def test_esc_leads_from_the_search_back_to_the_film(stand: Stand, real_film: Any
     assert stand.films.hasFocus()
 
 
+def test_the_findings_come_first_when_the_window_comes_back(
+    stand: Stand, new_session: Any, qtbot: QtBot, reader: FakeReader
+) -> None:
+    stand.inspector.switch()
+    stand.until(lambda: stand.panel.is_open)
+    window = stand.window
+    geometry, layout = bytes(window.saveGeometry().data()), bytes(window.saveState().data())
+    other = Stand(qtbot, new_session, reader)
+    other.window.place(geometry, layout, None)
+    other.until(lambda: not other.window.right.widget().visibleRegion().isEmpty())
+    assert not other.panel.is_open
+    assert not other.inspector.dock.isHidden()  # one click away
+    other.inspector.close()
+
+
 def test_closing_it_gives_the_keys_back_to_the_film(stand: Stand, real_film: Any) -> None:
     stand.films.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     stand.session.open(real_film(NIH))

@@ -26,6 +26,9 @@ def read(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions
     first_bit = form.frame_bits * frame
     start, end = first_bit // 8, -(-(first_bit + form.frame_bits) // 8)
     there = min(len(pixels.data), pixels.length)
+    if 8 * (there - 1) >= form.frame_bits * form.frames + form.frame_bits // form.rows:
+        text = "The file holds more pixels than its rows and columns ask for: the picture may not be whole."
+        cautions.add("excess-pixels", text, "PixelData")
     data = pixels.data[start : min(end, there)]
     if pixels.swapped_bytes and form.bits_allocated == 8:
         whole = np.frombuffer(pixels.data[: there - there % 2], ">u2").astype("<u2").view(np.uint8)

@@ -142,3 +142,11 @@ def test_colours_of_thirty_two_bits_are_told(film: Film) -> None:
             PixelData=bytes(ROWS * COLUMNS * 12),
         )
     assert caught.value.code == "unsupported-depth"
+
+
+def test_more_pixels_than_rows_and_columns_ask_for_are_told(film: Film) -> None:
+    grey = samples(1)[..., 0]
+    plain = {**EIGHT, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2"}
+    assert "excess-pixels" not in codes(film(**plain, PixelData=grey.tobytes()))
+    assert "excess-pixels" not in codes(film(**plain, PixelData=grey.tobytes() + b"\0"))
+    assert "excess-pixels" in codes(film(**plain | {"Rows": ROWS // 2}, PixelData=grey.tobytes()))

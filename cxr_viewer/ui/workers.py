@@ -205,6 +205,8 @@ class Loaders(LibraryLoader):
 
     def want_thumbnail(self, node: ImageNode) -> None:
         """Make (or take from the library) a thumbnail; the newest wish is served first, the oldest are dropped."""
+        if self._closing.cancelled:
+            return
         with self._wishes:
             self._wanted.pop(file_frame(node), None)
             self._wanted[file_frame(node)] = node

@@ -103,6 +103,12 @@ def test_the_newest_wish_is_served_first(
     assert reader.made == ["a", "b", "c"]
 
 
+def test_a_wish_after_the_end_is_passed_over(loaders: Loaders, nodes: dict[str, ImageNode]) -> None:
+    loaders.close()
+    loaders.want_thumbnail(next(iter(nodes.values())))
+    assert not loaders.thumbnails_waiting
+
+
 def test_films_with_one_identity_each_get_their_own(
     qtbot: QtBot, loaders: Loaders, reader: SlowReader, nodes: dict[str, ImageNode]
 ) -> None:

@@ -45,7 +45,7 @@ _ENDED_BY_MARK = (Codec.JPEG, Codec.JPEG_LOSSLESS)
 """Codecs of which half a codestream is decoded as far as it goes once an end mark stands behind it."""
 _WAVELETS = (Codec.JPEG_2000, Codec.HTJ2K)
 _LOSSLESS = (uids.JPEG2000Lossless, uids.JPEG2000MCLossless, uids.HTJ2KLossless, uids.HTJ2KLosslessRPCL)
-_LEAST_SIDE_PX = 250
+_LEAST_SIDE_PX = 200
 """Of the longer side: what is left of a torn JPEG 2000 at less than that is not shown."""
 _WHY = {
     Codec.JPEG: "its transform is that of the reference decoders, and it tells of damage",

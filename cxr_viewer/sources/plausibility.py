@@ -16,11 +16,21 @@ SHORTEST_RUN = 64
 _MOST_RUNS = 2000
 _DARK_SHARE = 0.1
 _SKETCH_STEP = 4
+_THIN = 200
 
 
 def checked(image: Radiograph) -> Radiograph:
     """The film with a caution for what looks wrong, and a window to open with where its own shows nothing."""
-    return _with_opening(_with_believable_padding(_with_zero_run(_with_blank_rows(image))))
+    return _told_when_thin(_with_opening(_with_believable_padding(_with_zero_run(_with_blank_rows(image)))))
+
+
+def _told_when_thin(image: Radiograph) -> Radiograph:
+    """Fitted into a pane, such a picture is narrower than a pixel of the screen, and the pane would look empty."""
+    rows, columns = image.stored.shape
+    if max(rows, columns) < _THIN * min(rows, columns):
+        return image
+    text = f"The picture has {rows} rows and {columns} columns: fitted it is too thin to be seen, so zoom in."
+    return replace(image, cautions=(*image.cautions, Caution("thin", text, "Rows (0028,0010)")))
 
 
 def _with_believable_padding(image: Radiograph) -> Radiograph:

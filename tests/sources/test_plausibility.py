@@ -100,3 +100,12 @@ def test_zeros_that_belong_to_the_picture(kind: str) -> None:
         stored = stored.astype(np.int16)
         stored[100, 50:200] = 0
     assert zero_run(stored) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "thin"), [(1, 5000, True), (5000, 1, True), (1, 1, False), (64, 640, False)]
+)
+def test_a_picture_too_thin_to_be_seen_when_fitted_says_so(rows: int, columns: int, thin: bool) -> None:
+    stored = (np.arange(rows * columns, dtype=np.uint16) % 4000 + 1).reshape(rows, columns)
+    image = checked(replace(film(None), stored=stored))
+    assert ("thin" in [caution.code for caution in image.cautions]) == thin

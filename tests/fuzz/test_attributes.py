@@ -81,7 +81,7 @@ _values = st.one_of(
     st.integers(0, 2**48 - 1).map(lambda number: number.to_bytes(6, "little")),
 )
 _QUICK = settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 

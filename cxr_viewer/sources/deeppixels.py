@@ -69,7 +69,7 @@ def behind(grey: GreyChain, scale: Rescale, cautions: Cautions) -> GreyChain:
         cautions.add("bad-lut", "The file's table is for fewer bits than its pixels have.", "ModalityLUTSequence")
         cautions.story.pass_over(Stage.MODALITY, "The Modality LUT is passed over: it is for fewer bits.")
         own = Rescale()
-    rule = f"Before that they were brought to 16 bits: one step is {scale.slope:g}, the lowest value {scale.intercept:g}."
+    rule = f"Before that they were brought to 16 bits: a step is {scale.slope:g}, the lowest {scale.intercept:g}."
     cautions.story.tell(Stage.MODALITY, rule)
     joined = Rescale(own.slope * scale.slope, own.slope * scale.intercept + own.intercept)
     return replace(grey, modality_lut=joined, padding=None)

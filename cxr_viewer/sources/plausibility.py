@@ -29,7 +29,7 @@ def _told_when_thin(image: Radiograph) -> Radiograph:
     rows, columns = image.stored.shape
     if max(rows, columns) < _THIN * min(rows, columns):
         return image
-    text = f"The picture has {rows} rows and {columns} columns: fitted it is too thin to be seen, so zoom in."
+    text = f"The picture has {rows} x {columns} pixels: fitted it is too thin to be seen, so zoom in."
     return replace(image, cautions=(*image.cautions, Caution("thin", text, "Rows (0028,0010)")))
 
 

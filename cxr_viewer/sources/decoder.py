@@ -87,7 +87,7 @@ def decode_frame(
             raise faults.unsupported_samples(form.samples)
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
-        lossless = decoded.lossless and not overlay_bits and form.high_bit == form.bits_stored - 1
+        lossless = decoded.lossless and not overlay_bits
     if form.bits_allocated > 16:
         deep = deeppixels.to_sixteen_bits(words, present, form, cautions)
         padding = None if present == form.rows else 0
@@ -98,9 +98,8 @@ def decode_frame(
     if kept is not None:
         words = stored_bits(words, form, cautions, overlay_bits)
     stored, bits = typed(words, precision, form)
-    if lossless and bits > form.bits_stored:
-        text = f"Pixels have values beyond the {form.bits_stored} bits of the file: they are damaged, or its header is."
-        cautions.add("damaged-pixels", text, "BitsStored")
+    if lossless:
+        _tell_overshoot(bits, form, cautions)
     padding = None
     if present < form.rows:
         padding = native.darkest(ds, form)
@@ -108,6 +107,12 @@ def decode_frame(
         stored[present:] = padding
     stored.flags.writeable = False
     return DecodedFrame(stored, bits, form.signed, form.photometric, name, words=kept, padding=padding)
+
+
+def _tell_overshoot(bits: int, form: PixelFormat, cautions: Cautions) -> None:
+    if bits > form.bits_stored and form.high_bit == form.bits_stored - 1:
+        text = f"Pixels have values beyond the {form.bits_stored} bits of the file: they are damaged, or its header is."
+        cautions.add("damaged-pixels", text, "BitsStored")
 
 
 def _is_native(pixels: PixelElement, syntax: str, form: PixelFormat, cautions: Cautions) -> bool:

@@ -83,8 +83,6 @@ def decode_frame(
         precision, name = form.bits_stored, "numpy"
         cautions.story.tell(Stage.DECODER, "The pixels are not compressed; they are taken from the file as they lie.")
     else:
-        if form.samples not in (1, 3):
-            raise faults.unsupported_samples(form.samples)
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
         lossless = decoded.lossless and not overlay_bits
@@ -128,6 +126,8 @@ def _is_native(pixels: PixelElement, syntax: str, form: PixelFormat, cautions: C
         return False
     if syntax not in compressed.CODEC_OF:
         raise faults.unsupported_syntax(_syntax_name(syntax))
+    if fragments and form.samples not in (1, 3):
+        raise faults.unsupported_samples(form.samples)
     if fragments:
         return False
     plain = -(-form.frame_bits * form.frames // 8)

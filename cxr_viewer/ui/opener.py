@@ -73,12 +73,17 @@ class Opener(QObject):
             return
         paths, _ = self._waiting.pop(0)
         if self._first is not None:
-            single = len(keys) == 1 and len(paths) == 1 and paths[0].is_file()
-            if single:
+            if len(keys) == 1 and len(paths) == 1 and self._is_at(paths[0]):
                 self.sends.emit(ev.OpenImage(self._first))
             else:
                 self._hang()
         self._seen, self._first, self._hung = 0, None, ()
+
+    def _is_at(self, path: Path) -> bool:
+        """The film found first is the file given itself. Told by names: a disk may let the window wait."""
+        first = self._first
+        places = () if first is None else (first.path, *(copy for copy, _ in first.copies))
+        return path.absolute() in places
 
     def _hang(self) -> None:
         """Hang the first study found; again only when more of it has come that changes what hangs."""

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid as uids
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.provenance import Stage
-from cxr_viewer.sources import codestream, damage, faults, jpegls, packets
+from cxr_viewer.sources import codestream, damage, faults, fragments, jpegls, packets
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.codestream import Codec, Codestream
 from cxr_viewer.sources.listening import listening
@@ -60,7 +60,6 @@ _WHY = {
 # the same transform, but knows no 12 bits and keeps to itself what it notices of damage. pydicom does not let GDCM
 # decode 12 bits under their own name; under this one it does, and GDCM goes by the codestream.
 _JPEG_12_BIT = uids.JPEGLossless
-_DAMAGED = "The compressed picture is damaged: a part of what is shown is probably wrong."
 CODEC_OF = {
     uids.JPEGBaseline8Bit: Codec.JPEG,
     uids.JPEGExtended12Bit: Codec.JPEG,
@@ -98,7 +97,7 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
     Raises:
         ReadError: the picture is damaged or not the one the header announces.
     """
-    data, present, expected = _fragments(pixels, frame, form, cautions)
+    data, present, expected = fragments.frame_of(pixels, frame, form, cautions)
     codec, stream = _identify(data, CODEC_OF.get(UID(syntax)), cautions)
     if stream is not None:
         _check(stream, form)
@@ -106,7 +105,7 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
     if torn and stream is not None and codestream.has_end_mark(data):
         torn = False
         if _SEQUENCE_END in data[-_TAIL:]:  # what is missing was lost before it
-            cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+            cautions.add("damaged-pixels", fragments.DAMAGED, "PixelData")
         else:
             cautions.add("cut-off", "The file stops before its end, but this picture is there whole.", "PixelData")
     share = present / expected if torn else None
@@ -124,7 +123,7 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
             return salvaged
         raise faults.truncated(present, expected) if torn else error from error
     if not torn:
-        _tell_damage(data, codec, heard, cautions)
+        _tell_damage(data, codec, heard, form, cautions)
         return replace(decoded, lossless=codec is Codec.JPEG_LOSSLESS or syntax in _LOSSLESS)
     return _torn(decoded, codec, present, expected, cautions)
 
@@ -155,7 +154,7 @@ def codestream_of(pixels: PixelElement, frame: int, form: PixelFormat, cautions:
     Raises:
         ReadError: there is none, a part of it is missing, or it is not the picture the header announces.
     """
-    data, present, expected = _fragments(pixels, frame, form, cautions)
+    data, present, expected = fragments.frame_of(pixels, frame, form, cautions)
     if present < expected:
         raise faults.truncated(present, expected)
     stream = codestream.inspect(data)
@@ -187,7 +186,7 @@ def _decoded(
             raise
         raise faults.damaged_pixels(f"{name}: {str(error)[-300:]}") from error
     if codec is Codec.JPEG_LOSSLESS and not form.signed and int(words.max()) >> precision:
-        cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+        cautions.add("damaged-pixels", fragments.DAMAGED, "PixelData")
         cautions.story.pass_over(Stage.DECODER, f"Signs of damage: values of more than {precision} bits.")
     if words.ndim == 2 and stream is not None:
         words = words & ((1 << precision) - 1)
@@ -209,13 +208,15 @@ def _version(name: str) -> str:
         return ""
 
 
-def _tell_damage(data: bytes, codec: Codec, heard: str, cautions: Cautions) -> None:
+def _tell_damage(data: bytes, codec: Codec, heard: str, form: PixelFormat, cautions: Cautions) -> None:
     if codec is not Codec.RLE and not codestream.has_end_mark(data):
         text = "The compressed picture stops before its end mark: a part of it may be missing."
         cautions.add("no-end-mark", text, "PixelData")
     signs = damage.signs(data, codec, heard)
+    if codec is Codec.RLE and not signs:
+        signs = damage.wrong_segments(data, form.samples * form.bits_allocated // 8)
     if signs:
-        cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+        cautions.add("damaged-pixels", fragments.DAMAGED, "PixelData")
         cautions.story.pass_over(Stage.DECODER, f"Signs of damage: {signs}.")
 
 
@@ -249,7 +250,7 @@ def _salvaged(
     elif codec is Codec.JPEG_LS and rows < form.rows:
         cautions.add("truncated", _upper_damaged(rows, form.rows), "PixelData")
     else:
-        cautions.add("damaged-pixels", _DAMAGED, "PixelData")
+        cautions.add("damaged-pixels", fragments.DAMAGED, "PixelData")
     cautions.story.tell(Stage.DECODER, rule, "PS3.5 annex G" if codec is Codec.RLE else "PS3.5 8.2.3")
     return Decoded(words, precision, _DECODERS[codec][2], rows)
 
@@ -293,46 +294,15 @@ def _coarse(
     return decoded
 
 
-def _fragments(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions) -> tuple[bytes, int, int]:
-    """The bytes of one compressed frame, its fragments joined; bytes of pixel data there, and announced."""
-    items, expected = _items(pixels.data)
-    present = min(len(pixels.data), expected)
-    if present < expected:
-        if frame == form.frames - 1:  # decoders make a whole picture of half a codestream, and say nothing
-            if present < damage.LEAST_BYTES * expected:
-                raise faults.truncated(present, expected)
-        else:
-            cautions.add("frames-missing", "The file is truncated: its last frames are not there.", "PixelData")
-            present = expected
-    try:
-        return get_frame(bytes(pixels.data), frame, number_of_frames=form.frames), present, expected
-    except Exception as error:
-        if form.frames == 1 and len(items) > 1:  # what follows the fragments is broken, or their table is
-            cautions.add("damaged-pixels", _DAMAGED, "PixelData")
-            return b"".join(items[1:]), present, expected
-        if present < expected:
-            raise faults.truncated(present, expected) from error
-        raise faults.damaged_pixels(f"fragments: {str(error)[:300]}") from error
-
-
-def _items(data: memoryview) -> tuple[list[memoryview], int]:
-    """The items of encapsulated pixel data (PS3.5 A.4), the last one short in a torn file; bytes they announce."""
-    place, items = 0, []
-    while place + 8 <= len(data):
-        group, element, length = struct.unpack_from("<HHI", data, place)
-        if (group, element) != (0xFFFE, 0xE000):
-            break
-        items.append(data[place + 8 : place + 8 + length])
-        place += 8 + int(length)
-    return items, max(place, 16)
-
-
 def _identify(data: bytes, promised: Codec | None, cautions: Cautions) -> tuple[Codec, Codestream | None]:
-    """What the frame really is: a codestream names itself, RLE does not."""
+    """What the frame really is: a codestream names itself, RLE is known by its header."""
     stream = codestream.inspect(data)
     if stream is None:
         if promised is Codec.RLE:
             return promised, None
+        if damage.is_rle(data, len(data)):
+            cautions.add("wrong-syntax", "The pixels are RLE, not what the file says.", "TransferSyntaxUID")
+            return Codec.RLE, None
         raise faults.damaged_pixels("no picture header at the start of the frame")
     if stream.codec is not promised and {stream.codec, promised} != {Codec.JPEG_2000, Codec.HTJ2K}:
         cautions.add(

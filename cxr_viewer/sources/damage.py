@@ -160,6 +160,23 @@ def rle_segments(data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in zip(offsets[:count], ends, strict=True)]
 
 
+def is_rle(data: bytes, length: int) -> bool:
+    """Whether ``data``, the beginning of a frame of ``length`` bytes, is the header of RLE segments (PS3.5 G.5)."""
+    if len(data) < _RLE_HEADER or length <= _RLE_HEADER:
+        return False
+    count, *offsets = struct.unpack_from("<16I", data)
+    if not 1 <= count <= 15 or offsets[0] != _RLE_HEADER or any(offsets[count:]):
+        return False
+    ends = [*offsets[1:count], length]
+    return all(start < end for start, end in zip(offsets[:count], ends, strict=True))
+
+
+def wrong_segments(data: bytes, planes: int) -> str:
+    """What speaks against ``planes`` segments, one for each byte of a pixel (PS3.5 G.2), as :func:`signs`."""
+    there = len(rle_segments(data))
+    return "" if there == planes else f"there are {there} RLE segments, {planes} by the file"
+
+
 def unpack_bits(segment: bytes, wanted: int) -> bytes:
     """PackBits (PS3.5 annex G.3) up to ``wanted`` bytes, or as far as the segment goes."""
     out, place, there = bytearray(), 0, len(segment)

@@ -17,6 +17,7 @@ from cxr_viewer.sources import (
     decoder,
     deeppixels,
     faults,
+    fragments,
     functional,
     greys,
     identity,
@@ -87,6 +88,8 @@ def radiograph(
     provenance.tell_file(file, cautions)
     ds = functional.flattened(file.header, frame, cautions)
     form = _format(file, ds, cautions)
+    if file.pixels is not None:
+        form = fragments.frames_there(file.pixels, form, cautions)
     decoded = decode(ds, _pixels(file), file.syntax, frame, form, cautions, overlays.embedded_bits(ds, form))
     provenance.tell_pixels(ds, form, frame, decoded, cautions)
     grey = _chain(ds, decoded, cautions)

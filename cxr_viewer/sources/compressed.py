@@ -82,13 +82,14 @@ CODEC_OF = {
 class Decoded:
     """``words`` is uint8 or uint16 (rows, columns), or (rows, columns, 3) in RGB; ``precision`` the bits of a word that
     count; below row ``rows`` there is nothing; ``decoder`` is its name for the inspector; in a ``lossless``
-    picture no value came about by rounding."""
+    picture no value came about by rounding; ``signed`` is what its codestream says, None where it says nothing."""
 
     words: NDArray[Any]
     precision: int
     decoder: str
     rows: int
     lossless: bool = False
+    signed: bool | None = None
 
 
 def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cautions: Cautions) -> Decoded:
@@ -101,6 +102,7 @@ def decode(pixels: PixelElement, syntax: str, frame: int, form: PixelFormat, cau
     codec, stream = _identify(data, CODEC_OF.get(UID(syntax)), cautions)
     if stream is not None:
         _check(stream, form)
+        _tell_precision(stream, form, cautions)
     torn = present < expected
     if torn and stream is not None and codestream.has_end_mark(data):
         torn = False
@@ -191,7 +193,15 @@ def _decoded(
     if words.ndim == 2 and stream is not None:
         words = words & ((1 << precision) - 1)
     _tell_decoder(codec, stream, name, cautions)
-    return Decoded(words, precision, name, form.rows), heard.text
+    own_sign = stream.signed if stream is not None and codec in _WAVELETS else None
+    return Decoded(words, precision, name, form.rows, signed=own_sign), heard.text
+
+
+def _tell_precision(stream: Codestream, form: PixelFormat, cautions: Cautions) -> None:
+    """Fewer bits than the header says. More are common: encoders write 16 for the 12 of the film."""
+    if stream.precision < form.bits_stored:
+        text = f"The compressed picture has {stream.precision} bits, the header says {form.bits_stored}."
+        cautions.add("bits-contradiction", text, "BitsStored")
 
 
 def _tell_decoder(codec: Codec, stream: Codestream | None, name: str, cautions: Cautions) -> None:

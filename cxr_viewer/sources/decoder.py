@@ -13,14 +13,14 @@ from pydicom.uid import UID
 
 from cxr_viewer.core.image import Rescale
 from cxr_viewer.core.provenance import Stage
-from cxr_viewer.sources import colour, compressed, deeppixels, faults, native
+from cxr_viewer.sources import colour, compressed, deeppixels, faults, native, signs
 from cxr_viewer.sources.pixelformat import UNDEFINED_LENGTH, PixelElement, PixelFormat
 from cxr_viewer.sources.tolerant import Cautions
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _KEEP_WORDS = ("numpy", "pylibjpeg-rle")  # other codecs know no unused bits
 _ITEM = b"\xfe\xff\x00\xe0"
-_NATIVE = (
+NATIVE = (
     "",
     uids.ImplicitVRLittleEndian,
     uids.ExplicitVRLittleEndian,
@@ -86,6 +86,8 @@ def decode_frame(
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
         lossless = decoded.lossless and not overlay_bits
+        if decoded.signed not in (None, form.signed) and words.ndim == 2 and form.photometric in _GREY:
+            words, form = signs.settled(words, precision, decoded.signed is True, ds, form, cautions)
     if form.bits_allocated > 16:
         deep = deeppixels.to_sixteen_bits(words, present, form, cautions)
         padding = None if present == form.rows else 0
@@ -96,8 +98,7 @@ def decode_frame(
     if kept is not None:
         words = stored_bits(words, form, cautions, overlay_bits)
     stored, bits = typed(words, precision, form)
-    if lossless:
-        _tell_overshoot(bits, form, cautions)
+    _tell_overshoot(bits, form, cautions, 0 if lossless else 1)
     padding = None
     if present < form.rows:
         padding = native.darkest(ds, form)
@@ -107,8 +108,9 @@ def decode_frame(
     return DecodedFrame(stored, bits, form.signed, form.photometric, name, words=kept, padding=padding)
 
 
-def _tell_overshoot(bits: int, form: PixelFormat, cautions: Cautions) -> None:
-    if bits > form.bits_stored and form.high_bit == form.bits_stored - 1:
+def _tell_overshoot(bits: int, form: PixelFormat, cautions: Cautions, harmless: int) -> None:
+    """``harmless`` is one bit where the values may have been rounded, and overshoot beside sharp edges."""
+    if bits > form.bits_stored + harmless and form.high_bit == form.bits_stored - 1:
         text = f"Pixels have values beyond the {form.bits_stored} bits of the file: they are damaged, or its header is."
         cautions.add("damaged-pixels", text, "BitsStored")
 
@@ -116,7 +118,7 @@ def _tell_overshoot(bits: int, form: PixelFormat, cautions: Cautions) -> None:
 def _is_native(pixels: PixelElement, syntax: str, form: PixelFormat, cautions: Cautions) -> bool:
     """Whether the pixels lie there uncompressed, whatever the file says; a caution where it says otherwise."""
     fragments = pixels.length == UNDEFINED_LENGTH or bytes(pixels.data[:4]) == _ITEM
-    if syntax in _NATIVE:
+    if syntax in NATIVE:
         if pixels.length != UNDEFINED_LENGTH:
             return True
         if bytes(pixels.data[:4]) != _ITEM:

@@ -21,6 +21,7 @@ from cxr_viewer.sources import (
     functional,
     greys,
     identity,
+    native,
     overlays,
     pixelformat,
     provenance,
@@ -87,9 +88,7 @@ def radiograph(
     cautions = Cautions()
     provenance.tell_file(file, cautions)
     ds = functional.flattened(file.header, frame, cautions)
-    form = _format(file, ds, cautions)
-    if file.pixels is not None:
-        form = fragments.frames_there(file.pixels, form, cautions)
+    form = fragments.frames_there(file.pixels, _format(file, ds, cautions), cautions)
     decoded = decode(ds, _pixels(file), file.syntax, frame, form, cautions, overlays.embedded_bits(ds, form))
     provenance.tell_pixels(ds, form, frame, decoded, cautions)
     grey = _chain(ds, decoded, cautions)
@@ -133,7 +132,13 @@ def _pixels(file: DicomFile) -> PixelElement:
 
 
 def _format(file: DicomFile, ds: Dataset, cautions: Cautions) -> PixelFormat:
-    return pixelformat.pixel_format(ds, cautions, file.pixel_length, floating=file.pixel_keyword != "PixelData")
+    length = file.pixel_length
+    form = pixelformat.pixel_format(ds, cautions, length, floating=file.pixel_keyword != "PixelData")
+    if file.syntax not in decoder.NATIVE or length in (0, pixelformat.UNDEFINED_LENGTH):
+        return form
+    # A header alone cannot know whether the file ends before the pixels do.
+    there = length if file.pixels is None else min(length, len(file.pixels.data))
+    return native.with_frames_there(form, there, cautions)
 
 
 def _chain(ds: Dataset, decoded: DecodedFrame, cautions: Cautions) -> GreyChain:

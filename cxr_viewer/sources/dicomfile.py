@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag
 
-from cxr_viewer.sources import faults, overlays, quickheader
+from cxr_viewer.sources import encoding, faults, overlays, quickheader
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.pixelformat import PixelElement
 
@@ -69,12 +69,13 @@ class DicomFile:
     """Header and place of the pixels.
 
     Attributes:
-        syntax: transfer syntax UID; empty where the file has none.
+        syntax: transfer syntax UID in which the data set is written; empty where the file has none.
         pixel_keyword: ``"PixelData"``, one of its floating point kin, or empty.
         pixel_length: as the element of the pixels declares it, 0 where there is none.
         pixels: None in a header-only reading, or where the file holds none.
         has_preamble: the file says itself that it is DICOM.
         unknown_letters: its Specific Character Set cannot be used, and was passed over.
+        claimed: the other transfer syntax that the file says it has; empty where it says rightly.
     """
 
     header: Dataset
@@ -84,6 +85,7 @@ class DicomFile:
     has_preamble: bool
     pixel_length: int = 0
     unknown_letters: bool = False
+    claimed: str = ""
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -110,7 +112,9 @@ def read_header(file: BinaryIO) -> DicomFile:
     packed = _deflated_from(file.read(MAGIC_OFFSET + 1024))
     if packed:
         file.seek(packed)
-        return _parse_inflated(inflate(file.read()), keep_pixels=False)
+        start = file.read(8)
+        if not encoding.plain(start):
+            return _parse_inflated(inflate(start + file.read()), keep_pixels=False)
     quick = quickheader.read(file, _LISTED_BY_NUMBER)
     if quick is not None:
         return DicomFile(quick.header, quick.syntax, quick.pixel_keyword, None, True, quick.pixel_length)
@@ -125,7 +129,7 @@ def read_all(data: bytes) -> DicomFile:
         Exception: whatever pydicom raises on damage; the caller turns it into a sentence.
     """
     packed = _deflated_from(data[: MAGIC_OFFSET + 1024])
-    if packed:
+    if packed and not encoding.plain(data[packed : packed + 8]):
         return _parse_inflated(inflate(data[packed:]), keep_pixels=True)
     return _parse(io.BytesIO(data), data)
 
@@ -142,21 +146,57 @@ class _Stop:
         return int(tag) >= min(_PIXELS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A data set that is written otherwise than the meta information says, and where it begins."""
+
+    meta: FileMetaDataset
+    claimed: str
+    actual: str
+    place: int
+
+
+def _otherwise(file: BinaryIO) -> _Other | None:
+    found = quickheader.read_meta(file)
+    if found is None:
+        return None
+    meta, claimed, place = found
+    file.seek(place)
+    actual = encoding.actual(claimed, file.read(encoding.LOOK))
+    return None if actual == claimed else _Other(meta, claimed, actual, place)
+
+
 def _parse(file: BinaryIO, data: bytes | None) -> DicomFile:
+    other = _otherwise(file)
+    if other is not None and other.actual == uids.DeflatedExplicitVRLittleEndian:
+        file.seek(other.place)
+        parsed = _parse_inflated(inflate(file.read()), keep_pixels=data is not None)
+        return _told(parsed, other)
     try:
-        return _parse_once(file, data)
+        return _parse_once(file, data, other)
     except Exception:
         file.seek(0)
         harmless = _without_character_set(file.read(_HEADER_LIMIT) if data is None else data)
         if harmless is None:
             raise
-        return replace(_parse_once(io.BytesIO(harmless), data), unknown_letters=True)
+        return replace(_parse_once(io.BytesIO(harmless), data, other), unknown_letters=True)
 
 
-def _parse_once(file: BinaryIO, data: bytes | None) -> DicomFile:
-    stop = _Stop()
+def _told(file: DicomFile, other: _Other) -> DicomFile:
+    file.header.file_meta = other.meta
+    return replace(file, claimed=other.claimed)
+
+
+def _parse_once(file: BinaryIO, data: bytes | None, other: _Other | None) -> DicomFile:
+    stop, wanted = _Stop(), _LISTED if data is None else _TAGS
+    if other is not None:
+        file.seek(other.place)
+        implicit, little = other.actual == uids.ImplicitVRLittleEndian, other.actual != uids.ExplicitVRBigEndian
+        ds = read_dataset(file, implicit, little, stop_when=stop, specific_tags=wanted)
+        pixels = _pixels(stop, ds, file.tell(), data)
+        return _told(DicomFile(ds, other.actual, stop.keyword, pixels, True, stop.length), other)
     file.seek(0)
-    ds = read_partial(file, stop_when=stop, force=True, specific_tags=_LISTED if data is None else _TAGS)
+    ds = read_partial(file, stop_when=stop, force=True, specific_tags=wanted)
     meta = getattr(ds, "file_meta", None)
     syntax = tol.text(meta, "TransferSyntaxUID") if isinstance(meta, FileMetaDataset) else ""
     preamble = getattr(ds, "preamble", None) is not None

@@ -253,6 +253,14 @@ def unsupported_depth(what: str) -> ReadError:
     )
 
 
+def unsupported_photometric(name: str) -> ReadError:
+    return ReadError(
+        f"The pixels share their colours in a way this program does not show ({name}).",
+        hint="Ask for the image again from where it came from, in grey or in RGB.",
+        code="unsupported-photometric",
+    )
+
+
 def unsupported_samples(samples: int) -> ReadError:
     return ReadError(
         f"Each pixel of the compressed picture has {samples} values; this program shows one (grey) or three (colour).",

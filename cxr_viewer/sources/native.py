@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from cxr_viewer.core.provenance import Stage
 from cxr_viewer.sources import colours, faults
 from cxr_viewer.sources import tolerant as tol
 from cxr_viewer.sources.damage import LEAST_SHARE
@@ -43,6 +45,30 @@ def read(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Cautions
         words = words.copy()
         words[rows:] = 0
     return words, rows
+
+
+def with_frames_there(form: PixelFormat, there: int, cautions: Cautions) -> PixelFormat:
+    """``form`` with no more frames than ``there`` bytes of pixels hold, at least one; the reader is told.
+
+    A frame at the end that is cut counts where :func:`read` would show it.
+
+    Raises:
+        ReadError: pixels in squares of four that share colours (YBR_PARTIAL_420, retired).
+    """
+    if 8 * there >= form.frame_bits * form.frames:
+        return form
+    if form.photometric == "YBR_PARTIAL_420" and form.samples > 1:
+        raise faults.unsupported_photometric(form.photometric)
+    frames, rest = divmod(8 * there, form.frame_bits)
+    if rest // (form.frame_bits // form.rows) >= LEAST_SHARE * form.rows and not (form.samples > 1 and form.planar):
+        frames += 1
+    frames = max(1, frames)
+    if frames >= form.frames:
+        return form
+    text = f"The file says that it holds {form.frames:,} frames, but has the pixels of {frames:,}."
+    cautions.add("bad-frames", text, "NumberOfFrames")
+    cautions.story.pass_over(Stage.PIXELS, f"Number of Frames is passed over: {text}")
+    return replace(form, frames=frames)
 
 
 def _whole_rows(present: int, skipped_bits: int, form: PixelFormat) -> int:

@@ -46,6 +46,10 @@ def tell_file(file: DicomFile, cautions: Cautions) -> None:
     tags += tol.tag_values(ds, "SOPClassUID", "Modality", "PresentationIntentType", "LossyImageCompression")
     reference = "PS3.3 A.1.4, PS3.5 A" if not enhanced else "PS3.3 C.7.6.16, PS3.5 A"
     cautions.story.tell(Stage.FILE, f"The file is {kind}{enhanced}, stored as {syntax}.", reference, tags)
+    if file.claimed:
+        text = f"The file says that it is written as {_name(file.claimed)}, but is {syntax}, and is read as that."
+        cautions.add("wrong-syntax", text, "TransferSyntaxUID")
+        cautions.story.pass_over(Stage.FILE, f"The Transfer Syntax UID of {_name(file.claimed)} is passed over.")
     if file.unknown_letters:
         text = "The file does not say rightly which letters its texts are written in: names may be unreadable."
         cautions.add("character-set", text, "SpecificCharacterSet")

@@ -79,6 +79,17 @@ def read(file: BinaryIO, wanted: Mapping[int, BaseTag]) -> QuickHeader | None:
         return None
 
 
+def read_meta(file: BinaryIO) -> tuple[FileMetaDataset, str, int] | None:
+    """Two elements of the file meta information, the transfer syntax, and where the data set begins.
+
+    None where the file has no meta information, or one that is broken.
+    """
+    try:
+        return _Sweep(file).read_meta()
+    except (_OddError, ValueError, IndexError):
+        return None
+
+
 class _Sweep:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -96,11 +107,20 @@ class _Sweep:
                 raise _OddError  # the file ends in the middle of an element
         return data
 
-    def read(self, wanted: Mapping[int, BaseTag]) -> QuickHeader:
+    def read_meta(self) -> tuple[FileMetaDataset, str, int]:
+        meta, syntax, place = self._start()
+        return _meta_dataset(meta), syntax, place
+
+    def _start(self) -> tuple[dict[int, bytes], str, int]:
         if self._data[128:_META] != b"DICM":
             raise _OddError
         meta, place = self._meta()
-        syntax = meta[_SYNTAX].decode("ascii").rstrip("\0 ") if _SYNTAX in meta else ""
+        return meta, meta[_SYNTAX].decode("ascii").rstrip("\0 ") if _SYNTAX in meta else "", place
+
+    def read(self, wanted: Mapping[int, BaseTag]) -> QuickHeader:
+        meta, syntax, place = self._start()
+        if not self._data[place : place + 1].strip(b"\0"):
+            raise _OddError  # no group number begins so, unless its bytes are the other way round
         if syntax == uids.ImplicitVRLittleEndian:
             found, pixels, pixel_length = self._implicit_elements(place, wanted)
         elif syntax == uids.ExplicitVRLittleEndian or syntax.startswith(("1.2.840.10008.1.2.4.", uids.RLELossless)):

@@ -18,7 +18,7 @@ from pydicom import uid as uids
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 from pydicom.valuerep import VR
 
-from cxr_viewer.sources import dicomfile
+from cxr_viewer.sources import dicomfile, encoding
 
 KEPT_BYTES = 4096
 HEADS_LIMIT = 500_000
@@ -131,6 +131,7 @@ class Walk:
                 if element.tag == _TRANSFER_SYNTAX:
                     syntax = element.value.rstrip(b"\0 ").decode("latin-1")
                 yield element
+        syntax = encoding.actual(syntax, self._peek(encoding.LOOK))
         if syntax == uids.DeflatedExplicitVRLittleEndian:
             self._file = io.BytesIO(dicomfile.inflate(file.read()))
             self._size = self._file.seek(0, io.SEEK_END)

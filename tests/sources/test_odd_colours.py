@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -150,3 +151,33 @@ def test_more_pixels_than_rows_and_columns_ask_for_are_told(film: Film) -> None:
     assert "excess-pixels" not in codes(film(**plain, PixelData=grey.tobytes()))
     assert "excess-pixels" not in codes(film(**plain, PixelData=grey.tobytes() + b"\0"))
     assert "excess-pixels" in codes(film(**plain | {"Rows": ROWS // 2}, PixelData=grey.tobytes()))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_pixels_that_share_colours_in_squares_are_refused(frames: int, film: Film) -> None:
+    """YBR_PARTIAL_420 has one and a half samples for each pixel (PS3.3 C.7.6.3.1.2): two frames look like one whole."""
+    squares = samples(3).tobytes()[: ROWS * COLUMNS * 3 // 2] * frames
+    plain = {**EIGHT, "SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_PARTIAL_420"}
+    with pytest.raises(ReadError) as refused:
+        film(**plain, NumberOfFrames=frames, PixelData=squares)
+    assert refused.value.code == "unsupported-photometric"
+    whole = film(**plain, PixelData=samples(3).tobytes())
+    assert whole.rgb is not None
+    assert whole.rgb.shape == (ROWS, COLUMNS, 3)
+
+
+def test_a_real_picture_with_colours_shared_in_squares_is_refused_not_cut(
+    need_data: Callable[[str], Path], read_path: ReadPath, tmp_path: Path
+) -> None:
+    ds = pydicom.dcmread(need_data("dicom-other/us_ybr_multiframe.dcm"))
+    colours = ds.pixel_array[0]
+    rows, columns = colours.shape[0] // 2 * 2, colours.shape[1] // 2 * 2
+    ds.Rows, ds.Columns, ds.NumberOfFrames, ds.PlanarConfiguration = rows, columns, 1, 0
+    ds.PhotometricInterpretation, ds.SamplesPerPixel = "YBR_PARTIAL_420", 3
+    ds.PixelData = colours[:rows, :columns].tobytes()[: rows * columns * 3 // 2]
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = False
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.save_as(tmp_path / "film.dcm")
+    with pytest.raises(ReadError, match="YBR_PARTIAL_420"):
+        read_path(tmp_path / "film.dcm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydicom.dataelem import DataElement
 from cxr_viewer.core.errors import ReadError
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.sources import attributes, dicomfile
+from cxr_viewer.sources.attributes import FileFacts
 
 Film = Callable[..., Radiograph]
 
@@ -79,11 +81,43 @@ def test_an_impossible_number_of_frames(frames: Any, code: str, film: Film) -> N
 
 def test_billions_of_frames_cost_nothing(film: Film) -> None:
     image = film(NumberOfFrames=2_000_000_000, **WORDS)
-    assert image.frames == 2_000_000_000
+    assert (image.frames, told(image)) == (1, [("bad-frames", "NumberOfFrames (0028,0008)")])
     assert np.array_equal(image.stored, VALUES)
     with pytest.raises(ReadError) as caught:
         film(frame=1, NumberOfFrames=2_000_000_000, **WORDS)
-    assert caught.value.code == "truncated"
+    assert caught.value.code == "no-such-frame"
+
+
+@pytest.mark.parametrize("claimed", [13, 10_000, 2_147_483_647])
+@pytest.mark.parametrize("kept", [12, 3.9, 3.1, 3, 1, 0.5])
+def test_frames_are_those_that_are_there(
+    claimed: int, kept: float, need_data: Callable[[str], Path], read_path: Callable[[Path], Radiograph], tmp_path: Path
+) -> None:
+    """A real run of 12, of which ``kept`` are left; of a frame that is cut, a fifth suffices."""
+    ds = pydicom.dcmread(need_data("dicom-other/xa_catheter_12frames.dcm"))
+    ds.decompress()
+    one, whole = ds.Rows * ds.Columns * ds.BitsAllocated // 8, ds.PixelData
+    ds.NumberOfFrames, ds.PixelData = str(claimed), whole[: int(kept * one) // 2 * 2]
+    ds.save_as(tmp_path / "film.dcm")
+    film, data = read_path(tmp_path / "film.dcm"), (tmp_path / "film.dcm").read_bytes()
+    there = {12: 12, 3.9: 4, 3.1: 3, 3: 3, 1: 1, 0.5: 1}[kept]
+    assert film.frames == there
+    assert ("bad-frames", "NumberOfFrames (0028,0008)") in told(film)
+    assert film.stored[:20].tobytes() == whole[: film.stored[:20].nbytes]
+    last = attributes.radiograph(dicomfile.read_all(data), Path("film.dcm"), "0" * 64, there - 1)
+    assert ("truncated" in [code for code, _ in told(last)]) == (there > kept)
+    header = dicomfile.read_header(io.BytesIO(data))
+    assert attributes.found_image(header, FileFacts(Path("film.dcm"), 0, 0), "0" * 64).image.frames == there
+
+
+def test_an_honest_run_of_frames_is_told_nothing(
+    need_data: Callable[[str], Path], read_path: Callable[[Path], Radiograph], tmp_path: Path
+) -> None:
+    ds = pydicom.dcmread(need_data("dicom-other/xa_catheter_12frames.dcm"))
+    ds.decompress()
+    ds.save_as(tmp_path / "film.dcm")
+    film = read_path(tmp_path / "film.dcm")
+    assert (film.frames, [code for code, _ in told(film) if code == "bad-frames"]) == (12, [])
 
 
 def test_a_real_compressed_film_whose_header_says_nothing_of_bits(

@@ -157,8 +157,10 @@ class Pane:
 
     @property
     def frames(self) -> int:
-        """How many frames the file holds, as its header said or as it was found when it was read."""
-        return max(self.node.frames if self.node else 1, self.image.frames if self.image else 1)
+        """How many frames the file holds, as it was found when it was read, or until then as its header says."""
+        if self.image is not None:
+            return self.image.frames
+        return self.node.frames if self.node else 1
 
     @property
     def heatmap(self) -> Heatmap | None:

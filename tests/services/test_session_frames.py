@@ -119,6 +119,20 @@ def test_the_next_frame_takes_the_place_of_this_one_only_when_it_is_there(window
     assert window.requests[-1].image is window.pane.image
 
 
+def test_the_film_itself_knows_best_how_many_frames_it_has(window: Any) -> None:
+    window.do(ev.OpenImage(window.nodes[CINE], 0))
+    assert window.pane.frames == 3
+    window.arrive(window.loads[-1], frames=2)
+    assert window.pane.frames == 2
+    window.do(ev.StepFrame(0, 99))
+    assert window.loads[-1].node.key.frame == 1
+    window.do(failed(window.loads[-1]))
+    assert (window.pane.image, window.pane.frames) == (None, 2)
+    before = window.state
+    window.do(ev.StepFrame(0, 1))
+    assert window.state is before
+
+
 def test_window_polarity_zoom_and_place_are_kept_from_frame_to_frame(window: Any) -> None:
     window.open(CINE)
     window.do(ev.SetVoi(0, BONE))

@@ -154,6 +154,18 @@ def test_a_film_that_cannot_be_shown_stays_explained(reader: Reader, need_data: 
     assert "Rows" in reader.pane.failure.summary
 
 
+def test_frames_that_are_only_claimed_cannot_be_reached(reader: Reader, need_data: NeedData) -> None:
+    """Two billion frames by the header, the pixels of one in the file."""
+    reader.start(need_data("hostile/frames_2e9.dcm"))
+    for notches in (1, 99):
+        reader.wheel(notches)
+        reader.settle()
+    assert (reader.pane.status, reader.pane.frames, reader.frame) == (PaneStatus.SHOWN, 1, 0)
+    assert reader.pane.image is not None
+    assert "NumberOfFrames (0028,0008)" in [caution.tag for caution in reader.pane.image.cautions]
+    assert reader.loads == [0]
+
+
 def test_frames_of_32_bits_are_shown_one_by_one(reader: Reader, need_data: NeedData) -> None:
     """A dose grid: no radiograph, which a caution says, and its frames differ."""
     reader.start(need_data("dicom-other/rtdose_multiframe.dcm"))

@@ -104,7 +104,13 @@ def image_loaded(state: ViewerState, event: ev.ImageLoaded) -> Step:
     before, wanted = pane, pane.analysis is AnalysisStatus.RUNNING
     display = default_display(image, pane.display) if pane.image is None else _after_preview(pane, image)
     pane = replace(
-        pane, status=PaneStatus.SHOWN, image=image, display=display, file_spacing=image.spacing, calibrated=False
+        pane,
+        node=pane.node and replace(pane.node, frames=image.frames),  # the header may have claimed more
+        status=PaneStatus.SHOWN,
+        image=image,
+        display=display,
+        file_spacing=image.spacing,
+        calibrated=False,
     )
     pane = pane if before.image is not None else _with_notes(pane)
     state = put(state, event.pane, with_calibration(pane, calibration_of(state, image, event.calibration)))
@@ -137,7 +143,7 @@ def _frame_loaded(state: ViewerState, event: ev.ImageLoaded, wanted: ImageNode) 
     display = _with_voi_of(image, pane.display)
     number = event.generation
     shown = Pane(
-        node=replace(wanted, key=image.key),
+        node=replace(wanted, key=image.key, frames=image.frames),
         generation=number,
         question=number,
         status=PaneStatus.SHOWN,

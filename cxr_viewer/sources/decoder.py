@@ -86,8 +86,7 @@ def decode_frame(
         decoded = compressed.decode(pixels, syntax, frame, form, cautions)
         words, precision, name, present = decoded.words, decoded.precision, decoded.decoder, decoded.rows
         lossless = decoded.lossless and not overlay_bits
-        if decoded.signed not in (None, form.signed) and words.ndim == 2 and form.photometric in _GREY:
-            words, form = signs.settled(words, precision, decoded.signed is True, ds, form, cautions)
+        words, form = signs.settled(words, precision, decoded.signed, ds, form, cautions)
     if form.bits_allocated > 16:
         deep = deeppixels.to_sixteen_bits(words, present, form, cautions)
         padding = None if present == form.rows else 0

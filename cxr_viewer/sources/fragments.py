@@ -80,12 +80,12 @@ def frame_of(pixels: PixelElement, frame: int, form: PixelFormat, cautions: Caut
     return _one_of_many(pixels, found, frame, form, cautions), present, expected
 
 
-def frames_there(pixels: PixelElement, form: PixelFormat, cautions: Cautions) -> PixelFormat:
+def frames_there(pixels: PixelElement | None, form: PixelFormat, cautions: Cautions) -> PixelFormat:
     """The format with as many frames as there can be, where the file announces more than it has fragments.
 
     A truncated file keeps its number: the frames were there once.
     """
-    if form.frames == 1 or (pixels.length != UNDEFINED_LENGTH and pixels.data[:4] != _ITEM):
+    if form.frames == 1 or pixels is None or (pixels.length != UNDEFINED_LENGTH and pixels.data[:4] != _ITEM):
         return form
     found = walk(pixels.data)
     if found.tail != _SEQUENCE_END or not 0 < len(found.parts) < form.frames:

@@ -26,17 +26,20 @@ _STEP = 4
 
 
 def settled(
-    words: NDArray[Any], precision: int, own: bool, ds: Dataset, form: PixelFormat, cautions: Cautions
+    words: NDArray[Any], precision: int, own: bool | None, ds: Dataset, form: PixelFormat, cautions: Cautions
 ) -> tuple[NDArray[Any], PixelFormat]:
-    """The words of a codestream that contradicts the header, and the format by which they are to be read.
+    """The words of a codestream, and the format by which they are to be read where it contradicts the header.
 
     Args:
         words: unsigned (rows, columns), ``precision`` bits of two's complement where the codestream is signed.
-        own: whether the codestream says that its values are signed.
+        own: whether the codestream says that its values are signed; None where it says nothing.
 
     Returns:
         Words of the same kind, and the format with the sign that makes the more continuous picture.
     """
+    if own in (None, form.signed) or words.ndim != 2 or not form.photometric.startswith("MONOCHROME"):
+        return words, form
+    own = own is True
     text = (
         f"The compressed picture says that its values {_have(own)} a sign, the header that they {_have(form.signed)}; "
         "the way of reading that gives the smoother picture is shown."

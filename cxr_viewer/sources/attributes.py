@@ -21,6 +21,7 @@ from cxr_viewer.sources import (
     functional,
     greys,
     identity,
+    native,
     overlays,
     pixelformat,
     provenance,
@@ -131,7 +132,13 @@ def _pixels(file: DicomFile) -> PixelElement:
 
 
 def _format(file: DicomFile, ds: Dataset, cautions: Cautions) -> PixelFormat:
-    return pixelformat.pixel_format(ds, cautions, file.pixel_length, floating=file.pixel_keyword != "PixelData")
+    length = file.pixel_length
+    form = pixelformat.pixel_format(ds, cautions, length, floating=file.pixel_keyword != "PixelData")
+    if file.syntax not in decoder.NATIVE or length in (0, pixelformat.UNDEFINED_LENGTH):
+        return form
+    # A header alone cannot know whether the file ends before the pixels do.
+    there = length if file.pixels is None else min(length, len(file.pixels.data))
+    return native.with_frames_there(form, there, cautions)
 
 
 def _chain(ds: Dataset, decoded: DecodedFrame, cautions: Cautions) -> GreyChain:

@@ -36,6 +36,7 @@ class Tally:
     """What became of the copies of one codec."""
 
     codec: str
+    at_rest_mib: float
     answers: list[Answer] = field(default_factory=list)
     same: int = 0
     told: int = 0
@@ -103,12 +104,12 @@ def main() -> int:
         return 2
     tallies = []
     with tempfile.TemporaryDirectory() as folder:
-        with Driver(Path(folder) / "home", automatic=False) as driver:
-            for codec, path in transcoded(arguments.film, Path(folder)):
+        for codec, path in transcoded(arguments.film, Path(folder)):
+            # A program of its own for each: the copies claim one identity and would pile up in one study of the list.
+            with Driver(Path(folder) / path.stem, automatic=False) as driver:
                 tallies.append(run(driver, codec, path, Path(folder), arguments.count, arguments.seed))
-                print(row(tallies[-1], driver.at_rest_mib), flush=True)
-        at_rest = driver.at_rest_mib
-    text = report(tallies, at_rest, arguments.film.name, arguments.count, arguments.seed)
+            print(row(tallies[-1]), flush=True)
+    text = report(tallies, arguments.film.name, arguments.count, arguments.seed)
     print(text)
     if arguments.write:
         write_section("mutants", text)
@@ -117,7 +118,7 @@ def main() -> int:
 
 
 def run(driver: Driver, codec: str, path: Path, folder: Path, count: int, seed: int) -> Tally:
-    tally = Tally(codec)
+    tally = Tally(codec, driver.at_rest_mib)
     rng = np.random.default_rng([seed, *codec.encode()])
     data, start = path.read_bytes(), pixels_at(path)
     sound = driver.open(path)
@@ -135,7 +136,7 @@ def run(driver: Driver, codec: str, path: Path, folder: Path, count: int, seed: 
     return tally
 
 
-def row(tally: Tally, at_rest_mib: float) -> str:
+def row(tally: Tally) -> str:
     count = counts(tally.answers)
     seconds = np.array([answer.seconds for answer in tally.answers])
     bad = count["blank"] + count["nothing"] + count["raw"]
@@ -145,19 +146,19 @@ def row(tally: Tally, at_rest_mib: float) -> str:
         f"| **{tally.silent}** ({kinds}) | {bad} | {count['hang']} | {np.median(seconds):.2f} "
         f"| {np.percentile(seconds, 95):.2f} | {seconds.max():.2f} "
         f"| {max(answer.gap_ms for answer in tally.answers):.0f} "
-        f"| {max(answer.window_mib for answer in tally.answers) - at_rest_mib:.0f} "
+        f"| {max(answer.window_mib for answer in tally.answers) - tally.at_rest_mib:.0f} "
         f"| {max(answer.reader_mib for answer in tally.answers):.0f} |"
     )
 
 
-def report(tallies: list[Tally], at_rest_mib: float, film: str, count: int, seed: int) -> str:
+def report(tallies: list[Tally], film: str, count: int, seed: int) -> str:
     head = (
         "| codec | copies | explained | pixels as in the sound file | damaged, shown with a new caution "
         "| damaged, shown silently | blank, wordless or raw | hang | median s | p95 s | max s "
         "| longest gap of the window ms | window at most MiB above rest | reader at most MiB |\n"
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     )
-    rows = "\n".join(row(tally, at_rest_mib) for tally in tallies)
+    rows = "\n".join(row(tally) for tally in tallies)
     return f"Measured {machine()}; film `{film}`, {count} copies a codec, seed {seed}.\n\n{head}\n{rows}"
 
 

@@ -81,8 +81,7 @@ def zero_run(stored: NDArray[np.generic]) -> int:
     if stored.dtype == np.int16 or not zero.any():
         return 0
     flat, columns = zero.ravel(), stored.shape[1]
-    edges = np.flatnonzero(np.diff(flat.view(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    edges = edges[edges[:, 1] - edges[:, 0] >= SHORTEST_RUN]
+    edges = _runs(flat)
     longest = np.argsort(edges[:, 0] - edges[:, 1], kind="stable")[:_MOST_RUNS]
     dark = _DARK_SHARE * float(stored.max())
     for first, end in edges[longest].tolist():
@@ -93,6 +92,17 @@ def zero_run(stored: NDArray[np.generic]) -> int:
         if len(sides) == 2 and all(_is_bright(side, dark) for side in sides):
             return int(end - first)
     return 0
+
+
+def _runs(flat: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(first, end) of each run of at least ``SHORTEST_RUN``, int64 (n, 2)."""
+    sparse = flat[:: SHORTEST_RUN // 2]
+    if not (sparse[1:] & sparse[:-1]).any():  # every such run holds two neighbours of these, and most films hold no run
+        return np.empty((0, 2), np.int64)
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    ends = [flat.size] if flat[-1] else []
+    edges = np.concatenate(([0] if flat[0] else [], changes, ends)).astype(np.int64).reshape(-1, 2)
+    return edges[edges[:, 1] - edges[:, 0] >= SHORTEST_RUN]
 
 
 def _is_bright(pixels: NDArray[np.generic], dark: float) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import logging
 import os
 import sys
@@ -31,6 +30,7 @@ from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
 from cxr_viewer.ui import theme
+from cxr_viewer.ui.housekeeping import Housekeeper
 from cxr_viewer.ui.recorder import Recorder
 from cxr_viewer.ui.workbench import Parts, Workbench, when_settled
 
@@ -183,7 +183,8 @@ class Program(QObject):
         self.workbench.window.closing.connect(self._keep_places)
         self.workbench.window.show()
         self._closed = False
-        gc.freeze()  # what the program is made of is never garbage; searching it again and again would stall the window
+        model = self.workbench.browser.model
+        self._housekeeper = Housekeeper(lambda: self.workbench.settled, lambda: model.total, self)
 
     def _record(self) -> Recorder:
         recorder = Recorder(AuditTrail(self._paths.audit_file), self._redactor, self)
@@ -232,6 +233,7 @@ class Program(QObject):
         """Stop threads and processes, then close library and log. Safe to call twice."""
         if not self._closed:
             self._closed = True
+            self._housekeeper.stop()
             self.workbench.close()
             self._recorder.close()
             self._library.close()

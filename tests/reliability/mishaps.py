@@ -100,7 +100,7 @@ def disk_full(driver: Driver, folder: Path) -> Outcome:
         words = _export(driver, disk / "report.png")
         left = sorted(path.name for path in disk.iterdir())
     good = folder / "report.png"
-    later = _export(driver, good)
+    later = _export(driver, good).replace(str(good.parent), "another folder")  # a page names nobody's machine
     held = bool(words) and left == ["filler"] and good.is_file() and good.stat().st_size > 10_000
     held = held and answer.stored is not None and driver.state.pane.image is not None
     return Outcome(

@@ -25,7 +25,7 @@ from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ModelRunner, ReportWriter
 from cxr_viewer.services.records import Log, Redactor
 from cxr_viewer.services.settings import BrowserSort, Paths, Settings, SettingsStore, WindowPlace, WindowStore
-from cxr_viewer.services.state import ViewerState
+from cxr_viewer.services.state import AUTO, ViewerState
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
 from cxr_viewer.sources.scan import FolderScanner
@@ -255,13 +255,15 @@ def _writer() -> ReportWriter:
 def first_state(settings: Settings, cards: Sequence[ModelCard]) -> ViewerState:
     """The state the window opens with: the reader's choices, as far as they still exist."""
     known = [card.model_id for card in cards]
-    model_id = settings.model_id if settings.model_id in known else (known[0] if known else "")
+    model_id = settings.model_id if settings.model_id in known else (AUTO if known else "")
     return ViewerState(
         model_id=model_id,
+        cards=tuple(cards),
         automatic=settings.automatic,
         device=settings.device if settings.device in devices() else "auto",
         method=settings.method if settings.method in METHODS else METHODS[0],
         show_maps=settings.show_maps,
+        show_seen=settings.show_seen,
         invert_drag=settings.invert_drag,
         corner_text=settings.corner_text,
     )

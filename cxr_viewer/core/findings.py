@@ -21,6 +21,21 @@ class ScoreKind(Enum):
     CALIBRATED = "calibrated probability"
 
 
+class Task(Enum):
+    """What a model does with a film."""
+
+    CLASSIFY = "classify"  # a score per finding
+    SEGMENT = "segment"  # an outline per anatomical structure, no score
+
+
+class MapTrust(Enum):
+    """Whether the maps of a finding were found to show the place, on films with boxes drawn by people."""
+
+    RELIABLE = "reliable"
+    NOT_RELIABLE = "map not reliable"
+    NOT_TESTED = "map not tested"
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSpec:
     """One output of a model.
@@ -49,6 +64,68 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class MapEvidence:
+    """How well the maps of one finding show the place, beside the best fixed point.
+
+    Attributes:
+        method: the map's method, e.g. ``"Grad-CAM"``; figures of one method say nothing of another.
+        pointing: share of boxes that the hottest point of the map lies in (Zhang et al., ECCV 2016), with a 95 %
+            interval over patients.
+        fixed_point: the same share for the one point per finding that lies in most boxes of *other* films.
+        iou: mean intersection over union of the map's outline with the box; ``fixed_iou`` of the mean box of other
+            films.
+        count: number of boxes; ``data`` names them.
+        beats_fixed: the map is better than the fixed point beyond chance (the lower 95 % bound of the paired
+            difference of pointing is above 0).
+    """
+
+    label: str
+    method: str
+    pointing: float
+    low: float
+    high: float
+    fixed_point: float
+    iou: float
+    fixed_iou: float
+    count: int
+    data: str
+    beats_fixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows that the weights do what their publisher says.
+
+    Attributes:
+        kind: ``"published-outputs"`` (the outputs the publisher prints were reproduced here), ``"own-outputs"`` (those
+            in the bundle were), ``"none-published"`` (nothing to compare with: only the structure was checked).
+        film: what it was tried on.
+        worst: largest difference of a score, in 0..1; 0 where nothing was compared.
+    """
+
+    kind: str
+    film: str = ""
+    worst: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxSpec:
+    """How to read the answers of a model in ONNX (``network = "onnx"``).
+
+    Attributes:
+        output: name of the output with one value per label; empty: the only output.
+        activation: ``"none"`` (logits), ``"sigmoid"`` or ``"softmax"`` (it gives probabilities already).
+        layout: ``"NCHW"`` or ``"NHWC"``.
+        columns: which value of the output belongs to each label; empty: in the order of the labels, all of them.
+    """
+
+    output: str = ""
+    activation: str = "none"
+    layout: str = "NCHW"
+    columns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InputSpec:
     """What the network is fed.
 
@@ -57,7 +134,13 @@ class InputSpec:
         fit: ``"pad"`` (whole film, padded to a square), ``"crop"`` (centre square) or ``"stretch"`` (whole film
             squeezed to a square); the rule is applied to the exposed area when ``crop_border`` is set.
         crop_border: empty borders (unexposed frame) are cut away first.
-        mean, std: normalisation of grey values in 0..1, bright = dense.
+        mean, std: normalisation of grey values in 0..1, bright = dense: ``(grey - mean) / std``.
+        intensity: where 0 and 1 lie. ``"stretched"``: the 0.5th and 99.5th percentile of the exposed area.
+            ``"presented"``: the ends of the film's own presentation, that is its VOI, or without one the ends of the
+            values that BitsStored allows.
+        resize: ``"area"`` averages; ``"gaussian"`` blurs and then interpolates as ``skimage.transform.resize`` does.
+        channels: 1, or 3 for networks made for colour photographs (the grey film three times).
+        channel_means, channel_stds: normalisation per channel in place of ``mean`` and ``std``; empty: those.
     """
 
     size_px: int
@@ -65,6 +148,11 @@ class InputSpec:
     crop_border: bool
     mean: float
     std: float
+    intensity: str = "stretched"
+    resize: str = "area"
+    channels: int = 1
+    channel_means: tuple[float, ...] = ()
+    channel_stds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +166,11 @@ class ModelCard:
         intended_ages: (youngest, oldest) in years, inclusive lower, exclusive upper + 1, or None for any.
         intended_views: names of :class:`cxr_viewer.core.image.View`.
         intended_use: one sentence, always in view beside the score.
+        task: classifiers give findings, segmenters outlines.
+        source: where the weights came from, an address or a sentence.
+        proof: what shows that they do what their publisher says; None for models made by this program.
+        onnx: how to read the answers, for ``network = "onnx"``.
+        map_evidence: measured localisation per finding and method.
     """
 
     model_id: str
@@ -97,6 +190,30 @@ class ModelCard:
     trained_on: str
     metrics: tuple[Metric, ...] = ()
     cautions: tuple[str, ...] = ()
+    task: Task = Task.CLASSIFY
+    source: str = ""
+    proof: Proof | None = None
+    onnx: OnnxSpec | None = None
+    map_evidence: tuple[MapEvidence, ...] = ()
+
+    def map_trust(self, label: str, method: str) -> MapTrust:
+        """Whether the maps of a finding by this method were found to show the place."""
+        for evidence in self.map_evidence:
+            if (evidence.label, evidence.method) == (label, method):
+                return MapTrust.RELIABLE if evidence.beats_fixed else MapTrust.NOT_RELIABLE
+        return MapTrust.NOT_TESTED
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which model looks at a film, and why this one.
+
+    Attributes:
+        reason: one sentence for the reader.
+    """
+
+    model_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +234,7 @@ class MapScale(Enum):
     """How heat map values relate to each other."""
 
     COMMON = "common"  # one scale across all findings of a film
+    PROBABILITY = "probability"  # of a segmenter: the cell belongs to the structure; the outline is at 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +245,7 @@ class Heatmap:
         values: float32 (h, w), 0..1 on the common scale, read-only.
         extent: the part of the image, in image pixels, that ``values`` covers exactly.
         method: e.g. ``"Grad-CAM"``.
+        trust: whether such maps were found to show the place; said wherever the map is shown.
     """
 
     label: str
@@ -134,11 +253,31 @@ class Heatmap:
     extent: ImageRect
     method: str = "Grad-CAM"
     scale: MapScale = MapScale.COMMON
+    trust: MapTrust = MapTrust.NOT_TESTED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saw:
+    """What the model was given, as a picture.
+
+    Attributes:
+        picture: uint8 (size, size), the very input before normalising, 0 black, 255 white; read-only.
+        turned: the film is stored with bone dark, and was given to the model with bone bright.
+        clipped: share of the seen area at the darkest or brightest value, 0..1.
+    """
+
+    picture: NDArray[np.uint8] = field(repr=False)
+    turned: bool = False
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysisRequest:
-    """One question to the inference thread, with all it needs."""
+    """One question to the inference thread, with all it needs.
+
+    Attributes:
+        pane: -1 where no pane waits for the answer (a film scored ahead).
+    """
 
     pane: int
     generation: int
@@ -156,7 +295,9 @@ class AnalysisResult:
         seen: the part of the image the model was given, in image pixels.
         limits: why the score does not hold for this film (age, view, ...); not empty means: show it greyed.
         device: e.g. ``"CPU (OpenVINO)"``, ``"CUDA (torch)"``.
-        elapsed_s: from taking up the request to the answer.
+        elapsed_s: from taking up the request to the answer; of an answer kept from before, what it took then.
+        saw: what the model was given.
+        kept: the answer was given before and kept.
     """
 
     pane: int
@@ -173,6 +314,8 @@ class AnalysisResult:
     elapsed_s: float
     limits: tuple[Caution, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    saw: Saw | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ A file's own words are all there is to go by here; a picture of a hand that does
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import numpy as np
 
 from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Caution, Radiograph, View
+from cxr_viewer.core.suitability import CHEST, code_letters, part_text, views_text
 from cxr_viewer.core.wording import plain
 
 SMALLEST_PX = 96
@@ -37,14 +37,6 @@ _MODALITIES = {
     "SM": "a microscope slide",
     "OT": "an image of unstated kind",
 }
-_VIEWS = {
-    View.PA: "a PA film",
-    View.AP: "an AP film",
-    View.LATERAL: "a lateral film",
-    View.OTHER: "another view",
-}
-_OLDEST = 150
-_CHEST = re.compile(r"CHEST|THORA|TORAX|TORACE|LUNG|PULMO|POUMON|BRUSTKORB|RIB|HEART|CARDIA|MEDIASTIN")
 _SPINE = re.compile(r"SPINE|VERTEB|RACHIS|COLUMNA|WIRBEL")  # the thoracic spine is not a chest film
 # Body Part Examined (0018,0015), PS3.16 annex L, where it is plainly something else. Other words are left to `limits`.
 _ELSEWHERE = re.compile(
@@ -64,7 +56,7 @@ def refuse(image: Radiograph) -> None:
         RefusalError: with a sentence, a hint and one of the codes ``wrong-modality``, ``multi-frame``,
             ``colour-image``, ``wrong-body-part``, ``preview``, ``damaged-film``, ``too-small``, ``blank-image``.
     """
-    modality = _code(image.modality)
+    modality = code_letters(image.modality)
     if image.is_dicom and modality and modality not in _RADIOGRAPHS:
         what = _MODALITIES.get(modality)
         named = f"{what} ({modality})" if what else f"of modality “{plain(image.modality)[:16]}”"
@@ -87,18 +79,12 @@ def refuse(image: Radiograph) -> None:
         )
     if _elsewhere(image.body_part):
         raise RefusalError(
-            f"The file says it shows {_part(image)}; the model looks at chest films only.",
+            f"The file says it shows {part_text(image)}; the model looks at chest films only.",
             hint="If it is a chest film all the same, its Body Part Examined (0018,0015) has to be corrected first.",
             code="wrong-body-part",
         )
     _refuse_incomplete(image)
     _refuse_pixels(image)
-
-
-def limits(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
-    """Why the model's score does not hold for this film; empty where nothing speaks against it."""
-    found = [_age_limit(card, image), _view_limit(card, image), _body_part_limit(image)]
-    return tuple(limit for limit in found if limit is not None)
 
 
 def cautions(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
@@ -108,9 +94,9 @@ def cautions(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
         found.append(Caution("not-dicom", "This picture is not DICOM: age, view and polarity are unknown."))
     else:
         if card.intended_views and image.view is View.UNKNOWN:
-            text = f"The file does not say which view this is; the model was trained on {_views(card)} films."
+            text = f"The file does not say which view this is; the model was trained on {views_text(card)} films."
             found.append(Caution("view-unknown", text, "ViewPosition (0018,5101)"))
-        if not _code(image.modality):
+        if not code_letters(image.modality):
             text = "The file does not say that it is a radiograph."
             found.append(Caution("modality-unknown", text, "Modality (0008,0060)"))
     if min(image.rows, image.columns) < card.input.size_px:
@@ -154,70 +140,10 @@ def _refuse_pixels(image: Radiograph) -> None:
         )
 
 
-def _age_limit(card: ModelCard, image: Radiograph) -> Caution | None:
-    if card.intended_ages is None:
-        return None
-    tag = "PatientAge (0010,1010)"
-    age = image.patient.age_years
-    trained = f"Trained on {_people(card.intended_ages)}"
-    if age is None or not 0 <= age <= _OLDEST:
-        return Caution("age-unknown", f"{trained}; the age of this patient is not known.", tag)
-    youngest, oldest = card.intended_ages
-    if youngest <= age < oldest + 1:
-        return None
-    return Caution("age-outside", f"{trained}; this patient is {_age(age)}.", tag)
-
-
-def _people(ages: tuple[float, float]) -> str:
-    youngest, oldest = ages
-    who = "children" if oldest < 18 else "adults" if youngest >= 18 else "patients"
-    return f"{who} of {youngest:g} to {oldest:g} years"
-
-
-def _age(years: float) -> str:
-    """Age in words; exact ages above 89 may identify a person (45 CFR 164.514(b)(2)(i)(C))."""
-    if years >= 90:
-        return "90 or older"
-    if years < 2:
-        months = int(years * 12 + 1e-6)
-        return f"{months} month{'' if months == 1 else 's'} old"
-    return str(int(years))
-
-
-def _view_limit(card: ModelCard, image: Radiograph) -> Caution | None:
-    if not card.intended_views or image.view is View.UNKNOWN or image.view.value in card.intended_views:
-        return None
-    text = f"Trained on {_views(card)} films; this is {_VIEWS[image.view]}."
-    return Caution("view-outside", text, "ViewPosition (0018,5101)")
-
-
-def _views(card: ModelCard) -> str:
-    views = [view.lower() if view in ("LATERAL", "OTHER") else view for view in card.intended_views]
-    return views[0] if len(views) == 1 else f"{', '.join(views[:-1])} and {views[-1]}"
-
-
-def _body_part_limit(image: Radiograph) -> Caution | None:
-    part = _code(image.body_part)
-    if not part or _CHEST.search(part):
-        return None
-    text = f"The file says it shows {_part(image)}, which this program does not know to be the chest."
-    return Caution("body-part-unknown", text, "BodyPartExamined (0018,0015)")
-
-
 def _elsewhere(body_part: str) -> bool:
     """The stated part is plainly not the chest; words that are merely unknown are not counted."""
-    whole = _code(body_part)
+    whole = code_letters(body_part)
     if _SPINE.search(whole):
         return True
-    words = {whole, *(_code(word) for word in re.split(r"[\W_]+", body_part))}
-    return not _CHEST.search(whole) and any(_ELSEWHERE.fullmatch(word) for word in words)
-
-
-def _part(image: Radiograph) -> str:
-    return f"“{plain(image.body_part)[:32]}”"
-
-
-def _code(text: str) -> str:
-    """Upper-case letters and digits of a code, without accents, spaces and punctuation."""
-    bare = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in bare.upper() if c.isalnum())
+    words = {whole, *(code_letters(word) for word in re.split(r"[\W_]+", body_part))}
+    return not CHEST.search(whole) and any(_ELSEWHERE.fullmatch(word) for word in words)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
+from cxr_viewer.core import suitability
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, Heatmap, ModelCard, ScoreKind
 from cxr_viewer.core.geometry import ImageRect
@@ -99,7 +100,7 @@ class LocalRunner:
             seen=seen,
             device=prepared.engine.device_name,
             elapsed_s=time.perf_counter() - started,
-            limits=guards.limits(card, request.image),
+            limits=suitability.limits(card, request.image),
             cautions=(*guards.cautions(card, request.image), *prepared.cautions),
         )
 
@@ -178,11 +179,13 @@ class LocalRunner:
         card: ModelCard,
         engine: Engine,
         film: Floats,
-        features: Floats,
+        features: Floats | None,
         seen: ImageRect,
         request: AnalysisRequest,
         cancel: CancelToken,
     ) -> tuple[Heatmap, ...]:
+        if features is None or engine.head_weights is None:
+            return ()
         maps = explain.on_common_scale(explain.grad_cam(features[0], engine.head_weights), card)
         if request.method != explain.GRAD_CAM:
             if not isinstance(engine, ChildEngine):
@@ -229,9 +232,10 @@ def operating_point_score(probability: float, threshold: float) -> float:
     return 1 - (1 - probability) / (2 * (1 - threshold)) if threshold < 1 else 0.5
 
 
-def _check_finite(card: ModelCard, logits: Floats, features: Floats) -> None:
+def _check_finite(card: ModelCard, logits: Floats, features: Floats | None) -> None:
     shape = (1, len(card.labels))
-    if logits.shape != shape or not (np.isfinite(logits).all() and math.isfinite(float(features.sum()))):
+    finite = np.isfinite(logits).all() and (features is None or math.isfinite(float(features.sum())))
+    if logits.shape != shape or not finite:
         raise ModelError(
             f"The model “{card.name}” gave no usable score for this film.",
             hint="Choose another model or device.",

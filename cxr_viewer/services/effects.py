@@ -25,9 +25,15 @@ class CancelLoad:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StartAnalysis:
-    """Hand the request to the inference thread. Replaces an earlier one of the same pane."""
+    """Hand the request to the inference thread. Replaces an earlier one of the same pane.
+
+    Attributes:
+        at_once: the reader asked; otherwise it waits until the reader has stayed on the film for a moment, so that
+            paging through a study scores only the films somebody looks at. A kept answer is given at once.
+    """
 
     request: AnalysisRequest
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

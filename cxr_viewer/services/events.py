@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
-from cxr_viewer.core.findings import AnalysisResult, Refusal
+from cxr_viewer.core.findings import AnalysisResult, ModelCard, Refusal
 from cxr_viewer.core.geometry import Orientation, Point
 from cxr_viewer.core.image import PixelSpacing, Radiograph, Voi
 from cxr_viewer.core.jobs import Failure, Progress
@@ -212,9 +212,23 @@ class Redo:
 
 @dataclass(frozen=True, slots=True)
 class ChooseModel:
-    """``model_id`` is empty when no model is installed."""
+    """``model_id`` may be ``state.AUTO``: for each film the installed model that is meant for it."""
 
     model_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelsChanged:
+    """A model was installed or removed; these are there now."""
+
+    cards: tuple[ModelCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetShowSeen:
+    """Hatch what the model did not see, and show what it did."""
+
+    visible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +373,8 @@ Event = (
     | Undo
     | Redo
     | ChooseModel
+    | ModelsChanged
+    | SetShowSeen
     | SetAutomatic
     | SetDevice
     | SetMethod

@@ -9,6 +9,7 @@ from typing import Protocol
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.core.offers import InstallProgress, Offer
 from cxr_viewer.core.report import Report
 from cxr_viewer.core.study import ImageNode, LookUp, ScanBatch
 from cxr_viewer.core.tags import TagList
@@ -96,6 +97,46 @@ class ModelCatalog(Protocol):
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for each bundle that cannot be used."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Installs, checks and removes models. Called on a loader thread."""
+
+    def offers(self) -> tuple[Offer, ...]:
+        """The published models this program knows, the recommended first."""
+        ...
+
+    def install(
+        self,
+        offer_id: str,
+        cancel: CancelToken,
+        report: Callable[[InstallProgress], None],
+        *,
+        file: Path | None = None,
+        unproven: bool = False,
+    ) -> ModelCard:
+        """Fetch a published model (or take its published file from ``file``), convert it and prove it.
+
+        Args:
+            unproven: install also where the publisher prints no outputs to hold it against.
+
+        Raises:
+            ModelError: with a sentence, whatever went wrong; nothing half-installed stays.
+            CancelledError: ``cancel`` was set; what was downloaded is kept for the next time.
+        """
+        ...
+
+    def add(self, folder: Path, cancel: CancelToken, report: Callable[[InstallProgress], None]) -> ModelCard:
+        """Install a bundle (a folder with ``card.toml`` and weights) that lies somewhere. Raises like install."""
+        ...
+
+    def verify(self, model_id: str) -> str:
+        """Check an installed model's weights against its card; a sentence that says it is whole. Raises ModelError."""
+        ...
+
+    def remove(self, model_id: str) -> None:
+        """Remove an installed model. Raises ModelError (also for a model that travels with the program)."""
         ...
 
 

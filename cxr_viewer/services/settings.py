@@ -84,11 +84,14 @@ class Settings:
     """Everything the reader can choose. Change it with ``dataclasses.replace`` and :meth:`SettingsStore.save`.
 
     Attributes:
-        model_id: the model last chosen, empty for the program's default.
+        model_id: the model last chosen, ``"auto"`` or empty for the one that is meant for each film.
         automatic: run the model on every film that opens.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or another name the engine knows.
         method: CAM method.
         show_maps: switch the heat map on by itself for findings at or above their operating point.
+        show_seen: hatch what the model did not see.
+        offered: the recommended model was offered once.
+        proxy: address of the proxy for downloads, empty for the system's own.
         corner_text: how much stands in the corners of a film.
         last_folder: where the file dialog starts, empty for the home folder.
         export_folder: where reports were saved last, empty for the home folder.
@@ -102,6 +105,9 @@ class Settings:
     device: str = "auto"
     method: str = "Grad-CAM"
     show_maps: bool = True
+    show_seen: bool = False
+    offered: bool = False
+    proxy: str = field(default="", repr=False)
     corner_text: CornerText = CornerText.FULL
     last_folder: str = field(default="", repr=False)
     export_folder: str = field(default="", repr=False)

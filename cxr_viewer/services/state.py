@@ -7,12 +7,14 @@ from enum import Enum
 
 from cxr_viewer.core.annotations import Mark, MarkKind
 from cxr_viewer.core.display import DisplayState
-from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, Refusal
+from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, ModelCard, ModelChoice, Refusal
 from cxr_viewer.core.image import ImageKey, PixelSpacing, Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.study import ImageNode
 
 PANE_COUNT = 4
+AUTO = "auto"
+"""In place of a model's id: for each film the installed model that is meant for it."""
 
 
 class Layout(Enum):
@@ -114,6 +116,7 @@ class Pane:
     Attributes:
         node: what the reader opened, None for an empty pane.
         generation: number of the opening; answers of a loader that carry another one are dropped.
+        model: the model asked about this film and why it is this one, None while none was.
         question: number of the newest analysis; answers of a model that carry another one are dropped.
         selected: finding the reader looks at, the row lit in the panel.
         opinion: the reader's comment for the report.
@@ -137,6 +140,7 @@ class Pane:
     undo: tuple[UndoStep, ...] = ()
     redo: tuple[UndoStep, ...] = ()
     question: int = 0
+    model: ModelChoice | None = None
     analysis: AnalysisStatus = AnalysisStatus.NONE
     stage: str = ""
     result: AnalysisResult | None = None
@@ -178,11 +182,13 @@ class ViewerState:
     Attributes:
         panes: always ``PANE_COUNT``; ``visible`` says which are shown.
         counter: last number given to an opening, a question or a notice.
-        model_id: chosen model, empty when none is installed.
+        model_id: chosen model, ``AUTO``, or empty when none is installed.
+        cards: the installed models.
         automatic: run the model on every film that opens.
         device: "auto", "cpu" or "cuda".
         method: CAM method, "Grad-CAM" unless the reader chose another.
         show_maps: switch the heat map on by itself for findings at or above their operating point.
+        show_seen: hatch what the model did not see, and show what it did.
         invert_drag: dragging up darkens instead of brightening.
     """
 
@@ -194,10 +200,12 @@ class ViewerState:
     marks_visible: bool = True
     counter: int = 0
     model_id: str = ""
+    cards: tuple[ModelCard, ...] = ()
     automatic: bool = True
     device: str = "auto"
     method: str = "Grad-CAM"
     show_maps: bool = True
+    show_seen: bool = False
     invert_drag: bool = False
     scan: ScanStatus | None = None
     notice: Notice | None = None

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.state import AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
+from cxr_viewer.services.state import AUTO, AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.finding_bars import FindingBars
 from cxr_viewer.ui.overlay_controls import OverlayControls
@@ -97,6 +97,7 @@ class FindingsPanel(QWidget):
 
     def _make_controls(self, devices: Sequence[str]) -> None:
         self._model = named(QComboBox(), "Model", "The model that looks at the films")
+        self._model.addItem("Automatic", AUTO)
         for card in self._cards.values():
             self._model.addItem(card.name, card.model_id)
         self._device = named(QComboBox(), "Device", "Where the model runs")
@@ -194,7 +195,7 @@ class FindingsPanel(QWidget):
             return
         self._show_status(pane)
         self._show_result(pane)
-        self._show_about(state.model_id, pane)
+        self._show_about(pane.model.model_id if pane.model else state.model_id, pane)
         if self._opinion.toPlainText() != pane.opinion:
             with QSignalBlocker(self._opinion):
                 self._opinion.setPlainText(pane.opinion)
@@ -212,7 +213,7 @@ class FindingsPanel(QWidget):
         """Model, device, seconds and intended use: always in view, whatever is scrolled."""
         card = self._cards.get(model_id)
         if card is None:
-            self._about.setText("No model is installed.")
+            self._about.setText("" if self._cards else "No model is installed.")
             self._intended.setText("")
             return
         text = f"{card.name} {card.version}, weights {card.sha256[:8]}"

@@ -18,7 +18,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelRunner, ReportWriter, Scanner
 from cxr_viewer.services.settings import BrowserSort
-from cxr_viewer.services.state import AnalysisStatus, NoticeLevel, PaneStatus, ViewerState
+from cxr_viewer.services.state import AUTO, AnalysisStatus, NoticeLevel, PaneStatus, ViewerState
 from cxr_viewer.ui.action_states import show_on_actions
 from cxr_viewer.ui.actions import VOI_KEYS, Actions
 from cxr_viewer.ui.browser_panel import BrowserPanel
@@ -197,8 +197,9 @@ class Workbench(QObject):
     def _warm_up_model(self) -> None:
         """Load the model, after what draws films: two things loading at once make the window stumble."""
         state = self.controller.state
-        if state.model_id and state.automatic:
-            self.inference.warm_up(state.model_id, state.device)
+        if state.cards and state.automatic:
+            first = state.model_id if state.model_id != AUTO else state.cards[0].model_id
+            self.inference.warm_up(first, state.device)
 
     @property
     def settled(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cxr_viewer.core import suitability
 from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.image import DAMAGE, Caution, PatientInfo, View
 from cxr_viewer.inference import guards
@@ -48,7 +49,7 @@ def test_other_images_are_refused_in_words(films_at, need_data, name, code, word
 def test_a_chest_film_that_calls_itself_rib_cage_is_looked_at(films_at, need_data, card) -> None:
     (image,) = films_at([need_data("dicom/dx_nih_udacity_test4_bodypart_RIBCAGE.dcm")])
     guards.refuse(image)
-    assert "body-part-unknown" not in {limit.code for limit in guards.limits(card(), image)}
+    assert "body-part-unknown" not in {limit.code for limit in suitability.limits(card(), image)}
 
 
 # ---------------------------------------------------------------- refusals
@@ -79,7 +80,7 @@ def test_a_picture_has_no_modality_to_refuse(film, chest) -> None:
 def test_names_of_the_chest_pass_without_a_word(film, chest, card, part) -> None:
     image = film(chest, body_part=part)
     guards.refuse(image)
-    assert guards.limits(card(), image) == ()
+    assert suitability.limits(card(), image) == ()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_other_parts_are_refused_by_name(film, chest, part) -> None:
 def test_a_part_nobody_knows_is_a_limit(film, chest, card, part) -> None:
     image = film(chest, body_part=part)
     guards.refuse(image)
-    (limit,) = guards.limits(card(), image)
+    (limit,) = suitability.limits(card(), image)
     assert limit.code == "body-part-unknown"
     assert f"“{part}”" in limit.text
 
@@ -163,21 +164,21 @@ def test_padding_does_not_make_a_film_of_a_blank_one(film, chest) -> None:
     ],
 )
 def test_another_or_an_unknown_age_is_a_limit(film, chest, card, age, text) -> None:
-    limits = guards.limits(card(), film(chest, patient=PatientInfo(age_years=age)))
+    limits = suitability.limits(card(), film(chest, patient=PatientInfo(age_years=age)))
     assert [limit.text for limit in limits] == [text]
 
 
 @pytest.mark.parametrize("age", [1.0, 3.0, 5.0, 5.99])
 def test_the_intended_ages_are_no_limit(film, chest, card, age) -> None:
-    assert guards.limits(card(), film(chest, patient=PatientInfo(age_years=age))) == ()
+    assert suitability.limits(card(), film(chest, patient=PatientInfo(age_years=age))) == ()
 
 
 def test_ages_are_named_as_what_they_are(film, chest, card) -> None:
     patient = PatientInfo(age_years=3.0)
     for ages, words in (((18.0, 95.0), "adults of 18 to 95 years"), ((2.0, 70.0), "patients of 2 to 70 years")):
-        limits = guards.limits(card(intended_ages=ages), film(chest, patient=PatientInfo(age_years=1.5)))
+        limits = suitability.limits(card(intended_ages=ages), film(chest, patient=PatientInfo(age_years=1.5)))
         assert words in limits[0].text
-    assert guards.limits(card(intended_ages=None), film(chest, patient=patient)) == ()
+    assert suitability.limits(card(intended_ages=None), film(chest, patient=patient)) == ()
 
 
 @pytest.mark.parametrize(
@@ -188,14 +189,14 @@ def test_ages_are_named_as_what_they_are(film, chest, card) -> None:
     ],
 )
 def test_another_view_is_a_limit(film, chest, card, view, text) -> None:
-    assert [limit.text for limit in guards.limits(card(), film(chest, view=view))] == [text]
+    assert [limit.text for limit in suitability.limits(card(), film(chest, view=view))] == [text]
 
 
 def test_the_cards_views_decide(film, chest, card) -> None:
     only_pa = card(intended_views=("PA",))
-    assert guards.limits(only_pa, film(chest, view=View.AP))[0].text == "Trained on PA films; this is an AP film."
+    assert suitability.limits(only_pa, film(chest, view=View.AP))[0].text == "Trained on PA films; this is an AP film."
     any_view = card(intended_views=())
-    assert guards.limits(any_view, film(chest, view=View.LATERAL)) == ()
+    assert suitability.limits(any_view, film(chest, view=View.LATERAL)) == ()
     assert guards.cautions(any_view, film(chest, view=View.UNKNOWN)) == ()
 
 

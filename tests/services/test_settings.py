@@ -53,6 +53,9 @@ def test_every_setting_comes_back_as_it_was(path: Path) -> None:
         device="cpu",
         method="LayerCAM",
         show_maps=False,
+        show_seen=True,
+        offered=True,
+        proxy="http://proxy.hospital:3128",
         corner_text=CornerText.NO_IDENTITY,
         last_folder="/films/Größe",
         export_folder="/reports",
@@ -191,6 +194,7 @@ def test_every_preference_the_session_saves_is_a_setting() -> None:
         ev.SetDevice("cpu"),
         ev.SetMethod("LayerCAM"),
         ev.SetShowMaps(False),
+        ev.SetShowSeen(True),
         ev.SetCornerText(CornerText.HIDDEN),
     )
     for event in events:
@@ -199,7 +203,7 @@ def test_every_preference_the_session_saves_is_a_setting() -> None:
         assert preferences
         for preference in preferences:
             settings = settings.with_preference(preference.name, preference.value)
-    assert settings == Settings("m", False, "cpu", "LayerCAM", False, CornerText.HIDDEN)
+    assert settings == Settings("m", False, "cpu", "LayerCAM", False, True, corner_text=CornerText.HIDDEN)
 
 
 def test_a_preference_nobody_knows_is_a_defect() -> None:

@@ -26,24 +26,20 @@ class Engine(Protocol):
         ...
 
     @property
-    def head_weights(self) -> Floats:
-        """Weights of the linear head, float32 (k, c): k labels, c feature maps."""
+    def head_weights(self) -> Floats | None:
+        """Weights of the linear head, float32 (k, c): k labels, c feature maps. None where the network does not end
+        in ReLU > global average > linear (or is a segmenter): there is no map in its forward pass then."""
         ...
 
-    @property
-    def head_bias(self) -> Floats:
-        """Bias of the linear head, float32 (k,)."""
-        ...
-
-    def run(self, batch: Floats) -> tuple[Floats, Floats]:
+    def run(self, batch: Floats) -> tuple[Floats, Floats | None]:
         """One forward pass.
 
         Args:
-            batch: float32 (n, 1, size, size) from ``preprocess.prepare``.
+            batch: float32 (n, channels, size, size) from ``preprocess.prepare``.
 
         Returns:
-            Logits (n, k) before calibration, and the post-ReLU feature maps (n, c, h, w); both float32 and the
-            caller's own.
+            Logits before calibration, (n, k) of a classifier, (n, k, h, w) of a segmenter; and the post-ReLU feature
+            maps (n, c, h, w), None exactly where ``head_weights`` is. All float32 and the caller's own.
 
         Raises:
             ModelError: the engine failed.

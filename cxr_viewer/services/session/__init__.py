@@ -52,6 +52,8 @@ _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.Undo: display.undo,
     ev.Redo: display.redo,
     ev.ChooseModel: analysis.choose_model,
+    ev.ModelsChanged: analysis.models_changed,
+    ev.SetShowSeen: analysis.set_show_seen,
     ev.SetAutomatic: analysis.set_automatic,
     ev.SetDevice: analysis.set_device,
     ev.SetMethod: analysis.set_method,

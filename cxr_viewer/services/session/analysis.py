@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.choice import choose_model as choose_for
 from cxr_viewer.services.session.moves import Step, ask, ask_again, put, shown
-from cxr_viewer.services.state import AnalysisStatus, Pane, ViewerState, sorted_findings
+from cxr_viewer.services.state import AUTO, AnalysisStatus, Pane, ViewerState, sorted_findings
 
 
 def choose_model(state: ViewerState, event: ev.ChooseModel) -> Step:
@@ -14,6 +15,34 @@ def choose_model(state: ViewerState, event: ev.ChooseModel) -> Step:
         return state, ()
     state, effects = ask_again(replace(state, model_id=event.model_id), only_asked=True)
     return state, (*effects, ev.SavePreference("model_id", event.model_id))
+
+
+def models_changed(state: ViewerState, event: ev.ModelsChanged) -> Step:
+    """Films whose model went, or for which there is a better one now, are asked about again; other answers stay."""
+    known = {card.model_id for card in event.cards}
+    wanted = state.model_id if state.model_id in known or (state.model_id == AUTO and known) else ""
+    state = replace(state, cards=event.cards, model_id=wanted or (AUTO if known else ""))
+    effects: tuple[ev.Effect, ...] = ()
+    for index, pane in enumerate(state.panes):
+        if pane.image is None:
+            continue
+        choice = choose_for(state.cards, state.model_id, pane.image)
+        before = pane.model.model_id if pane.model else None
+        if choice is not None and choice.model_id == before and _same_weights(state, pane):
+            state = put(state, index, replace(pane, model=choice))
+        elif pane.analysis is not AnalysisStatus.NONE or state.automatic:
+            state, more = ask(state, index)
+            effects += more
+    return state, effects
+
+
+def _same_weights(state: ViewerState, pane: Pane) -> bool:
+    """The answer on screen is one of weights that are still installed; a question under way is asked anew."""
+    return pane.result is not None and any(card.sha256 == pane.result.model_sha256 for card in state.cards)
+
+
+def set_show_seen(state: ViewerState, event: ev.SetShowSeen) -> Step:
+    return replace(state, show_seen=event.visible), (ev.SavePreference("show_seen", event.visible),)
 
 
 def set_automatic(state: ViewerState, event: ev.SetAutomatic) -> Step:
@@ -46,7 +75,7 @@ def set_show_maps(state: ViewerState, event: ev.SetShowMaps) -> Step:
 
 
 def ask_model(state: ViewerState, event: ev.AskModel) -> Step:
-    return ask(state, event.pane) if shown(state, event.pane) else (state, ())
+    return ask(state, event.pane, at_once=True) if shown(state, event.pane) else (state, ())
 
 
 def awaited(state: ViewerState, index: int, question: int) -> Pane | None:
@@ -67,7 +96,7 @@ def analysis_progressed(state: ViewerState, event: ev.AnalysisProgressed) -> Ste
 def analysis_arrived(state: ViewerState, event: ev.AnalysisArrived) -> Step:
     result = event.result
     pane = awaited(state, result.pane, result.generation)
-    if pane is None or pane.key != result.key or result.model_id != state.model_id:
+    if pane is None or pane.key != result.key or pane.model is None or result.model_id != pane.model.model_id:
         return state, ()
     ranked = sorted_findings(result)
     first = ranked[0] if ranked else None

@@ -10,6 +10,7 @@ from cxr_viewer.core.findings import AnalysisRequest
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.choice import choose_model
 from cxr_viewer.services.state import AnalysisStatus, Pane, PaneStatus, UndoStep, ViewerState
 
 Step = tuple[ViewerState, tuple[ev.Effect, ...]]
@@ -35,6 +36,7 @@ def without_findings(pane: Pane, question: int) -> Pane:
     return replace(
         pane,
         question=question,
+        model=None,
         analysis=AnalysisStatus.NONE,
         stage="",
         result=None,
@@ -66,13 +68,15 @@ def empty(state: ViewerState, index: int) -> Step:
     return put(state, index, Pane()), (ev.CancelLoad(index), ev.CancelAnalysis(index))
 
 
-def ask(state: ViewerState, index: int) -> Step:
-    """Put the film of a pane before the chosen model."""
+def ask(state: ViewerState, index: int, *, at_once: bool = False) -> Step:
+    """Put the film of a pane before the chosen model, or before the one that is meant for it."""
     pane = state.panes[index]
     number = state.counter + 1
     cleared = without_findings(pane, number)
     state = replace(state, counter=number)
-    if pane.image is None or not state.model_id:
+    choice = choose_model(state.cards, state.model_id, pane.image) if pane.image is not None else None
+    cleared = replace(cleared, model=choice)
+    if pane.image is None or choice is None:
         return put(state, index, cleared), (ev.CancelAnalysis(index),)
     if pane.image.preview:  # never scored; the whole film is asked about as soon as it is there
         waiting = replace(cleared, analysis=AnalysisStatus.RUNNING, stage="Reading the whole film")
@@ -81,12 +85,12 @@ def ask(state: ViewerState, index: int) -> Step:
         pane=index,
         generation=number,
         image=pane.image,
-        model_id=state.model_id,
+        model_id=choice.model_id,
         method=state.method,
         device=state.device,
     )
     state = put(state, index, replace(cleared, analysis=AnalysisStatus.RUNNING))
-    return state, (ev.StartAnalysis(request),)
+    return state, (ev.StartAnalysis(request, at_once),)
 
 
 def ask_again(state: ViewerState, *, only_asked: bool) -> Step:

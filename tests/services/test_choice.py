@@ -1,0 +1,66 @@
+"""Which model looks at a film, and what the reader is told of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from cxr_viewer.core.findings import InputSpec, LabelSpec, ModelCard, ScoreKind, Task
+from cxr_viewer.core.image import PatientInfo, View
+from cxr_viewer.services import events as ev
+from cxr_viewer.services.choice import choose_model
+from cxr_viewer.services.session import reduce
+from cxr_viewer.services.state import AUTO, AnalysisStatus, ViewerState
+
+
+def card(model_id: str, ages: tuple[float, float] | None, **changes: object) -> ModelCard:
+    made = ModelCard(
+        model_id, model_id, "1", "n", "0" * 64, "Apache-2.0", (LabelSpec("A", 0.5),), ScoreKind.CALIBRATED,
+        InputSpec(64, "pad", False, 0.5, 0.2), 1.0, 0.0, ages, ("PA", "AP"), "Tests.", "nothing",
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+CHILDREN, ADULTS, ANYBODY = card("children", (1, 5)), card("adults", (18, 95)), card("anybody", None)
+OUTLINES = card("outlines", None, task=Task.SEGMENT)
+
+
+@pytest.mark.parametrize(
+    ("age", "model_id", "words"),
+    [(3.0, "children", "children of 1 to 5 years"), (57.0, "adults", "adults of 18 to 95 years"), (10.0, "anybody", "PA")],
+)
+def test_the_model_meant_for_the_patient_is_taken(image, age: float, model_id: str, words: str) -> None:
+    film = dataclasses.replace(image(), patient=PatientInfo(age_years=age), view=View.PA, body_part="CHEST")
+    choice = choose_model((OUTLINES, ADULTS, ANYBODY, CHILDREN), AUTO, film)
+    assert choice is not None
+    assert choice.model_id == model_id
+    assert words in choice.reason
+
+
+def test_where_none_is_meant_the_nearest_is_taken_and_says_so(image) -> None:
+    film = dataclasses.replace(image(), patient=PatientInfo(age_years=10.0), view=View.LATERAL, body_part="CHEST")
+    choice = choose_model((CHILDREN, ADULTS), AUTO, film)
+    assert choice is not None
+    assert choice.reason.startswith("None of the 2 installed models is meant for this film")
+
+
+def test_the_readers_own_choice_stands(image) -> None:
+    film = dataclasses.replace(image(), patient=PatientInfo(age_years=57.0))
+    choice = choose_model((CHILDREN, ADULTS), "children", film)
+    assert choice is not None
+    assert (choice.model_id, choice.reason) == ("children", "You chose this model.")
+    assert choose_model((), AUTO, film) is None
+    assert choose_model((OUTLINES,), AUTO, film) is None  # outlines are drawn when asked for
+
+
+def test_a_better_model_that_is_installed_is_asked_at_once(image, node) -> None:
+    film = dataclasses.replace(image(), patient=PatientInfo(age_years=57.0), view=View.PA, body_part="CHEST")
+    state, _ = reduce(ViewerState(model_id=AUTO, cards=(CHILDREN,)), ev.OpenImage(node(film), 0))
+    state, _ = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, film))
+    assert state.panes[0].model is not None
+    assert state.panes[0].model.model_id == "children"
+    state, effects = reduce(state, ev.ModelsChanged((CHILDREN, ADULTS)))
+    assert [effect.request.model_id for effect in effects if isinstance(effect, ev.StartAnalysis)] == ["adults"]
+    state, effects = reduce(state, ev.ModelsChanged(()))
+    assert (state.model_id, state.panes[0].analysis) == ("", AnalysisStatus.NONE)

@@ -131,3 +131,9 @@ def new_window() -> Callable[..., Window]:
 def make_study() -> Callable[..., StudyNode]:
     """``make_study(node, ...)``: a study of one series."""
     return study_of
+
+
+@pytest.fixture(scope="session")
+def make_film() -> Callable[..., tuple[ImageNode, Radiograph]]:
+    """``make_film(**changes)``: a PA film and its node."""
+    return lambda **changes: (NODES[0], film_of(NODES[0], **changes))

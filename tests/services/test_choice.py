@@ -28,36 +28,40 @@ OUTLINES = card("outlines", None, task=Task.SEGMENT)
 
 @pytest.mark.parametrize(
     ("age", "model_id", "words"),
-    [(3.0, "children", "children of 1 to 5 years"), (57.0, "adults", "adults of 18 to 95 years"), (10.0, "anybody", "PA")],
+    [
+        (3.0, "children", "children of 1 to 5 years"),
+        (57.0, "adults", "adults of 18 to 95 years"),
+        (10.0, "anybody", "PA"),
+    ],
 )
-def test_the_model_meant_for_the_patient_is_taken(image, age: float, model_id: str, words: str) -> None:
-    film = dataclasses.replace(image(), patient=PatientInfo(age_years=age), view=View.PA, body_part="CHEST")
-    choice = choose_model((OUTLINES, ADULTS, ANYBODY, CHILDREN), AUTO, film)
+def test_the_model_meant_for_the_patient_is_taken(make_film, age: float, model_id: str, words: str) -> None:
+    _, shown = make_film(patient=PatientInfo(age_years=age), view=View.PA, body_part="CHEST")
+    choice = choose_model((OUTLINES, ADULTS, ANYBODY, CHILDREN), AUTO, shown)
     assert choice is not None
     assert choice.model_id == model_id
     assert words in choice.reason
 
 
-def test_where_none_is_meant_the_nearest_is_taken_and_says_so(image) -> None:
-    film = dataclasses.replace(image(), patient=PatientInfo(age_years=10.0), view=View.LATERAL, body_part="CHEST")
-    choice = choose_model((CHILDREN, ADULTS), AUTO, film)
+def test_where_none_is_meant_the_nearest_is_taken_and_says_so(make_film) -> None:
+    _, shown = make_film(patient=PatientInfo(age_years=10.0), view=View.LATERAL, body_part="CHEST")
+    choice = choose_model((CHILDREN, ADULTS), AUTO, shown)
     assert choice is not None
     assert choice.reason.startswith("None of the 2 installed models is meant for this film")
 
 
-def test_the_readers_own_choice_stands(image) -> None:
-    film = dataclasses.replace(image(), patient=PatientInfo(age_years=57.0))
-    choice = choose_model((CHILDREN, ADULTS), "children", film)
+def test_the_readers_own_choice_stands(make_film) -> None:
+    _, shown = make_film(patient=PatientInfo(age_years=57.0))
+    choice = choose_model((CHILDREN, ADULTS), "children", shown)
     assert choice is not None
     assert (choice.model_id, choice.reason) == ("children", "You chose this model.")
-    assert choose_model((), AUTO, film) is None
-    assert choose_model((OUTLINES,), AUTO, film) is None  # outlines are drawn when asked for
+    assert choose_model((), AUTO, shown) is None
+    assert choose_model((OUTLINES,), AUTO, shown) is None  # outlines are drawn when asked for
 
 
-def test_a_better_model_that_is_installed_is_asked_at_once(image, node) -> None:
-    film = dataclasses.replace(image(), patient=PatientInfo(age_years=57.0), view=View.PA, body_part="CHEST")
-    state, _ = reduce(ViewerState(model_id=AUTO, cards=(CHILDREN,)), ev.OpenImage(node(film), 0))
-    state, _ = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, film))
+def test_a_better_model_that_is_installed_is_asked_at_once(make_film) -> None:
+    node, shown = make_film(patient=PatientInfo(age_years=57.0), view=View.PA, body_part="CHEST")
+    state, _ = reduce(ViewerState(model_id=AUTO, cards=(CHILDREN,)), ev.OpenImage(node, 0))
+    state, _ = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, shown))
     assert state.panes[0].model is not None
     assert state.panes[0].model.model_id == "children"
     state, effects = reduce(state, ev.ModelsChanged((CHILDREN, ADULTS)))

@@ -1,0 +1,45 @@
+"""Which of the installed models looks at a film, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cxr_viewer.core import suitability
+from cxr_viewer.core.findings import ModelCard, ModelChoice, ScoreKind, Task
+from cxr_viewer.core.image import Caution, Radiograph
+from cxr_viewer.services.state import AUTO
+
+
+def choose_model(cards: Sequence[ModelCard], wanted: str, image: Radiograph) -> ModelChoice | None:
+    """The model for a film: the reader's own choice, or with ``AUTO`` the one whose card fits the film best.
+
+    Fitting means, in this order: nothing in the file speaks against it (age, view, part of the body); the narrower
+    range of ages, as a model made for few is meant more than one made for all; calibrated scores; more findings; the
+    name, so that the same film always gets the same model. Outlines of anatomy are only drawn when asked for.
+
+    Returns:
+        None where no model is installed.
+    """
+    if wanted != AUTO:
+        return ModelChoice(wanted, "You chose this model.") if wanted else None
+    classifiers = [card for card in cards if card.task is Task.CLASSIFY]
+    if not classifiers:
+        return None
+    against = {card.model_id: suitability.limits(card, image) for card in classifiers}
+    best = min(classifiers, key=lambda card: _order(card, against[card.model_id]))
+    return ModelChoice(best.model_id, _reason(best, against[best.model_id], len(classifiers)))
+
+
+def _order(card: ModelCard, limits: tuple[Caution, ...]) -> tuple[object, ...]:
+    years = float("inf") if card.intended_ages is None else card.intended_ages[1] - card.intended_ages[0]
+    uncalibrated = card.score_kind is not ScoreKind.CALIBRATED
+    return len(limits), years, uncalibrated, -len(card.labels), card.name.casefold(), card.model_id
+
+
+def _reason(card: ModelCard, limits: tuple[Caution, ...], count: int) -> str:
+    if limits:
+        if count == 1:
+            return "It is the only installed model."
+        return f"None of the {count} installed models is meant for this film; this one comes nearest."
+    meant = suitability.population_text(card)
+    return f"It is meant for {meant}." if meant else "Nothing in the file speaks against it."

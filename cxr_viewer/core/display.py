@@ -24,12 +24,15 @@ class OverlayState:
         label: finding whose map is shown, or None for no map.
         alpha: opacity of the strongest part, 0..1.
         threshold: map values below it (0..1, common scale) are not drawn.
+        structures: structures of a segmenter whose outlines are drawn; None while the reader has chosen none and
+            dropped none. Names the model on screen does not know draw nothing.
     """
 
     label: str | None = None
     alpha: float = 0.45
     threshold: float = 0.15
     mode: OverlayMode = OverlayMode.COLOUR
+    structures: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

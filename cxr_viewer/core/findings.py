@@ -264,11 +264,14 @@ class Saw:
         picture: uint8 (size, size), the very input before normalising, 0 black, 255 white; read-only.
         turned: the film is stored with bone dark, and was given to the model with bone bright.
         clipped: share of the seen area at the darkest or brightest value, 0..1.
+        given: the part of the image the picture shows, where that is less than all of ``AnalysisResult.seen`` that is
+            film: an empty border was cut away and the square filled up again with black. None: all of it.
     """
 
     picture: NDArray[np.uint8] = field(repr=False)
     turned: bool = False
     clipped: float = 0.0
+    given: ImageRect | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -316,6 +319,16 @@ class AnalysisResult:
     cautions: tuple[Caution, ...] = ()
     saw: Saw | None = None
     kept: bool = False
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """What a segmenter outlined, in its order; empty for classifiers."""
+        return tuple(one.label for one in self.heatmaps if one.scale is MapScale.PROBABILITY)
+
+    def outlines(self, labels: tuple[str, ...] | None) -> tuple[Heatmap, ...]:
+        """The maps of those structures among ``labels``, in the model's order."""
+        wanted = labels or ()
+        return tuple(one for one in self.heatmaps if one.scale is MapScale.PROBABILITY and one.label in wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Report:
         result: None where no model has looked at the film, or the model declined; ``no_result_reason`` then says why.
         with_identity: who the patient is and when and where the film was taken is written only when True.
         opinion: the reader's comment, may be empty.
+        show_seen: show the picture the model was given, and hatch what it was not given.
     """
 
     image: Radiograph
@@ -33,6 +34,7 @@ class Report:
     with_identity: bool
     created: dt.datetime
     program_version: str
+    show_seen: bool = False
 
 
 def suggested_name(report: Report, *, with_patient_name: bool = False) -> str:

@@ -296,13 +296,25 @@ class StepFinding:
 
 @dataclass(frozen=True, slots=True)
 class SetOverlay:
-    """Change the heat map; None keeps what is set. ``visible`` shows the selected (or most urgent) finding's map."""
+    """Change the heat map; None keeps what is set. ``visible`` shows the selected (or most urgent) finding's map.
+
+    Of a segmenter ``visible`` draws the outlines of all structures, or of none.
+    """
 
     pane: int
     visible: bool | None = None
     alpha: float | None = None
     threshold: float | None = None
     mode: OverlayMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStructure:
+    """Draw, or no longer draw, the outline of one structure of a segmenter; others stay as they are."""
+
+    pane: int
+    label: str
+    visible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +399,7 @@ Event = (
     | SelectFinding
     | StepFinding
     | SetOverlay
+    | ShowStructure
     | SetOpinion
     | ScanProgressed
     | ScanEnded

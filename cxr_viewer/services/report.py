@@ -19,6 +19,7 @@ def make_report(
     program_version: str,
     created: dt.datetime,
     marks_visible: bool = True,
+    show_seen: bool = False,
 ) -> Report:
     """The film of a pane as the reader sees it now.
 
@@ -54,6 +55,7 @@ def make_report(
         with_identity=with_identity,
         created=created,
         program_version=program_version,
+        show_seen=show_seen,
     )
 
 

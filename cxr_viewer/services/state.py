@@ -174,6 +174,11 @@ class Pane:
             return None
         return next((heatmap for heatmap in self.result.heatmaps if heatmap.label == label), None)
 
+    @property
+    def outlines(self) -> tuple[Heatmap, ...]:
+        """The structures of a segmenter whose outlines are drawn now."""
+        return self.result.outlines(self.display.overlay.structures) if self.result is not None else ()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewerState:

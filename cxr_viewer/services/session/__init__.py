@@ -66,6 +66,7 @@ _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.SelectFinding: analysis.select_finding,
     ev.StepFinding: analysis.step_finding,
     ev.SetOverlay: analysis.set_overlay,
+    ev.ShowStructure: analysis.show_structure,
     ev.SetOpinion: display.set_opinion,
     ev.ScanProgressed: window.scan_progressed,
     ev.ScanEnded: window.scan_ended,

@@ -103,6 +103,8 @@ def analysis_arrived(state: ViewerState, event: ev.AnalysisArrived) -> Step:
     # A map appears unasked only for a finding that is called, on a film the model is meant for.
     show = first is not None and first.positive and state.show_maps and not result.limits
     overlay = replace(pane.display.overlay, label=first.label if show and first else None)
+    if overlay.structures is None and result.structures and state.show_maps and not result.limits:
+        overlay = replace(overlay, structures=result.structures)
     pane = replace(
         pane,
         analysis=AnalysisStatus.READY,
@@ -155,7 +157,9 @@ def step_finding(state: ViewerState, event: ev.StepFinding) -> Step:
 def set_overlay(state: ViewerState, event: ev.SetOverlay) -> Step:
     pane = state.panes[event.pane]
     overlay = pane.display.overlay
-    if event.visible is not None:
+    if event.visible is not None and pane.result is not None and pane.result.structures:
+        overlay = replace(overlay, structures=pane.result.structures if event.visible else ())
+    elif event.visible is not None:
         overlay = replace(overlay, label=pane.selected if event.visible and pane.result else None)
     if event.alpha is not None:
         overlay = replace(overlay, alpha=min(1.0, max(0.0, event.alpha)))
@@ -163,4 +167,17 @@ def set_overlay(state: ViewerState, event: ev.SetOverlay) -> Step:
         overlay = replace(overlay, threshold=min(1.0, max(0.0, event.threshold)))
     if event.mode is not None:
         overlay = replace(overlay, mode=event.mode)
+    return put(state, event.pane, replace(pane, display=replace(pane.display, overlay=overlay))), ()
+
+
+def show_structure(state: ViewerState, event: ev.ShowStructure) -> Step:
+    """The choice outlives the film: whoever wants the heart outlined wants it on the next film too."""
+    pane = state.panes[event.pane]
+    if pane.result is None or event.label not in pane.result.structures:
+        return state, ()
+    before = pane.display.overlay.structures or ()
+    structures = tuple(label for label in before if label != event.label)
+    if event.visible:
+        structures = (*structures, event.label)
+    overlay = replace(pane.display.overlay, structures=structures)
     return put(state, event.pane, replace(pane, display=replace(pane.display, overlay=overlay))), ()

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from cxr_viewer.core.cage import Protections
 from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.sources import faults, wire
-from cxr_viewer.sources.cage import Protections
 from cxr_viewer.sources.passwords import Passwords
 from cxr_viewer.sources.readerprocess import ReaderProcess, ScratchRoot
 

@@ -17,8 +17,9 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cxr_viewer.core import cage
 from cxr_viewer.core.errors import CxrError
-from cxr_viewer.sources import cage, faults, jobs, wire
+from cxr_viewer.sources import faults, jobs, wire
 
 RECURSION_LIMIT = 6000  # sequences nested 300 deep are read, 5000 deep are refused
 _GRACE_S = 5.0

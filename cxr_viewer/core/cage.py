@@ -1,4 +1,4 @@
-"""What a reader process gives up before it looks at a foreign file, as far as the system allows.
+"""What a process gives up before it looks at a foreign file, as far as the system allows.
 
 On Linux: Landlock (no writing, creating, removing or running of files outside one scratch folder, no TCP, no signals to
 other programs), a system call filter (no sockets, programs, child processes, tracing; no changing of modes and owners,
@@ -26,7 +26,7 @@ SCRATCH_FILE_BYTES = 1 << 29
 
 @dataclass(frozen=True, slots=True)
 class Protections:
-    """What a reader process cannot do.
+    """What a caged process cannot do.
 
     Attributes:
         files: write, create, remove or run a file outside its scratch folder.
@@ -52,7 +52,7 @@ class Protections:
 
 
 def shut(scratch: Path | None, memory_limit_bytes: int = 0) -> Protections:
-    """Give up what a reader does not need, for this thread and all it starts, for ever.
+    """Give up what reading a file does not need, for this thread and all it starts, for ever.
 
     Args:
         scratch: the one folder that may be written to; None for none at all.

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from cxr_viewer.core import cage
+from cxr_viewer.core.cage import Protections
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.sources import cage
-from cxr_viewer.sources.cage import Protections
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.sources.sandbox import Sandbox
 
@@ -31,7 +31,7 @@ _ATTEMPTS = """
 import ctypes, dataclasses, errno, fcntl, json, os, resource, signal, socket, struct, subprocess, sys, tempfile
 import termios, threading
 from pathlib import Path
-from cxr_viewer.sources import cage
+from cxr_viewer.core import cage
 film, other, scratch, home = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 keep, terminal = open(film, "rb"), os.openpty()
 exec(sys.argv[5])

@@ -160,7 +160,6 @@ class Program(QObject):
                 scanner=FolderScanner(sandbox),
                 make_runner=lambda: _runner(catalog, self._paths.cache),
                 make_writer=_writer,
-                cards=cards,
                 model_problems=catalog.problems(),
                 devices=devices(),
                 methods=METHODS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,17 @@ class _Bundle:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    bundles: dict[str, _Bundle]
+    problems: tuple[str, ...]
+
+
 class BundleCatalog:
     """The model bundles in some folders; a bundle is a sub-folder with ``card.toml`` and ``weights.safetensors``.
+
+    Any thread may ask and :meth:`refresh`: what was found is one value, replaced as a whole. A model that is removed
+    while another thread works with it is a :class:`ModelError` there.
 
     Args:
         dirs: folders of bundles, :func:`bundle_dirs` by default; missing ones are empty. Where two bundles carry one
@@ -40,22 +50,22 @@ class BundleCatalog:
 
     def __init__(self, dirs: Sequence[Path] | None = None) -> None:
         self._dirs = tuple(dirs) if dirs is not None else bundle_dirs()
-        self._bundles: dict[str, _Bundle] | None = None
-        self._problems: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+        self._seen: _Seen | None = None
 
     def refresh(self) -> None:
         """Look again at the next question, after a model was added or removed."""
-        self._bundles = None
+        with self._lock:
+            self._seen = None
 
     def cards(self) -> tuple[ModelCard, ...]:
         """Every readable card, sorted by name."""
-        cards = (bundle.card for bundle in self._found().values())
+        cards = (bundle.card for bundle in self._found().bundles.values())
         return tuple(sorted(cards, key=lambda card: (card.name.casefold(), card.model_id)))
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for each bundle that cannot be used."""
-        self._found()
-        return self._problems
+        return self._found().problems
 
     def card(self, model_id: str) -> ModelCard:
         """The card of one model.
@@ -70,30 +80,32 @@ class BundleCatalog:
         return self._bundle(model_id).folder
 
     def _bundle(self, model_id: str) -> _Bundle:
-        found = self._found()
+        seen = self._found()
+        found = seen.bundles
         if model_id in found:
             return found[model_id]
         if not found:
             raise ModelError(
                 "No model is installed.",
                 hint="Install the program again, or put a model's folder into the models folder of the program's data.",
-                detail="\n".join((*map(str, self._dirs), *self._problems)),
+                detail="\n".join((*map(str, self._dirs), *seen.problems)),
                 code="no-model",
             )
         raise ModelError(
             f"There is no model “{model_id}”." if model_id else "No model was chosen.",
             hint=f"Choose one of: {', '.join(sorted(found))}.",
-            detail="\n".join(self._problems),
+            detail="\n".join(seen.problems),
             code="unknown-model",
         )
 
-    def _found(self) -> dict[str, _Bundle]:
-        if self._bundles is None:
-            self._bundles, self._problems = _look(self._dirs)
-        return self._bundles
+    def _found(self) -> _Seen:
+        with self._lock:  # held while looking: what was seen before a refresh must not be kept after it
+            if self._seen is None:
+                self._seen = _look(self._dirs)
+            return self._seen
 
 
-def _look(dirs: tuple[Path, ...]) -> tuple[dict[str, _Bundle], tuple[str, ...]]:
+def _look(dirs: tuple[Path, ...]) -> _Seen:
     found: dict[str, _Bundle] = {}
     problems: list[str] = []
     for folder in (bundle for parent in dirs for bundle in _bundle_folders(parent, problems)):
@@ -111,7 +123,7 @@ def _look(dirs: tuple[Path, ...]) -> tuple[dict[str, _Bundle], tuple[str, ...]]:
             )
         else:
             found[card.model_id] = _Bundle(card, folder)
-    return found, tuple(problems)
+    return _Seen(found, tuple(problems))
 
 
 def _bundle_folders(parent: Path, problems: list[str]) -> list[Path]:

@@ -89,7 +89,11 @@ class ModelRunner(Protocol):
 
 
 class ModelCatalog(Protocol):
-    """Knows the installed models without loading them."""
+    """Knows the installed models without loading them. Any thread may ask."""
+
+    def refresh(self) -> None:
+        """Look again at the next question, after a model was installed or removed."""
+        ...
 
     def cards(self) -> tuple[ModelCard, ...]:
         """Every readable card, sorted by name."""

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from cxr_viewer import __version__
 from cxr_viewer.core.errors import ExportError
-from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.report import Report, suggested_name
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.report import make_report
@@ -33,14 +32,12 @@ class FileCommands:
         window: QWidget,
         controller: Controller,
         exporter: Exporter,
-        cards: Sequence[ModelCard],
         open_paths: Callable[[Sequence[Path]], None],
         grab_view: Callable[[int], QImage],
         samples: Path,
         log_file: Path,
     ) -> None:
         self._window, self._controller, self._exporter = window, controller, exporter
-        self._cards = {card.model_id: card for card in cards}
         self._open_paths, self._grab_view = open_paths, grab_view
         self._samples, self._log_file = samples, log_file
         self.open_folder_at: Path | None = None
@@ -83,10 +80,11 @@ class FileCommands:
 
     def report(self, *, with_identity: bool) -> Report | None:
         """The report of the active pane as it stands; None without a film, or with words for the reader why not."""
-        pane = self._controller.state.pane
+        state = self._controller.state
+        pane, result = state.pane, state.pane.result
         if pane.image is None:
             return None
-        card = self._cards.get(pane.result.model_id) if pane.result is not None else None
+        card = next((card for card in state.cards if result and card.sha256 == result.model_sha256), None)
         try:
             return make_report(
                 pane,
@@ -94,7 +92,7 @@ class FileCommands:
                 with_identity=with_identity,
                 program_version=__version__,
                 created=dt.datetime.now().astimezone(),
-                marks_visible=self._controller.state.marks_visible,
+                marks_visible=state.marks_visible,
             )
         except ExportError as error:  # a preview is looked at, it leaves the program in no form
             self._controller.dispatch(ev.Tell(NoticeLevel.INFO, error.summary, error.hint))

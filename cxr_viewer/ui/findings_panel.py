@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.report import DISCLAIMER
+from cxr_viewer.core.suitability import population_text
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import AUTO, AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
 from cxr_viewer.ui import theme
@@ -30,6 +31,12 @@ from cxr_viewer.ui.overlay_controls import OverlayControls
 from cxr_viewer.ui.widgets import named
 
 _NO_MODEL_HINT = "Films can be read without one. To get the bundled model back, install the program again."
+_MODEL_TIP = (
+    "The model that looks at the films. Automatic: for each film the installed model that is meant for it, by age, "
+    "view and part of the body; of several the one made for the narrowest range of ages, then one with calibrated scores, "
+    "then one with more findings. A model you choose stays chosen."
+)
+_MODELS_TIP = "Install, check and remove models (Ctrl+Shift+M)"
 _BUSY_AFTER_MS = 300  # fast answers do not flicker
 
 
@@ -50,6 +57,16 @@ def _line() -> QFrame:
     return line
 
 
+def _choices(state: ViewerState) -> tuple[object, ...]:
+    return state.model_id, state.device, state.automatic, state.cards
+
+
+def _reason(pane: Pane, card: ModelCard | None) -> str:
+    """Which model looked at this film, and why this one."""
+    asked = pane.model is not None and pane.analysis is not AnalysisStatus.NONE
+    return f"{card.name}. {pane.model.reason}" if asked and pane.model is not None and card is not None else ""
+
+
 class _Column(QScrollArea):
     """Scrolls up and down only, and is never narrower than what it holds: no word may be cut off at the side."""
 
@@ -67,20 +84,28 @@ class _Column(QScrollArea):
 
 
 class FindingsPanel(QWidget):
-    """Draws the analysis of the active pane; emits choices of model, finding, map and comment."""
+    """Draws the analysis of the active pane; emits choices of model, finding, map and comment.
+
+    Args:
+        problems: a sentence for each model that cannot be used.
+
+    Signals:
+        sends(object): events.
+        models_wanted(): the reader asks for the dialog of the models.
+    """
 
     sends = Signal(object)
+    models_wanted = Signal()
 
     def __init__(
         self,
-        cards: Sequence[ModelCard],
         problems: Sequence[str],
         devices: Sequence[str],
         methods: Sequence[str],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._cards = {card.model_id: card for card in cards}
+        self._cards: dict[str, ModelCard] = {}
         self._problems = tuple(problems)
         self._pane_index = 0
         self._pane: Pane | None = None
@@ -96,10 +121,8 @@ class FindingsPanel(QWidget):
     # ------------------------------------------------------------ building
 
     def _make_controls(self, devices: Sequence[str]) -> None:
-        self._model = named(QComboBox(), "Model", "The model that looks at the films")
-        self._model.addItem("Automatic", AUTO)
-        for card in self._cards.values():
-            self._model.addItem(card.name, card.model_id)
+        self._model = named(QComboBox(), "Model", _MODEL_TIP)
+        self._models = named(QPushButton("Models\N{HORIZONTAL ELLIPSIS}"), "Models", _MODELS_TIP)
         self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:
             self._device.addItem({"auto": "Auto", "cpu": "CPU", "cuda": "GPU"}.get(device, device), device)
@@ -118,7 +141,7 @@ class FindingsPanel(QWidget):
         self._busy.setFixedHeight(4)
         self._bars = FindingBars()
         self._limits, self._cautions = _label("caution"), _label("muted")
-        self._intended, self._about = _label("muted"), _label("muted")
+        self._intended, self._about, self._reason = _label("muted"), _label("muted"), _label("muted")
         self._opinion = named(
             QPlainTextEdit(placeholderText="Comment for the report", tabChangesFocus=True),
             "Comment for the report",
@@ -136,15 +159,16 @@ class FindingsPanel(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
         row.addWidget(self._automatic, 1)
+        row.addWidget(self._device)
         row.addWidget(self._run)
         choice = QHBoxLayout()
         choice.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
         choice.addWidget(self._model, 1)
-        choice.addWidget(self._device)
+        choice.addWidget(self._models)
         column.addLayout(choice)
         column.addLayout(row)
         column.addWidget(_line())
-        for widget in (self._busy, self._status, self._hint, self._limits, self._bars, self._cautions):
+        for widget in (self._reason, self._busy, self._status, self._hint, self._limits, self._bars, self._cautions):
             column.addWidget(widget)
         column.addWidget(self._overlay)
         comment = QHBoxLayout()
@@ -162,6 +186,7 @@ class FindingsPanel(QWidget):
 
     def _connect(self) -> None:
         self._model.activated.connect(lambda _: self.sends.emit(ev.ChooseModel(self._model.currentData())))
+        self._models.clicked.connect(lambda: self.models_wanted.emit())
         self._device.activated.connect(lambda _: self.sends.emit(ev.SetDevice(self._device.currentData())))
         self._automatic.toggled.connect(lambda on: self.sends.emit(ev.SetAutomatic(on)))
         self._run.clicked.connect(lambda: self.sends.emit(ev.AskModel(self._pane_index)))
@@ -185,11 +210,7 @@ class FindingsPanel(QWidget):
         same_pane = pane is self._pane and state.active == self._pane_index
         before = self._state
         self._state, self._pane, self._pane_index = state, pane, state.active
-        if before is None or (before.model_id, before.device, before.automatic) != (
-            state.model_id,
-            state.device,
-            state.automatic,
-        ):
+        if before is None or _choices(before) != _choices(state):
             self._show_choices(state)
         elif same_pane:
             return
@@ -204,14 +225,35 @@ class FindingsPanel(QWidget):
 
     def _show_choices(self, state: ViewerState) -> None:
         with QSignalBlocker(self._model), QSignalBlocker(self._device), QSignalBlocker(self._automatic):
+            self._fill_models(state.cards)
             self._model.setCurrentIndex(self._model.findData(state.model_id))
             self._device.setCurrentIndex(max(0, self._device.findData(state.device)))
             self._automatic.setChecked(state.automatic)
         self._model.setEnabled(bool(self._cards))
 
+    def _fill_models(self, cards: tuple[ModelCard, ...]) -> None:
+        if tuple(self._cards.values()) == cards and self._model.count():
+            return
+        self._cards = {card.model_id: card for card in cards}
+        self._model.clear()
+        self._model.addItem("Automatic", AUTO)
+        for place, card in enumerate(cards, 1):
+            self._model.addItem(card.name, card.model_id)
+            tip = " ".join(part for part in (population_text(card), card.intended_use) if part)
+            self._model.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
+
+    @Slot(object)
+    def set_problems(self, problems: tuple[str, ...]) -> None:
+        """Other models cannot be used now."""
+        self._problems = problems
+        if self._pane is not None:
+            self._show_status(self._pane)
+
     def _show_about(self, model_id: str, pane: Pane) -> None:
         """Model, device, seconds and intended use: always in view, whatever is scrolled."""
         card = self._cards.get(model_id)
+        self._reason.setText(_reason(pane, card))
+        self._reason.setVisible(bool(self._reason.text()))
         if card is None:
             self._about.setText("" if self._cards else "No model is installed.")
             self._intended.setText("")

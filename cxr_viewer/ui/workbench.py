@@ -11,7 +11,6 @@ from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Slot
 from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QMenu
 
-from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.report import Report
 from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
 from cxr_viewer.services import events as ev
@@ -70,7 +69,6 @@ class Parts:
     scanner: Scanner
     make_runner: Callable[[], ModelRunner]
     make_writer: Callable[[], ReportWriter]
-    cards: tuple[ModelCard, ...]
     model_problems: tuple[str, ...]
     devices: tuple[str, ...]
     methods: tuple[str, ...]
@@ -95,7 +93,7 @@ class Workbench(QObject):
         self.browser = BrowserPanel(parts.browser_sort, parts.thumbnail_px)
         self.canvas = CanvasGrid()
         self.display = DisplayPanel()
-        self.findings = FindingsPanel(parts.cards, parts.model_problems, parts.devices, parts.methods)
+        self.findings = FindingsPanel(parts.model_problems, parts.devices, parts.methods)
         self.notices = NoticeBar()
         self.window = MainWindow(self.browser, self.display, self.canvas, self.notices, self.findings)
         self.inspector = InspectorDock(self.window, parts.reader, self.canvas, self.canvas.zoom_shown, self)
@@ -103,7 +101,6 @@ class Workbench(QObject):
             self.window,
             self.controller,
             self.exporter,
-            parts.cards,
             self.opener.open,
             self.canvas.grab_view,
             parts.samples,

@@ -316,7 +316,7 @@ def test_a_preview_leaves_the_program_in_no_form(window: QMainWindow, layered: R
     def grab(index: int) -> QImage:
         raise AssertionError(f"pane {index} was pictured")
 
-    files = FileCommands(window, desk, exporter, [], lambda paths: None, grab, tmp_path, tmp_path / "log")
+    files = FileCommands(window, desk, exporter, lambda paths: None, grab, tmp_path, tmp_path / "log")
     try:
         for command in ("export_report", "save_view", "copy_view"):
             desk.state = replace(desk.state, notice=None)

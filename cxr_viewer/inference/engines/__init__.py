@@ -9,12 +9,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+
+ONNX_NETWORK = "onnx"
+"""``ModelCard.network`` of models that somebody else made, in ONNX."""
 
 
 class Engine(Protocol):
@@ -49,6 +53,13 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give memory and processes back. Safe to call twice."""
         ...
+
+
+def one_by_one(answer: Callable[[Floats], tuple[Floats, Floats | None]], batch: Floats) -> tuple[Floats, Floats | None]:
+    """The answers to the films of a batch, for engines whose graph takes one film at a time."""
+    answers = [answer(batch[index : index + 1]) for index in range(len(batch))]
+    maps = [features for _, features in answers if features is not None]
+    return np.concatenate([logits for logits, _ in answers]), np.concatenate(maps) if maps else None
 
 
 def thread_count() -> int:

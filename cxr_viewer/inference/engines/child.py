@@ -25,7 +25,7 @@ from typing import IO, Any
 from cxr_viewer.core.errors import CxrError, ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference.engines import Floats, thread_count
+from cxr_viewer.inference.engines import ONNX_NETWORK, Floats, thread_count
 
 _BOOT = """
 import json, sys
@@ -48,7 +48,7 @@ _BUSY_END_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Answer: (device name, head weights, head bias)."""
+    """Answer: (device name, head weights, head bias); the last two are None where the pass gives no map."""
 
     card: ModelCard
     bundle: Path
@@ -234,17 +234,18 @@ class ChildEngine:
         return str(self._name)
 
     @property
-    def head_weights(self) -> Floats:
-        weights: Floats = self._weights
+    def head_weights(self) -> Floats | None:
+        weights: Floats | None = self._weights
         return weights
 
     @property
-    def head_bias(self) -> Floats:
-        bias: Floats = self._bias
+    def head_bias(self) -> Floats | None:
+        bias: Floats | None = self._bias
         return bias
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats]:
-        answer: tuple[Floats, Floats] = self._call(Run(self._load.card.sha256, self._load.device, batch), CancelToken())
+    def run(self, batch: Floats) -> tuple[Floats, Floats | None]:
+        command = Run(self._load.card.sha256, self._load.device, batch)
+        answer: tuple[Floats, Floats | None] = self._call(command, CancelToken())
         return answer
 
     def library_maps(self, film: Floats, method: str, cancel: CancelToken) -> Floats:
@@ -303,9 +304,7 @@ def _answered(command: Command, engines: dict[tuple[str, str], Any]) -> object:
 
 def _do(command: Command, engines: dict[tuple[str, str], Any]) -> object:
     if isinstance(command, Convert):
-        from cxr_viewer.inference.engines.convert import convert
-
-        convert(command.card, command.bundle, command.folder)
+        _convert(command)
         return None
     from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 
@@ -319,3 +318,15 @@ def _do(command: Command, engines: dict[tuple[str, str], Any]) -> object:
     if isinstance(command, LibraryMaps):
         return engine.library_maps(command.film, command.method)
     return engine.run(command.batch)
+
+
+def _convert(command: Convert) -> None:
+    """A model in ONNX needs no torch; the modules are imported only for what is asked."""
+    if command.card.network == ONNX_NETWORK:
+        from cxr_viewer.inference.engines.foreign import convert_onnx  # type: ignore[import-untyped]
+
+        convert_onnx(command.card, command.bundle, command.folder)
+    else:
+        from cxr_viewer.inference.engines.convert import convert
+
+        convert(command.card, command.bundle, command.folder)

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.cards import file_sha256
 from cxr_viewer.inference.engines import Floats
 
-FORMAT = 1
+FORMAT = 2
 GRAPH_NAME = "graph.xml"
 _ARRAYS_NAME = "arrays.npz"
 _MANIFEST_NAME = "manifest.json"
@@ -39,16 +39,17 @@ class GraphArrays:
     """What travels beside the graph.
 
     Attributes:
-        head_weights, head_bias: float32 (k, c) and (k,).
-        probe: float32 (1, 1, size, size).
-        logits, features: torch's answer to the probe, float32 (1, k) and (1, c, h, w).
+        head_weights, head_bias: float32 (k, c) and (k,); None where the pass gives no map.
+        probe: float32 (1, channels, size, size).
+        logits: the reference's answer to the probe, float32 (1, k), of a segmenter (1, k, h, w).
+        features: the reference's feature maps of the probe, float32 (1, c, h, w); None where the pass gives no map.
     """
 
-    head_weights: Floats
-    head_bias: Floats
     probe: Floats
     logits: Floats
-    features: Floats
+    features: Floats | None = None
+    head_weights: Floats | None = None
+    head_bias: Floats | None = None
 
 
 def openvino_version() -> str:
@@ -65,7 +66,7 @@ def openvino_version() -> str:
 
 def graph_folder(cache: Path, card: ModelCard) -> Path:
     """Where the graph of these weights for the installed OpenVINO belongs. Raises like :func:`openvino_version`."""
-    facts = (FORMAT, card.sha256, card.network, card.input.size_px, len(card.labels), openvino_version())
+    facts = (FORMAT, card.sha256, card.network, card.input, card.onnx, len(card.labels), openvino_version())
     return cache / f"{card.model_id}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"
 
 
@@ -73,7 +74,8 @@ def write_graph(folder: Path, card: ModelCard, model: Any, arrays: GraphArrays) 
     """Keep a converted model; the folder appears whole or not at all.
 
     Args:
-        model: an ``openvino.Model``.
+        model: an ``openvino.Model`` with one input; its outputs are logits and, unless ``arrays.features`` is None,
+            feature maps, in this order.
 
     Raises:
         OSError: the folder cannot be written.
@@ -84,8 +86,8 @@ def write_graph(folder: Path, card: ModelCard, model: Any, arrays: GraphArrays) 
     partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
     try:
         openvino.save_model(model, partial / GRAPH_NAME, compress_to_fp16=False)
-        names = ("head_weights", "head_bias", "probe", "logits", "features")
-        np.savez(partial / _ARRAYS_NAME, **{name: getattr(arrays, name) for name in names})
+        kept = {field.name: getattr(arrays, field.name) for field in fields(arrays)}
+        np.savez(partial / _ARRAYS_NAME, **{name: values for name, values in kept.items() if values is not None})
         manifest = {"weights": card.sha256, "files": {name: file_sha256(partial / name) for name in _FILES}}
         (partial / _MANIFEST_NAME).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
@@ -21,7 +22,7 @@ from cxr_viewer.inference.engines import Floats, thread_count
 from cxr_viewer.inference.networks import CamNetwork, load_network
 
 
-def load_bundle(card: ModelCard, folder: Path) -> CamNetwork:
+def load_bundle(card: ModelCard, folder: Path) -> nn.Module:
     """The network of a bundle on the CPU, in evaluation mode, its weights verified before they are opened.
 
     Raises:
@@ -41,17 +42,19 @@ def load_bundle(card: ModelCard, folder: Path) -> CamNetwork:
 
 
 class TorchEngine:
-    """A :class:`~cxr_viewer.inference.networks.CamNetwork` on one torch device.
+    """A network on one torch device.
 
     Args:
-        network: in evaluation mode; it is moved to the device.
+        network: in evaluation mode; it is moved to the device. A
+            :class:`~cxr_viewer.inference.networks.CamNetwork` gives feature maps with its logits, any other module only
+            what it answers.
         device: ``"cpu"`` or ``"cuda"``.
 
     Raises:
         ModelError: ``no-cuda`` when CUDA was asked for and does not work.
     """
 
-    def __init__(self, network: CamNetwork, device: str = "cpu") -> None:
+    def __init__(self, network: nn.Module, device: str = "cpu") -> None:
         if device == "cuda":
             _check_cuda()
             # TF32 keeps 10 bits of mantissa: scores would differ from the CPU's in the third decimal.
@@ -61,27 +64,31 @@ class TorchEngine:
             torch.set_num_threads(thread_count())
         self._device = torch.device(device)
         moved = network.to(device=self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network: CamNetwork = moved
-        self._weights = _array(network.classifier.weight)
-        self._bias = _array(network.classifier.bias)
+        self._network: nn.Module = moved
+        self._weights: Floats | None
+        self._bias: Floats | None
+        self._weights, self._bias = head(network)
 
     @property
     def device_name(self) -> str:
         return "CUDA (torch)" if self._device.type == "cuda" else "CPU (torch)"
 
     @property
-    def head_weights(self) -> Floats:
+    def head_weights(self) -> Floats | None:
         return self._weights
 
     @property
-    def head_bias(self) -> Floats:
+    def head_bias(self) -> Floats | None:
         return self._bias
 
-    def run(self, batch: Floats) -> tuple[Floats, Floats]:
+    def run(self, batch: Floats) -> tuple[Floats, Floats | None]:
         try:
             with torch.inference_mode():
-                logits, maps = self._network.logits_and_features(self._tensor(batch))
-            return _array(logits), _array(maps)
+                given = self._tensor(batch)
+                if isinstance(self._network, CamNetwork):
+                    logits, maps = self._network.logits_and_features(given)
+                    return _array(logits), _array(maps)
+                return _array(self._network(given)), None
         except RuntimeError as error:  # torch's word for everything, memory included
             raise _failed(error, self.device_name) from error
 
@@ -89,19 +96,22 @@ class TorchEngine:
         """Raw maps of one film by a method of the ``grad-cam`` library, before the library's own per-map scaling.
 
         Args:
-            film: float32 (1, 1, size, size).
+            film: float32 (1, channels, size, size).
             method: key of :data:`LIBRARY_METHODS`.
 
         Returns:
             float32 (k, h, w), one map per label, clipped at 0, in the method's own unit.
 
         Raises:
-            ModelError: the library is missing or failed, or the method is unknown.
+            ModelError: the library is missing or failed, the method is unknown, or the network has no such maps.
         """
+        network = self._network
+        if not isinstance(network, CamNetwork):
+            raise ModelError("This model gives no heat maps.", hint="Choose another model.", code="no-map")
         method_class = _method_class(method)
-        labels = self._weights.shape[0]
+        labels = network.classifier.out_features
         try:
-            found = [_raw_map(method_class, self._network, self._tensor(film), label) for label in range(labels)]
+            found = [_raw_map(method_class, network, self._tensor(film), label) for label in range(labels)]
         except RuntimeError as error:
             raise _failed(error, method) from error
         return np.stack(found)
@@ -112,6 +122,13 @@ class TorchEngine:
 
     def _tensor(self, batch: Floats) -> torch.Tensor:
         return torch.from_numpy(batch).to(device=self._device).contiguous(memory_format=torch.channels_last)
+
+
+def head(network: nn.Module) -> tuple[Floats, Floats] | tuple[None, None]:
+    """Weights (k, c) and bias (k,) of the linear head, None twice where the pass gives no map."""
+    if not isinstance(network, CamNetwork):
+        return None, None
+    return _array(network.classifier.weight), _array(network.classifier.bias)
 
 
 LIBRARY_METHODS = {

@@ -10,8 +10,25 @@ import pytest
 import tomli_w
 
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import InputSpec, LabelSpec, Metric, ModelCard, ScoreKind
-from cxr_viewer.inference.cards import CARD_NAME, file_sha256, read_card, verify_weights, write_card
+from cxr_viewer.core.findings import (
+    InputSpec,
+    LabelSpec,
+    MapEvidence,
+    Metric,
+    ModelCard,
+    OnnxSpec,
+    Proof,
+    ScoreKind,
+    Task,
+)
+from cxr_viewer.inference.cards import (
+    CARD_NAME,
+    file_sha256,
+    read_card,
+    verify_weights,
+    weights_name,
+    write_card,
+)
 
 CARD = ModelCard(
     model_id="two-findings",
@@ -31,10 +48,31 @@ CARD = ModelCard(
     trained_on="films",
     metrics=(Metric("AUC", 0.9, 0.85, 0.95, "test", 624), Metric("ECE", 0.02, None, None, "test")),
     cautions=("One caution.", "And another."),
+    source="https://example.org/weights",
+    proof=Proof("published-outputs", "a film", 0.004),
+    map_evidence=(
+        MapEvidence("Effusion", "Grad-CAM", 0.6, 0.5, 0.7, 0.4, 0.3, 0.2, 40, "boxes", True),
+        MapEvidence("Effusion", "LayerCAM", 0.4, 0.3, 0.5, 0.4, 0.2, 0.2, 40, "boxes", False),
+    ),
+)
+ONNX_SPEC = OnnxSpec("scores", "softmax", "NHWC", (3, 1))
+COLOUR = InputSpec(
+    512, "crop", False, 0.0, 1.0, "presented", "gaussian", 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 )
 
 
-@pytest.mark.parametrize("change", [{}, {"intended_ages": None}, {"score_kind": ScoreKind.OPERATING_POINT}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"intended_ages": None},
+        {"score_kind": ScoreKind.OPERATING_POINT},
+        {"network": "onnx", "onnx": ONNX_SPEC},
+        {"network": "onnx", "onnx": OnnxSpec()},
+        {"task": Task.SEGMENT, "input": COLOUR},
+        {"source": "", "proof": None, "map_evidence": ()},
+    ],
+)
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path, change: dict[str, object]) -> None:
     card = dataclasses.replace(CARD, **change)  # type: ignore[arg-type]
     write_card(card, tmp_path / CARD_NAME)
@@ -75,8 +113,33 @@ def _written(tmp_path: Path, table: str, name: str, value: object) -> Path:
         ("calibration", "temperature", 0.0, "calibration has temperature 0"),
         ("calibration", "bias", float("nan"), "bias nan"),
         ("intended", "ages_years", [5.0, 1.0], "not [youngest, oldest]"),
-        ("intended", "ages_years", "children", "list of two numbers"),
+        ("intended", "ages_years", "children", "ages_years is not a list of numbers"),
+        ("intended", "ages_years", [5.0], "list of two numbers"),
         ("intended", "views", ["FRONT"], "intended.views names 'FRONT'"),
+        ("intended", "views", "PA", "intended.views is not a list of texts"),
+        ("", "task", "guess", "task is 'guess', not one of classify, segment"),
+        ("", "source", 7, "source is not a text"),
+        ("", "bundel", "x", "bundel is not an entry"),
+        ("", "onnx", {}, "[onnx] belongs to the network"),
+        ("", "network", "onnx", "[onnx] belongs to the network"),
+        ("input", "size_px", 96.5, "not a whole number"),
+        ("input", "size_px", 100_000, "at most 2048"),
+        ("input", "mean", 10**400, "input.mean is missing or not a number"),
+        ("input", "mean", float("inf"), "input.mean is inf"),
+        ("input", "std", float("inf"), "not above 0"),
+        ("input", "intensty", "presented", "input.intensty is not an entry"),
+        ("input", "intensity", "guessed", "input.intensity is 'guessed', not one of stretched, presented"),
+        ("input", "resize", "nearest", "input.resize is 'nearest', not one of area, gaussian"),
+        ("input", "channels", 2, "input.channels is 2"),
+        ("input", "channel_means", [0.5], "1 channel_means and 0 channel_stds"),
+        ("proof", "kind", "believed", "proof.kind is 'believed'"),
+        ("proof", "worst", -0.1, "proof.worst is -0.1"),
+        ("map_evidence", "label", "Fracture", "there is no such label"),
+        ("map_evidence", "method", "LayerCAM", "stands there twice"),
+        ("map_evidence", "pointing", 0.9, "does not lie between"),
+        ("map_evidence", "iou", 1.9, "iou is 1.9, not between 0 and 1"),
+        ("map_evidence", "count", 0, "count is 0"),
+        ("map_evidence", "beats_fixed", "yes", "map_evidence.beats_fixed is missing or neither"),
     ],
 )
 def test_a_fault_gets_a_sentence(tmp_path: Path, table: str, name: str, value: object, words: str) -> None:
@@ -85,6 +148,37 @@ def test_a_fault_gets_a_sentence(tmp_path: Path, table: str, name: str, value: o
     assert words in fault.value.summary
     assert fault.value.summary.endswith(".")
     assert fault.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (OnnxSpec(activation="relu"), "onnx.activation is 'relu'"),
+        (OnnxSpec(layout="CHW"), "onnx.layout is 'CHW'"),
+        (OnnxSpec(columns=(0,)), "onnx.columns is [0], not one place for each of 2 labels"),
+        (OnnxSpec(columns=(1, 1)), "onnx.columns is [1, 1]"),
+        (OnnxSpec(columns=(0, -1)), "onnx.columns is [0, -1]"),
+    ],
+)
+def test_a_fault_of_an_onnx_section_gets_a_sentence(tmp_path: Path, spec: OnnxSpec, words: str) -> None:
+    with pytest.raises(ModelError) as fault:
+        write_card(dataclasses.replace(CARD, network="onnx", onnx=spec), tmp_path / CARD_NAME)
+    assert words in fault.value.summary
+
+
+def test_a_card_without_the_newer_entries_is_a_classifier_of_stretched_films(tmp_path: Path) -> None:
+    for name in ("intensity", "resize", "channels"):
+        path = _written(tmp_path, "input", name, None)
+        assert read_card(path).input == CARD.input
+    assert read_card(path).task is Task.CLASSIFY
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3000, "a = 1\n" * 2, "#" * 1_000_001])
+def test_a_card_made_to_do_harm_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / CARD_NAME).write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError) as fault:
+        read_card(tmp_path)
+    assert fault.value.code == "card-damaged"
 
 
 def test_every_fault_is_in_the_detail(tmp_path: Path) -> None:
@@ -113,10 +207,12 @@ def test_a_faulty_card_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / CARD_NAME).exists()
 
 
-def test_weights_of_another_version_are_not_used(tmp_path: Path) -> None:
-    weights = tmp_path / "weights.safetensors"
+@pytest.mark.parametrize(("network", "name"), [("cxr-tiny", "weights.safetensors"), ("onnx", "weights.onnx")])
+def test_weights_of_another_version_are_not_used(tmp_path: Path, network: str, name: str) -> None:
+    weights = tmp_path / name
     weights.write_bytes(b"some weights")
-    card = dataclasses.replace(CARD, sha256=file_sha256(weights))
+    card = dataclasses.replace(CARD, sha256=file_sha256(weights), network=network)
+    assert weights_name(card) == name
     assert verify_weights(tmp_path, card) == weights
     weights.write_bytes(b"Some weights")
     with pytest.raises(ModelError, match="damaged or belong to another version"):

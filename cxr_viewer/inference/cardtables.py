@@ -1,0 +1,299 @@
+"""The sections of ``card.toml`` as values of :mod:`cxr_viewer.core.findings`, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cxr_viewer.core.findings import (
+    InputSpec,
+    LabelSpec,
+    MapEvidence,
+    Metric,
+    ModelCard,
+    OnnxSpec,
+    Proof,
+    ScoreKind,
+    Task,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+SCHEMA = 1
+KINDS = {kind.name.lower().replace("_", "-"): kind for kind in ScoreKind}
+T = TypeVar("T")
+TASKS = {task.value: task for task in Task}
+
+
+class Reader:
+    """Typed access to a TOML table that notes faults instead of stopping at the first.
+
+    Attributes:
+        faults: shared with the readers of inner tables, in the order in which they were found.
+    """
+
+    def __init__(self, table: Mapping[str, Any], faults: list[str] | None = None, prefix: str = "") -> None:
+        self.table = table
+        self.faults: list[str] = faults if faults is not None else []
+        self._prefix = prefix
+        self._asked: set[str] = set()
+
+    def fault(self, text: str) -> None:
+        self.faults.append(f"{self._prefix}{text}")
+
+    def text(self, name: str) -> str:
+        value = self._value(name)
+        if isinstance(value, str) and value.strip():
+            return value
+        self.fault(f"{name} is missing or not a text")
+        return ""
+
+    def optional_text(self, name: str, absent: str = "") -> str:
+        value = self._value(name)
+        if value is None or isinstance(value, str):
+            return absent if value is None else value
+        self.fault(f"{name} is not a text")
+        return absent
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self._value(name)
+        if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+            return tuple(value or ())
+        self.fault(f"{name} is not a list of texts")
+        return ()
+
+    def number(self, name: str) -> float:
+        value = self._value(name)
+        if _is_number(value):
+            return float(value)
+        self.fault(f"{name} is missing or not a number")
+        return 0.0
+
+    def optional_number(self, name: str) -> float | None:
+        return self.number(name) if name in self.table else None
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        value = self._value(name)
+        if value is None or (isinstance(value, list) and all(_is_number(item) for item in value)):
+            return tuple(float(item) for item in value or ())
+        self.fault(f"{name} is not a list of numbers")
+        return ()
+
+    def whole(self, name: str) -> int:
+        value = self._value(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        self.fault(f"{name} is missing or not a whole number")
+        return 0
+
+    def whole_numbers(self, name: str) -> tuple[int, ...]:
+        found = self.numbers(name)
+        if all(item.is_integer() for item in found):
+            return tuple(int(item) for item in found)
+        self.fault(f"{name} is not a list of whole numbers")
+        return ()
+
+    def flag(self, name: str) -> bool:
+        value = self._value(name)
+        if isinstance(value, bool):
+            return value
+        self.fault(f"{name} is missing or neither true nor false")
+        return False
+
+    def choice(self, name: str, choices: Mapping[str, T], absent: T) -> T:
+        word = self.text(name)
+        if word in choices:
+            return choices[word]
+        self.fault(f"{name} is {word!r}, not one of {', '.join(choices)}")
+        return absent
+
+    def inner(self, name: str) -> Reader:
+        """The section ``[name]``."""
+        value = self._value(name)
+        if isinstance(value, Mapping):
+            return Reader(value, self.faults, f"{name}.")
+        self.faults.append(f"the section [{name}] is missing")
+        return Reader({}, self.faults, f"{name}.")
+
+    def items(self, name: str) -> list[Reader]:
+        """The tables ``[[name]]``."""
+        value = self._value(name)
+        if value is None or (isinstance(value, list) and all(isinstance(item, Mapping) for item in value)):
+            return [Reader(item, self.faults, f"{name}.") for item in value or ()]
+        self.faults.append(f"[[{name}]] is not a list of tables")
+        return []
+
+    def no_others(self) -> None:
+        """Note every entry that nobody asked for: a misspelt one would quietly leave its default in force."""
+        for name in self.table:
+            if name not in self._asked:
+                self.fault(f"{name} is not an entry this program knows")
+
+    def _value(self, name: str) -> Any:
+        self._asked.add(name)
+        return self.table.get(name)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) < 1 << 53  # TOML sets whole numbers no limit, float64 does
+
+
+def card_from_reader(reader: Reader) -> ModelCard:
+    """A card from parsed TOML; what is wrong with its form is in ``reader.faults`` afterwards."""
+    kind = reader.choice("score_kind", KINDS, ScoreKind.UNCALIBRATED)
+    task = reader.choice("task", TASKS, Task.CLASSIFY) if "task" in reader.table else Task.CLASSIFY
+    intended = reader.inner("intended")
+    calibration = reader.inner("calibration")
+    card = ModelCard(
+        model_id=reader.text("id"),
+        name=reader.text("name"),
+        version=reader.text("version"),
+        network=reader.text("network"),
+        sha256=reader.text("sha256"),
+        licence=reader.text("licence"),
+        labels=tuple(_label(item) for item in reader.items("labels")),
+        score_kind=kind,
+        input=_input_spec(reader.inner("input")),
+        temperature=calibration.number("temperature"),
+        bias=calibration.number("bias"),
+        intended_ages=_ages(intended),
+        intended_views=intended.texts("views"),
+        intended_use=intended.text("use"),
+        trained_on=reader.text("trained_on"),
+        metrics=tuple(_metric(item) for item in reader.items("metrics")),
+        cautions=reader.texts("cautions"),
+        task=task,
+        source=reader.optional_text("source"),
+        proof=_proof(reader.inner("proof")) if "proof" in reader.table else None,
+        onnx=_onnx(reader.inner("onnx")) if "onnx" in reader.table else None,
+        map_evidence=tuple(_map_evidence(item) for item in reader.items("map_evidence")),
+    )
+    for section in (intended, calibration, reader):
+        section.no_others()
+    return card
+
+
+def card_to_dict(card: ModelCard) -> dict[str, Any]:
+    """A card as plain values in the order of ``card.toml``; what a card need not say is left out."""
+    intended: dict[str, Any] = {"use": card.intended_use, "views": list(card.intended_views)}
+    if card.intended_ages is not None:
+        intended["ages_years"] = [float(age) for age in card.intended_ages]
+    out: dict[str, Any] = {
+        "schema": SCHEMA,
+        "id": card.model_id,
+        "name": card.name,
+        "version": card.version,
+        "network": card.network,
+        "sha256": card.sha256,
+        "licence": card.licence,
+        "score_kind": card.score_kind.name.lower().replace("_", "-"),
+        "trained_on": card.trained_on,
+        "cautions": list(card.cautions),
+    }
+    out |= {"task": card.task.value} if card.task is not Task.CLASSIFY else {}
+    out |= {"source": card.source} if card.source else {}
+    out |= {
+        "intended": intended,
+        "calibration": {"temperature": card.temperature, "bias": card.bias},
+        "input": _fields_to_dict(card.input),
+    }
+    for name in ("proof", "onnx"):
+        out |= {name: _fields_to_dict(value)} if (value := getattr(card, name)) is not None else {}
+    out |= {
+        "labels": [_fields_to_dict(label) for label in card.labels],
+        "metrics": [_fields_to_dict(metric) for metric in card.metrics],
+    }
+    out |= {"map_evidence": [_fields_to_dict(item) for item in card.map_evidence]} if card.map_evidence else {}
+    return out
+
+
+def _fields_to_dict(value: DataclassInstance) -> dict[str, Any]:
+    """The fields of one section by name; None and empty tuples are what TOML has no word for or need not be said."""
+    found = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {name: list(item) if isinstance(item, tuple) else item for name, item in found if item not in (None, ())}
+
+
+def _label(reader: Reader) -> LabelSpec:
+    label = LabelSpec(reader.text("name"), reader.number("threshold"), reader.optional_text("description"))
+    reader.no_others()
+    return label
+
+
+def _input_spec(reader: Reader) -> InputSpec:
+    spec = InputSpec(
+        size_px=reader.whole("size_px"),
+        fit=reader.text("fit"),
+        crop_border=reader.flag("crop_border"),
+        mean=reader.number("mean"),
+        std=reader.number("std"),
+        intensity=reader.optional_text("intensity", "stretched"),
+        resize=reader.optional_text("resize", "area"),
+        channels=reader.whole("channels") if "channels" in reader.table else 1,
+        channel_means=reader.numbers("channel_means"),
+        channel_stds=reader.numbers("channel_stds"),
+    )
+    reader.no_others()
+    return spec
+
+
+def _metric(reader: Reader) -> Metric:
+    metric = Metric(
+        name=reader.text("name"),
+        value=reader.number("value"),
+        low=reader.optional_number("low"),
+        high=reader.optional_number("high"),
+        data=reader.text("data"),
+        count=reader.whole("count") if "count" in reader.table else None,
+    )
+    reader.no_others()
+    return metric
+
+
+def _proof(reader: Reader) -> Proof:
+    worst = reader.optional_number("worst")
+    proof = Proof(reader.text("kind"), reader.optional_text("film"), 0.0 if worst is None else worst)
+    reader.no_others()
+    return proof
+
+
+def _onnx(reader: Reader) -> OnnxSpec:
+    spec = OnnxSpec(
+        output=reader.optional_text("output"),
+        activation=reader.optional_text("activation", "none"),
+        layout=reader.optional_text("layout", "NCHW"),
+        columns=reader.whole_numbers("columns"),
+    )
+    reader.no_others()
+    return spec
+
+
+def _map_evidence(reader: Reader) -> MapEvidence:
+    evidence = MapEvidence(
+        label=reader.text("label"),
+        method=reader.text("method"),
+        pointing=reader.number("pointing"),
+        low=reader.number("low"),
+        high=reader.number("high"),
+        fixed_point=reader.number("fixed_point"),
+        iou=reader.number("iou"),
+        fixed_iou=reader.number("fixed_iou"),
+        count=reader.whole("count"),
+        data=reader.text("data"),
+        beats_fixed=reader.flag("beats_fixed"),
+    )
+    reader.no_others()
+    return evidence
+
+
+def _ages(reader: Reader) -> tuple[float, float] | None:
+    if "ages_years" not in reader.table:
+        return None
+    ages = reader.numbers("ages_years")
+    if len(ages) == 2:
+        return (ages[0], ages[1])
+    reader.fault("ages_years is not a list of two numbers")
+    return None

@@ -6,7 +6,7 @@ import logging
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -81,9 +81,13 @@ class LatestSlot(Generic[RequestT]):
     """One waiting place per name: a newer request replaces the waiting one and cancels the running one.
 
     Producers call :meth:`put` and :meth:`discard` from any thread, one consumer calls :meth:`take`.
+
+    Args:
+        rank: names with the lowest number are served first, those of one rank in turn; asked at each :meth:`take`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Callable[[Hashable], int] | None = None) -> None:
+        self._rank = rank
         self._waiting: OrderedDict[Hashable, tuple[RequestT, CancelToken]] = OrderedDict()
         self._running: dict[Hashable, CancelToken] = {}
         self._ready = threading.Condition()
@@ -114,12 +118,13 @@ class LatestSlot(Generic[RequestT]):
             self._running[name].cancel()
 
     def take(self, timeout_s: float | None = None) -> tuple[Hashable, RequestT, CancelToken] | None:
-        """The next request, oldest name first; None after :meth:`close` or when ``timeout_s`` has passed."""
+        """The next request, within a rank the oldest name first; None after :meth:`close` or when ``timeout_s`` has passed."""
         with self._ready:
             self._ready.wait_for(lambda: self._closed or bool(self._waiting), timeout_s)
             if self._closed or not self._waiting:
                 return None
-            name, (request, token) = self._waiting.popitem(last=False)
+            name = next(iter(self._waiting)) if self._rank is None else min(self._waiting, key=self._rank)
+            request, token = self._waiting.pop(name)
             self._running[name] = token
             return name, request, token
 
@@ -139,6 +144,12 @@ class LatestSlot(Generic[RequestT]):
                 token.cancel()
             self._waiting.clear()
             self._ready.notify_all()
+
+    @property
+    def busy(self) -> bool:
+        """Something waits or runs."""
+        with self._ready:
+            return bool(self._waiting or self._running)
 
     @property
     def closed(self) -> bool:

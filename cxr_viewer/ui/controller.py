@@ -25,7 +25,8 @@ class LoadsImages(Protocol):
 
 
 class AnswersRequests(Protocol):
-    def ask(self, request: AnalysisRequest) -> None: ...
+    def follow(self, state: ViewerState) -> None: ...
+    def ask(self, request: AnalysisRequest, *, at_once: bool) -> ev.AnalysisArrived | ev.AnalysisRefused | None: ...
     def cancel(self, pane: int) -> None: ...
 
 
@@ -51,6 +52,7 @@ class Controller(QObject):
         self._inference = inference
         self._waiting: deque[ev.Event] = deque()
         self._busy = False
+        inference.follow(state)
 
     @property
     def state(self) -> ViewerState:
@@ -72,6 +74,7 @@ class Controller(QObject):
     def _take(self, event: ev.Event) -> None:
         before = self._state
         self._state, effects = reduce(before, event)
+        self._inference.follow(self._state)  # before its effects: what they ask is about the models of this state
         for effect in effects:
             self._perform(effect)
         if self._state is not before:
@@ -84,8 +87,10 @@ class Controller(QObject):
                 self._loaders.load(effect)
             case ev.CancelLoad(pane):
                 self._loaders.cancel(pane)
-            case ev.StartAnalysis(request):
-                self._inference.ask(request)
+            case ev.StartAnalysis(request, at_once):
+                given = self._inference.ask(request, at_once=at_once)
+                if given is not None:  # in the same step as the film, before anything is painted
+                    self._waiting.append(given)
             case ev.CancelAnalysis(pane):
                 self._inference.cancel(pane)
             case ev.SaveStatus(study_uid, status):

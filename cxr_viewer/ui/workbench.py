@@ -29,6 +29,7 @@ from cxr_viewer.ui.display_panel import DisplayPanel
 from cxr_viewer.ui.exporter import Exporter
 from cxr_viewer.ui.file_commands import FileCommands
 from cxr_viewer.ui.findings_panel import FindingsPanel
+from cxr_viewer.ui.inference import InferenceThread
 from cxr_viewer.ui.inspector_dock import InspectorDock
 from cxr_viewer.ui.main_window import MainWindow
 from cxr_viewer.ui.navigation import Navigation
@@ -36,7 +37,7 @@ from cxr_viewer.ui.notices import NoticeBar
 from cxr_viewer.ui.opener import Opener
 from cxr_viewer.ui.study_view import THUMBNAIL_PX
 from cxr_viewer.ui.unlocker import Unlocker
-from cxr_viewer.ui.workers import InferenceThread, Loaders
+from cxr_viewer.ui.workers import Loaders
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The only threads of the program: one for models, a few that wait for reading processes.
+"""The threads that wait for reading processes.
 
 Signals carry frozen values to slots of objects that live on the window's thread, over queued connections.
 """
@@ -9,18 +9,16 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QObject, Signal
 
-from cxr_viewer.core.errors import CancelledError, CxrError, ReadError, RefusalError
-from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
+from cxr_viewer.core.errors import CancelledError, CxrError, ReadError
 from cxr_viewer.core.image import Radiograph
-from cxr_viewer.core.jobs import CancelToken, LatestSlot, Progress, failure_from
+from cxr_viewer.core.jobs import CancelToken, failure_from
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
-from cxr_viewer.services.ports import ImageReader, ModelRunner, Scanner
+from cxr_viewer.services.ports import ImageReader, Scanner
 from cxr_viewer.ui.calibrations import Calibrations
 from cxr_viewer.ui.film_layer import make_ready
 from cxr_viewer.ui.library_loader import LibraryLoader
@@ -30,103 +28,6 @@ _log = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 96
 _THUMBNAILS_KEPT_WAITING = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _WarmUp:
-    """Load this model while nobody waits for it."""
-
-    model_id: str
-    device: str
-
-
-class InferenceThread(QThread):
-    """Builds, uses and closes the model runner on itself; the newest question of each pane is answered.
-
-    Signals:
-        sends(object): AnalysisProgressed, AnalysisArrived, AnalysisRefused or AnalysisFailed.
-    """
-
-    sends = Signal(object)
-
-    def __init__(self, make_runner: Callable[[], ModelRunner], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("inference")
-        self._make_runner = make_runner
-        self._slot: LatestSlot[AnalysisRequest | _WarmUp] = LatestSlot()
-
-    def ask(self, request: AnalysisRequest) -> None:
-        """Answer this request; an earlier one of the same pane is dropped."""
-        self._slot.put(request.pane, request)
-
-    def cancel(self, pane: int) -> None:
-        self._slot.discard(pane)
-
-    def warm_up(self, model_id: str, device: str) -> None:
-        """Load a model ahead of the first film. What goes wrong is told when a film asks for it."""
-        self._slot.put("warm-up", _WarmUp(model_id, device))
-
-    def stop(self, timeout_ms: int = 10_000) -> bool:
-        """Cancel everything and wait for the thread to end. False when it did not end in time."""
-        self._slot.close()
-        return self.wait(timeout_ms) if self.isRunning() else True
-
-    def run(self) -> None:
-        """The thread's own loop."""
-        runner: ModelRunner | None = None
-        while (taken := self._slot.take()) is not None:
-            name, request, token = taken
-            try:
-                runner = runner or self._make_runner()
-                if isinstance(request, _WarmUp):
-                    _warm_up(runner, request)
-                else:
-                    self._answer(runner, request, token)
-            except Exception as error:
-                self._fail(request, error)
-            finally:
-                self._slot.done(name, token)
-            del taken, request  # a waiting thread must not keep the last film alive
-        if runner is not None:
-            runner.close()
-
-    def _answer(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> None:
-        try:
-            self.sends.emit(ev.AnalysisArrived(self._analyse(runner, request, token)))
-        except CancelledError:
-            pass
-        except RefusalError as error:
-            self.sends.emit(ev.AnalysisRefused(_refusal(request, error)))
-
-    def _fail(self, request: AnalysisRequest | _WarmUp, error: Exception) -> None:
-        pane, generation = (-1, -1) if isinstance(request, _WarmUp) else (request.pane, request.generation)
-        failure = failure_from(error, job="analysis", pane=pane, generation=generation)
-        self.sends.emit(ev.AnalysisFailed(failure))
-
-    def _analyse(self, runner: ModelRunner, request: AnalysisRequest, token: CancelToken) -> AnalysisResult:
-        def report(stage: str) -> None:
-            self.sends.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
-
-        return runner.analyse(request, token, report)
-
-
-def _warm_up(runner: ModelRunner, request: _WarmUp) -> None:
-    try:
-        runner.warm_up(request.model_id, request.device)
-    except CxrError as error:
-        _log.warning("the model could not be loaded ahead: %s %s", error.summary, error.detail)
-
-
-def _refusal(request: AnalysisRequest, error: RefusalError) -> Refusal:
-    return Refusal(
-        request.pane,
-        request.generation,
-        request.image.key,
-        request.model_id,
-        error.code,
-        error.summary,
-        error.hint,
-    )
 
 
 class Loaders(LibraryLoader):

@@ -16,7 +16,7 @@ import sys, threading
 from pathlib import Path
 from PySide6.QtCore import QTimer
 from cxr_viewer import app
-from cxr_viewer.ui.workers import InferenceThread
+from cxr_viewer.ui.inference import InferenceThread
 when, first = sys.argv[1:3]
 building = threading.Event()
 exec(first)

@@ -8,11 +8,6 @@ Nothing here imports torch or OpenVINO.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-import shutil
-import tempfile
-import time
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -22,15 +17,12 @@ import numpy as np
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
-from cxr_viewer.inference.cards import file_sha256
 from cxr_viewer.inference.engines import Floats
+from cxr_viewer.inference.engines.kept import read_notes, write_folder
 
-FORMAT = 2
+FORMAT = 3
 GRAPH_NAME = "graph.xml"
 _ARRAYS_NAME = "arrays.npz"
-_MANIFEST_NAME = "manifest.json"
-_PARTIAL = ".partial-"
-_STALE_S = 3600
 _FILES = (GRAPH_NAME, "graph.bin", _ARRAYS_NAME)
 
 
@@ -50,6 +42,17 @@ class GraphArrays:
     features: Floats | None = None
     head_weights: Floats | None = None
     head_bias: Floats | None = None
+
+    def save(self, path: Path) -> None:
+        """Raises OSError: the file cannot be written."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        np.savez(path, **{name: values for name, values in kept.items() if values is not None})
+
+    @classmethod
+    def load(cls, path: Path) -> GraphArrays:
+        """Raises OSError, ValueError, KeyError or TypeError: not such a file."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**{name: arrays[name] for name in arrays.files})
 
 
 def openvino_version() -> str:
@@ -82,42 +85,19 @@ def write_graph(folder: Path, card: ModelCard, model: Any, arrays: GraphArrays) 
     """
     import openvino
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
-    try:
+    def fill(partial: Path) -> dict[str, Any]:
         openvino.save_model(model, partial / GRAPH_NAME, compress_to_fp16=False)
-        kept = {field.name: getattr(arrays, field.name) for field in fields(arrays)}
-        np.savez(partial / _ARRAYS_NAME, **{name: values for name, values in kept.items() if values is not None})
-        manifest = {"weights": card.sha256, "files": {name: file_sha256(partial / name) for name in _FILES}}
-        (partial / _MANIFEST_NAME).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            partial.rename(folder)
-        except OSError:  # another copy of the program was quicker, with the same graph
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    _drop_older(folder, card.model_id)
+        arrays.save(partial / _ARRAYS_NAME)
+        return {}
+
+    write_folder(folder, card.sha256, card.model_id, fill)
 
 
 def read_graph(folder: Path, card: ModelCard) -> GraphArrays | None:
     """The arrays of a kept graph, once every file was found to be as it was written; None where it was not."""
+    if read_notes(folder, card.sha256, _FILES) is None:
+        return None
     try:
-        manifest = json.loads((folder / _MANIFEST_NAME).read_text(encoding="utf-8"))
-        whole = manifest["weights"] == card.sha256
-        if not (whole and all(file_sha256(folder / name) == manifest["files"][name] for name in _FILES)):
-            return None
-        with np.load(folder / _ARRAYS_NAME, allow_pickle=False) as arrays:
-            return GraphArrays(**{name: arrays[name] for name in arrays.files})
+        return GraphArrays.load(folder / _ARRAYS_NAME)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _drop_older(folder: Path, model_id: str) -> None:
-    """Graphs of earlier weights or another OpenVINO are of no more use, nor is what an interrupted run left."""
-    own = re.compile(re.escape(model_id) + r"-[0-9a-f]{20}")
-    for other in folder.parent.iterdir():
-        left = other.name.startswith(_PARTIAL) and time.time() - other.stat().st_mtime > _STALE_S
-        if left or (other != folder and own.fullmatch(other.name)):
-            shutil.rmtree(other, ignore_errors=True)

@@ -19,27 +19,61 @@ above it 0.66 and 0.83.
 
 Whether a map is shown unasked is decided by the operating point, outside this module.
 
-**Other methods** come from the ``grad-cam`` library. Their units have nothing to do with the score (ScoreCAM's weights
-are a softmax, EigenCAM does not know the finding at all), so such a map tells *where*, and gets the strength of the
-Grad-CAM map of the same finding: its hottest cell is set to that one's.
+**Occlusion and Grad-CAM fine** (:mod:`cxr_viewer.inference.explain_passes`) are in logits too, on the same scale.
+
+**The other methods'** units have nothing to do with the score (ScoreCAM's weights are a softmax, EigenCAM does not know
+the finding at all), so such a map tells *where*, and gets the strength of the Grad-CAM map of the same finding: its
+hottest cell is set to that one's. They come from the ``grad-cam`` library; ScoreCAM is worked out here, equal to the
+library's, because that asks the network anew for each finding.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from cxr_viewer.core.findings import Heatmap, ModelCard
+from cxr_viewer.core.findings import Heatmap, MapScale, ModelCard, Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.inference.engines import Floats
 
-METHODS = ("Grad-CAM", "Grad-CAM++", "LayerCAM", "EigenCAM", "ScoreCAM")
-"""Methods to choose from. The first needs nothing but the forward pass; the others run on torch, in its process."""
+GRAD_CAM = "Grad-CAM"
+GRAD_CAM_FINE = "Grad-CAM fine"
+LAYER_CAM_FINE = "LayerCAM fine"
+SCORE_CAM = "ScoreCAM"
+OCCLUSION = "Occlusion"
+SEGMENTATION = "Segmentation"
 
-GRAD_CAM = METHODS[0]
+METHODS = (GRAD_CAM, GRAD_CAM_FINE, "Grad-CAM++", "LayerCAM", LAYER_CAM_FINE, "EigenCAM", SCORE_CAM, OCCLUSION)
+"""Methods to choose from; which of them a model allows tells :func:`methods_of`. The first needs nothing but the
+forward pass."""
+
+PASSES = (GRAD_CAM_FINE, SCORE_CAM, OCCLUSION)
+"""Methods that need further forward passes and nothing else; every engine can do them."""
+
+IN_LOGITS = (GRAD_CAM, GRAD_CAM_FINE, OCCLUSION)
+"""Methods whose values are shares of the score, so that they have a strength of their own."""
+
 _SHARE = 10.0  # a tenth of the film ...
 _ODDS = 10.0  # ... multiplies the odds by ten
+
+
+def methods_of(card: ModelCard, has_head: bool) -> tuple[str, ...]:
+    """The methods that can explain a model, the one that costs nothing first; empty for a segmenter.
+
+    Args:
+        has_head: the network ends in ReLU > global average > linear (``Engine.head_weights`` is not None). Without, the
+            model is a black box: only hiding parts of the film tells what its score comes from. A model in ONNX can be
+            run and not differentiated, so the methods that need gradients are out.
+    """
+    if card.task is not Task.CLASSIFY:
+        return ()
+    if not has_head:
+        return (OCCLUSION,)
+    if card.network == "onnx":
+        return tuple(method for method in METHODS if method == GRAD_CAM or method in PASSES)
+    return METHODS
 
 
 def grad_cam(features: Floats, head_weights: Floats) -> Floats:
@@ -88,5 +122,16 @@ def heatmaps(card: ModelCard, maps: Floats, seen: ImageRect, method: str = GRAD_
     for label, values in zip(card.labels, maps, strict=True):
         own = np.ascontiguousarray(values, dtype=np.float32)
         own.flags.writeable = False
-        out.append(Heatmap(label.name, own, seen, method))
+        out.append(Heatmap(label.name, own, seen, method, trust=card.map_trust(label.name, method)))
     return tuple(out)
+
+
+def outlines(card: ModelCard, probabilities: Floats, seen: ImageRect) -> tuple[Heatmap, ...]:
+    """The answer of a segmenter, one map per structure, in the order of the card's labels.
+
+    Args:
+        probabilities: float32 (k, h, w), 0..1; the outline is at 0.5.
+        seen: the part of the image the input covered exactly.
+    """
+    maps = heatmaps(card, probabilities, seen, SEGMENTATION)
+    return tuple(replace(each, scale=MapScale.PROBABILITY) for each in maps)

@@ -14,7 +14,7 @@ import platformdirs
 
 from cxr_viewer.core import suitability
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, Heatmap, ModelCard, ScoreKind
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, ModelCard, ScoreKind, Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.core.jobs import CancelToken
@@ -27,6 +27,7 @@ from cxr_viewer.inference.engines import Engine, Floats
 from cxr_viewer.inference.engines.child import ChildEngine, Convert, TorchProcess
 from cxr_viewer.inference.engines.graph import graph_folder
 from cxr_viewer.inference.engines.openvino import OpenVinoEngine
+from cxr_viewer.inference.explain_run import Question, explained
 from cxr_viewer.inference.preprocess import model_grey, prepare
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,12 @@ class LocalRunner:
         _check_finite(card, logits, features)
         cancel.raise_if_cancelled()
         report("Explaining")
-        heatmaps = self._heatmaps(card, prepared.engine, film, features, seen, request, cancel)
+
+        def library() -> ChildEngine:
+            return ChildEngine(self._torch, card, self._catalog.folder(card.model_id), "cpu", cancel)
+
+        asked = Question(card, prepared.engine, film, logits, features, seen, library)
+        heatmaps, mapless = explained(asked, request.method, cancel, report)
         return AnalysisResult(
             pane=request.pane,
             generation=request.generation,
@@ -95,13 +101,13 @@ class LocalRunner:
             model_name=card.name,
             model_version=card.version,
             model_sha256=card.sha256,
-            findings=findings(card, logits[0]),
+            findings=findings(card, logits[0]) if card.task is Task.CLASSIFY else (),
             heatmaps=heatmaps,
             seen=seen,
             device=prepared.engine.device_name,
             elapsed_s=time.perf_counter() - started,
             limits=suitability.limits(card, request.image),
-            cautions=(*guards.cautions(card, request.image), *prepared.cautions),
+            cautions=(*guards.cautions(card, request.image), *prepared.cautions, *mapless),
         )
 
     def warm_up(self, model_id: str, device: str = "auto") -> None:
@@ -172,29 +178,6 @@ class LocalRunner:
         report("Loading the model")
         return OpenVinoEngine(folder, card)
 
-    # -------------------------------------------------------- heat maps
-
-    def _heatmaps(
-        self,
-        card: ModelCard,
-        engine: Engine,
-        film: Floats,
-        features: Floats | None,
-        seen: ImageRect,
-        request: AnalysisRequest,
-        cancel: CancelToken,
-    ) -> tuple[Heatmap, ...]:
-        if features is None or engine.head_weights is None:
-            return ()
-        maps = explain.on_common_scale(explain.grad_cam(features[0], engine.head_weights), card)
-        if request.method != explain.GRAD_CAM:
-            if not isinstance(engine, ChildEngine):
-                engine = ChildEngine(self._torch, card, self._catalog.folder(card.model_id), "cpu", cancel)
-            shapes = engine.library_maps(film, request.method, cancel)
-            cancel.raise_if_cancelled()
-            maps = explain.with_strength_of(shapes, maps)
-        return explain.heatmaps(card, maps, seen, request.method)
-
 
 def model_input(image: Radiograph, card: ModelCard) -> tuple[Floats, ImageRect]:
     """A film as the network sees it, float32 (1, 1, size, size), and the part of the image that it covers."""
@@ -233,7 +216,7 @@ def operating_point_score(probability: float, threshold: float) -> float:
 
 
 def _check_finite(card: ModelCard, logits: Floats, features: Floats | None) -> None:
-    shape = (1, len(card.labels))
+    shape = (1, len(card.labels)) if card.task is Task.CLASSIFY else (1, len(card.labels), *logits.shape[2:])
     finite = np.isfinite(logits).all() and (features is None or math.isfinite(float(features.sum())))
     if logits.shape != shape or not finite:
         raise ModelError(

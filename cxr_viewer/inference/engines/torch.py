@@ -5,9 +5,7 @@ Importing this module imports torch; only ``child`` (in its process), the comman
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.cards import verify_weights
 from cxr_viewer.inference.engines import Floats, thread_count
+from cxr_viewer.inference.engines.library import library_maps
 from cxr_viewer.inference.networks import CamNetwork, load_network
 
 
@@ -97,7 +96,7 @@ class TorchEngine:
 
         Args:
             film: float32 (1, channels, size, size).
-            method: key of :data:`LIBRARY_METHODS`.
+            method: key of :data:`~cxr_viewer.inference.engines.library.LIBRARY_METHODS`.
 
         Returns:
             float32 (k, h, w), one map per label, clipped at 0, in the method's own unit.
@@ -108,13 +107,10 @@ class TorchEngine:
         network = self._network
         if not isinstance(network, CamNetwork):
             raise ModelError("This model gives no heat maps.", hint="Choose another model.", code="no-map")
-        method_class = _method_class(method)
-        labels = network.classifier.out_features
         try:
-            found = [_raw_map(method_class, network, self._tensor(film), label) for label in range(labels)]
+            return library_maps(network, self._tensor(film), method)
         except RuntimeError as error:
             raise _failed(error, method) from error
-        return np.stack(found)
 
     def close(self) -> None:
         if self._device.type == "cuda":
@@ -129,65 +125,6 @@ def head(network: nn.Module) -> tuple[Floats, Floats] | tuple[None, None]:
     if not isinstance(network, CamNetwork):
         return None, None
     return _array(network.classifier.weight), _array(network.classifier.bias)
-
-
-LIBRARY_METHODS = {
-    "Grad-CAM": "GradCAM",
-    "Grad-CAM++": "GradCAMPlusPlus",
-    "LayerCAM": "LayerCAM",
-    "EigenCAM": "EigenCAM",
-    "ScoreCAM": "ScoreCAM",
-}
-"""Our names of methods, and the ``grad-cam`` library's."""
-
-
-def _method_class(method: str) -> Callable[..., Any]:
-    if method not in LIBRARY_METHODS:
-        raise ModelError(
-            f"There is no heat map method “{method}”.",
-            hint=f"Choose one of: {', '.join(LIBRARY_METHODS)}.",
-            code="unknown-method",
-        )
-    try:
-        import pytorch_grad_cam  # 4.6 s, so only when somebody asks for it
-    except ImportError as error:
-        raise ModelError(
-            f"The heat map method “{method}” needs the package grad-cam, which is not installed.",
-            hint="Choose Grad-CAM, which needs no further package.",
-            detail=str(error),
-            code="no-grad-cam",
-        ) from error
-    found: Callable[..., Any] = getattr(pytorch_grad_cam, LIBRARY_METHODS[method])
-    return found
-
-
-def _raw_map(method_class: Callable[..., Any], network: CamNetwork, film: torch.Tensor, label: int) -> Floats:
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    kept: list[Any] = []
-    with method_class(model=network, target_layers=[network.relu]) as cam:
-        make_map = cam.get_cam_image
-
-        def keep(*args: Any, **options: Any) -> Any:  # the library returns only what it has stretched to 0..1
-            kept.append(make_map(*args, **options))
-            return kept[-1]
-
-        cam.get_cam_image = keep
-        cam(input_tensor=film, targets=[ClassifierOutputTarget(label)])
-    if not kept:  # the library's context manager swallows IndexError
-        raise ModelError("The heat map could not be made.", hint="Choose Grad-CAM.", code="no-map")
-    raw = np.asarray(kept[0][0], dtype=np.float32)
-    if method_class.__name__ == "EigenCAM":
-        raw = _towards_activation(raw, network, film)
-    return np.maximum(raw, 0)
-
-
-def _towards_activation(projection: Floats, network: CamNetwork, film: torch.Tensor) -> Floats:
-    """The sign of a principal component is arbitrary; bright shall be where the network is active."""
-    with torch.inference_mode():
-        activity = _array(network.features(film)).sum(axis=(0, 1))
-    agrees = float(np.sum((activity - activity.mean()) * (projection - projection.mean()))) >= 0
-    return projection if agrees else -projection
 
 
 def _array(values: torch.Tensor) -> Floats:

@@ -1,0 +1,145 @@
+"""Maps by the ``grad-cam`` library, as it has them before its own stretching. Runs in torch's process only.
+
+The library is imported with the first map (4.6 s). No network here has a ReLU that works in place: what its hooks have
+stored would be overwritten on the CPU and not on CUDA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.inference.engines import Floats
+from cxr_viewer.inference.networks import CamNetwork
+
+LAYER_CAM_FINE = "LayerCAM fine"
+
+LIBRARY_METHODS = {
+    "Grad-CAM": "GradCAM",
+    "Grad-CAM++": "GradCAMPlusPlus",
+    "LayerCAM": "LayerCAM",
+    LAYER_CAM_FINE: "LayerCAM",
+    "EigenCAM": "EigenCAM",
+    "ScoreCAM": "ScoreCAM",
+}
+"""Our names of methods, and the library's."""
+
+
+def library_maps(network: CamNetwork, film: Tensor, method: str) -> Floats:
+    """Raw maps of one film, before the library's own per-map scaling.
+
+    Args:
+        network: in evaluation mode, on the film's device.
+        film: float32 (1, channels, size, size).
+        method: key of :data:`LIBRARY_METHODS`.
+
+    Returns:
+        float32 (k, h, w), one map per label, clipped at 0, in the method's own unit.
+
+    Raises:
+        ModelError: the library is missing, the method is unknown or gave nothing.
+        RuntimeError: torch's word for everything that failed in it.
+    """
+    method_class = _method_class(method)
+    labels = network.classifier.out_features
+    if method == "EigenCAM":  # it does not know the finding
+        raw = _raw_maps(method_class, network, [network.relu], film, 0)[0]
+        return np.repeat(np.maximum(_towards_activation(raw, network, film), 0)[None], labels, axis=0)
+    layers: list[nn.Module] = [network.relu]
+    if method == LAYER_CAM_FINE:
+        layers = [*earlier_layer(network, film), network.relu]
+    return np.stack([_fused(_raw_maps(method_class, network, layers, film, label)) for label in range(labels)])
+
+
+def earlier_layer(network: CamNetwork, film: Tensor) -> tuple[nn.Module, ...]:
+    """The end of the last stage that has twice the cells of the network's map on each side; empty: there is none.
+
+    Found by watching one pass: the last module that runs once and gives nothing below 0, that is, ends in a ReLU.
+    """
+    calls: dict[nn.Module, list[tuple[int, bool]]] = {}
+
+    def watch(module: nn.Module, given: Any, out: Any) -> None:
+        if isinstance(out, Tensor) and out.ndim == 4:
+            calls.setdefault(module, []).append((out.shape[-1], bool(out.min() >= 0)))
+
+    handles = [module.register_forward_hook(watch) for module in network.trunk.modules()]
+    try:
+        with torch.inference_mode():
+            side = network.features(film).shape[-1]
+    finally:
+        for handle in handles:
+            handle.remove()
+    fitting = [module for module, seen in calls.items() if len(seen) == 1 and seen[0] == (2 * side, True)]
+    return tuple(fitting[-1:])
+
+
+def _method_class(method: str) -> Callable[..., Any]:
+    if method not in LIBRARY_METHODS:
+        raise ModelError(
+            f"There is no heat map method “{method}”.",
+            hint=f"Choose one of: {', '.join(LIBRARY_METHODS)}.",
+            code="unknown-method",
+        )
+    try:
+        import pytorch_grad_cam
+    except ImportError as error:
+        raise ModelError(
+            f"The heat map method “{method}” needs the package grad-cam, which is not installed.",
+            hint="Choose Grad-CAM, which needs no further package.",
+            detail=str(error),
+            code="no-grad-cam",
+        ) from error
+    found: Callable[..., Any] = getattr(pytorch_grad_cam, LIBRARY_METHODS[method])
+    return found
+
+
+def _raw_maps(
+    method_class: Callable[..., Any], network: CamNetwork, layers: list[nn.Module], film: Tensor, label: int
+) -> list[Floats]:
+    """One map (h, w) per layer."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    kept: list[Any] = []
+    with method_class(model=network, target_layers=layers) as cam:
+        make_map = cam.get_cam_image
+
+        def keep(*args: Any, **options: Any) -> Any:  # the library returns only what it has stretched to 0..1
+            kept.append(make_map(*args, **options))
+            return kept[-1]
+
+        cam.get_cam_image = keep
+        cam(input_tensor=film, targets=[ClassifierOutputTarget(label)])
+    if len(kept) != len(layers):  # the library's context manager swallows IndexError
+        raise ModelError("The heat map could not be made.", hint="Choose Grad-CAM.", code="no-map")
+    return [np.asarray(each[0], dtype=np.float32) for each in kept]
+
+
+def _fused(maps: list[Floats]) -> Floats:
+    """Maps of several layers as one, on the grid of the finest; of one layer the map as it is. Clipped at 0.
+
+    As in the library each counts the same: 0 to 1 over its own range above 0, then the mean.
+    """
+    clipped = [np.maximum(each, 0) for each in maps]
+    if len(clipped) == 1:
+        return clipped[0]
+    size = max(each.shape for each in clipped)[::-1]
+    tops = [max(float(each.max()), 1e-7) for each in clipped]
+    grown = [
+        cv2.resize(each / top, size, interpolation=cv2.INTER_LINEAR) for each, top in zip(clipped, tops, strict=True)
+    ]
+    mean: Floats = np.mean(grown, axis=0, dtype=np.float32)
+    return mean
+
+
+def _towards_activation(projection: Floats, network: CamNetwork, film: Tensor) -> Floats:
+    """The sign of a principal component is arbitrary; bright shall be where the network is active."""
+    with torch.inference_mode():
+        activity = network.features(film).sum(dim=(0, 1)).cpu().numpy()
+    agrees = float(np.sum((activity - activity.mean()) * (projection - projection.mean()))) >= 0
+    return projection if agrees else -projection

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, Heatmap, ScoreKind
+from cxr_viewer.core.findings import (
+    AnalysisRequest,
+    AnalysisResult,
+    Finding,
+    Heatmap,
+    InputSpec,
+    LabelSpec,
+    ModelCard,
+    ScoreKind,
+)
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, PatientInfo, PixelSpacing, Radiograph, SpacingSource, View, VoiWindow
 from cxr_viewer.core.study import ImageNode, SeriesNode, StudyNode
@@ -65,6 +74,26 @@ def answer_to(request: AnalysisRequest, scores: dict[str, float]) -> AnalysisRes
         "CPU",
         0.1,
     )
+
+
+def card_of(model_id: str, sha256: str = "0" * 64, **changes: Any) -> ModelCard:
+    """A card that is meant for any film."""
+    fields: dict[str, Any] = {
+        "name": model_id,
+        "version": "1",
+        "network": "small",
+        "licence": "MIT",
+        "labels": (LabelSpec("Effusion", 0.5),),
+        "score_kind": ScoreKind.CALIBRATED,
+        "input": InputSpec(128, "pad", True, 0.5, 0.25),
+        "temperature": 1.0,
+        "bias": 0.0,
+        "intended_ages": None,
+        "intended_views": (),
+        "intended_use": "For research.",
+        "trained_on": "films",
+    }
+    return ModelCard(model_id=model_id, sha256=sha256, **(fields | changes))
 
 
 class Window:
@@ -137,3 +166,9 @@ def make_study() -> Callable[..., StudyNode]:
 def make_film() -> Callable[..., tuple[ImageNode, Radiograph]]:
     """``make_film(**changes)``: a PA film and its node."""
     return lambda **changes: (NODES[0], film_of(NODES[0], **changes))
+
+
+@pytest.fixture(scope="session")
+def make_card() -> Callable[..., ModelCard]:
+    """``make_card("adult", sha256, **changes)``: the card of a model that is meant for any film."""
+    return card_of

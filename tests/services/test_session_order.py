@@ -12,12 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
-from cxr_viewer.core.findings import Refusal
+from cxr_viewer.core.findings import AnalysisRequest, ModelCard, Refusal
 from cxr_viewer.core.geometry import Orientation, Point
 from cxr_viewer.core.image import Caution, PixelSpacing, SpacingSource, VoiWindow
 from cxr_viewer.core.jobs import Failure, Progress
 from cxr_viewer.core.study import StudyNode
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.answers import Answers
 from cxr_viewer.services.state import PANE_COUNT, AnalysisStatus, Layout, NoticeLevel, PaneStatus
 
 panes = st.sampled_from((0, 0, 0, 1, 1, 2, PANE_COUNT - 1))  # mostly where something is
@@ -31,11 +32,19 @@ AGE = Caution("age", "Trained on children of 1 to 5 years.")
 MakeStudy = Callable[..., StudyNode]
 
 
+def about(request: AnalysisRequest) -> tuple[Any, ...]:
+    """What the answer to a request depends on."""
+    return request.image.key, request.image.source_sha256, request.model_id, request.method, request.device
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Hands, loaders and models in any order; answers early, late, twice, and from another film."""
 
-    def __init__(self, window: Any, make_study: MakeStudy) -> None:
+    def __init__(self, window: Any, make_study: MakeStudy, make_card: Callable[..., ModelCard]) -> None:
         super().__init__()
+        self.answers = Answers(most_kept=4)
+        self.answers.installed((make_card("paediatric"), make_card("adult")))
+        self.said: dict[Any, set[tuple[Any, ...]]] = {}
         self.window = window
         self.make_study = make_study
         self.before = self.window.state
@@ -133,7 +142,22 @@ class AnyOrder(RuleBasedStateMachine):
     def the_model_answers(self, first: float, second: float) -> None:
         for request in self.window.requests:
             if self.window.state.panes[request.pane].question == request.generation:
-                self.window.answer(dict(zip(LABELS, (first, second), strict=True)), request)
+                result = self.window.answer(dict(zip(LABELS, (first, second), strict=True)), request)
+                self.answers.keep(self.answers.question(request), result)
+                self.said.setdefault(about(request), set()).add(result.findings)
+
+    @precondition(lambda self: any(pane.analysis is AnalysisStatus.RUNNING for pane in self.window.state.panes))
+    @rule()
+    def kept_answers_come(self) -> None:
+        """What was said of a film before is said of it again, and of no other film."""
+        for request in self.window.requests:
+            kept, pane = self.answers.given(request), self.window.state.panes[request.pane]
+            waiting = pane.analysis is AnalysisStatus.RUNNING and pane.question == request.generation
+            if kept is None or not waiting:
+                continue
+            self.do(ev.AnalysisArrived(kept))
+            assert self.window.state.panes[request.pane].result is kept
+            assert kept.findings in self.said[about(request)]
 
     @precondition(lambda self: bool(self.window.loads))
     @rule(data=st.data())
@@ -380,8 +404,10 @@ class AnyOrder(RuleBasedStateMachine):
                 assert (pane.marks, pane.undo, pane.redo, pane.opinion) == ((), (), (), "")
 
 
-def test_any_order_of_events(new_window: Callable[..., Any], make_study: MakeStudy) -> None:
+def test_any_order_of_events(
+    new_window: Callable[..., Any], make_study: MakeStudy, make_card: Callable[..., ModelCard]
+) -> None:
     run_state_machine_as_test(
-        lambda: AnyOrder(new_window(), make_study),
+        lambda: AnyOrder(new_window(), make_study, make_card),
         settings=settings(max_examples=100, stateful_step_count=60, deadline=None),
     )

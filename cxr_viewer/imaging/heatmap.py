@@ -76,7 +76,11 @@ def contours(values: NDArray[np.float32], level: float) -> list[NDArray[np.float
     """
     h, w = values.shape
     y, x = _field_places(h), _field_places(w)
-    field = _weights(y, h) @ np.maximum(values, np.float32(0)) @ _weights(x, w).T
+    sound = np.fmax(values, np.float32(0))  # fmax takes the number where the other is none
+    if h >= _FIELD_PX and w >= _FIELD_PX:  # as fine as it is drawn: the cells themselves, the outermost on to the edge
+        field = np.pad(sound, 1, mode="edge")
+    else:
+        field = _weights(y, h) @ sound @ _weights(x, w).T
     framed = np.zeros((y.size + 2, x.size + 2), dtype=np.float64)
     framed[1:-1, 1:-1] = field
     lines = contourpy.contour_generator(
@@ -86,9 +90,15 @@ def contours(values: NDArray[np.float32], level: float) -> list[NDArray[np.float
 
 
 def _field_places(cells: int) -> NDArray[np.float64]:
-    """Places of the fine field over a map, from edge to edge, with each cell centre among them."""
-    steps = 2 * cells * math.ceil(_FIELD_PX / (2 * cells))
-    places = np.linspace(0.0, cells, steps + 1)
+    """Places of the fine field over a map, from edge to edge, with each cell centre among them.
+
+    Of a map that is as fine as what is drawn they are its edges and its cell centres, and nothing is interpolated.
+    """
+    if cells >= _FIELD_PX:
+        places = np.concatenate(([0.0], np.arange(cells) + 0.5, [float(cells)]))
+    else:
+        steps = 2 * cells * math.ceil(_FIELD_PX / (2 * cells))
+        places = np.linspace(0.0, cells, steps + 1)
     places[-1] = np.nextafter(cells, 0)  # the far edge belongs to the last cell
     return places
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cxr_viewer.core.geometry import Point
 from cxr_viewer.core.image import Radiograph, Voi, VoiWindow, WindowFunction
+from cxr_viewer.core.seeing import trust_badge, unseen_strips
 from cxr_viewer.core.wording import age_text, name_text, number_text, plain, sex_text, view_text, voi_text
 from cxr_viewer.imaging import luts
 from cxr_viewer.services.state import CornerText, Pane
@@ -130,6 +131,26 @@ def notes(pane: Pane) -> tuple[Line, ...]:
     hidden = [words for said, words in layers if said]
     if hidden:
         lines.append(Line(_DOT.join(hidden), theme.MUTED))
+    return tuple(lines)
+
+
+def legend_lines(pane: Pane, show_seen: bool) -> tuple[Line, ...]:
+    """What the model's drawings over the film are: finding and method, whether such maps may be believed, hatching."""
+    heatmap, result, image = pane.heatmap, pane.result, pane.image
+    if result is None or image is None:
+        return ()
+    lines = []
+    if heatmap is not None:
+        lines.append(Line(f"{heatmap.label}{_DOT}{heatmap.method}"))
+        badge = trust_badge(heatmap.trust)
+        if badge:
+            lines.append(Line(f"\N{WARNING SIGN} {badge}", theme.CAUTION))
+    elif pane.outlines:
+        lines.append(Line("outlined by the model", theme.MUTED))
+    if lines and result.limits:
+        lines.append(Line("not made for this film", theme.CAUTION))
+    if (lines or show_seen) and unseen_strips(result, image.rows, image.columns):
+        lines.append(Line("hatched: not seen by the model", theme.MUTED))
     return tuple(lines)
 
 

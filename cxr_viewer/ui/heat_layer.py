@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap
+from PySide6.QtWidgets import QGraphicsPixmapItem
 
 from cxr_viewer.core.display import OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
-from cxr_viewer.core.geometry import ImageRect, Point
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.imaging.colormap import INFERNO, colourise
 from cxr_viewer.imaging.heatmap import contour_colour, contour_levels, contours_on_image
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_layer import DeviceRect, device_to_source, sampled, visible_rect
 from cxr_viewer.ui.placement import Placement
+from cxr_viewer.ui.structure_layer import on_widget, path_of
 
 _BELOW_THRESHOLD_ALPHA = 60
 
@@ -58,6 +60,37 @@ def heat_picture(heatmap: Heatmap, placement: Placement, overlay: OverlayState) 
     return HeatPicture(area, pixmap)
 
 
+class HeatLayer(QGraphicsPixmapItem):
+    """The map of one film in colour; worked out again only where something has changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn: tuple[object, ...] | None = None
+
+    def forget(self) -> None:
+        """Another film comes: nothing of this one stays."""
+        self._drawn = None
+        self.hide()
+        self.setPixmap(QPixmap())
+
+    def refresh(self, heatmap: Heatmap | None, placement: Placement, overlay: OverlayState) -> None:
+        """Show the map where the film lies, or nothing where there is none or it is drawn as contours."""
+        wanted = (heatmap, placement, overlay)
+        if wanted == self._drawn:
+            return
+        self._drawn = wanted
+        picture = None
+        if heatmap is not None and overlay.mode is OverlayMode.COLOUR:
+            picture = heat_picture(heatmap, placement, overlay)
+        if picture is None:
+            self.hide()
+            return
+        ratio = placement.frame.device_ratio
+        self.setPixmap(picture.pixmap)
+        self.setPos(picture.area.x / ratio, picture.area.y / ratio)
+        self.show()
+
+
 def _on_film(extent: ImageRect, placement: Placement) -> ImageRect:
     """The part of ``extent`` that is film; a sliver where there is none."""
     left, top = max(0.0, extent.x), max(0.0, extent.y)
@@ -85,9 +118,7 @@ class ContourLines:
         painter.setClipRect(QRectF(QPointF(left, top), QPointF(right, bottom)), Qt.ClipOperation.IntersectClip)
         painter.setOpacity(min(1.0, 0.4 + overlay.alpha))
         for level, lines in self._lines:
-            path = QPainterPath()
-            for line in lines:
-                path.addPolygon(QPolygonF([QPointF(*placement.to_widget(Point(x, y))) for x, y in line.tolist()]))
+            path = path_of([on_widget(line, placement) for line in lines])
             for color, width in ((QColor(theme.FILM_BACKGROUND), 3.4), (QColor(*contour_colour(level)), 1.8)):
                 painter.setPen(QPen(color, width))
                 painter.drawPath(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from cxr_viewer.core.geometry import Point, edge_letters
 from cxr_viewer.core.image import PixelSpacing
@@ -13,7 +13,7 @@ from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
-from cxr_viewer.ui.corner_text import caution_line, corners, notes, scale_bar
+from cxr_viewer.ui.corner_text import caution_line, corners, legend_lines, notes, scale_bar
 from cxr_viewer.ui.film_text import Line, TextBlocks, broken
 from cxr_viewer.ui.heat_layer import color_bar
 from cxr_viewer.ui.placement import Placement
@@ -35,6 +35,7 @@ class OverlayScene:
     how_much: CornerText
     placement: Placement
     cursor: Point | None
+    show_seen: bool = False
 
 
 class Overlays:
@@ -122,8 +123,7 @@ class Overlays:
             tall = self._text.size(lines, self.font, room)[1]
             self._text.draw(painter, right - bar.length_px - 6, top + 4 - tall / 2, lines, self.font, room, right=True)
             top -= 10
-        if scene.pane.heatmap is not None:
-            self._draw_legend(painter, scene, right, top - 4, room)
+        self._draw_legend(painter, scene, right, top - 4, room)
 
     def _spacing_words(self, spacing: PixelSpacing | None, room: float) -> str:
         """Pixel size and its source; where there is no room for both, the source: it must not be cut off."""
@@ -132,23 +132,24 @@ class Overlays:
         return words if fits or spacing is None else spacing.source.value
 
     def _draw_legend(self, painter: QPainter, scene: OverlayScene, right: float, bottom: float, room: float) -> None:
-        """Finding, method and colour scale of the heat map; it stays as long as the map is shown."""
-        heatmap, result, image = scene.pane.heatmap, scene.pane.result, scene.pane.image
-        if heatmap is None or result is None or image is None:
-            return
-        lines = [Line(f"{heatmap.label} \N{MIDDLE DOT} {heatmap.method}")]
-        if result.limits:
-            lines.append(Line("not made for this film", theme.CAUTION))
-        seen = result.seen
-        if seen.x > 0.5 or seen.y > 0.5 or seen.right < image.columns - 0.5 or seen.bottom < image.rows - 0.5:
-            lines.append(Line("hatched: not seen", theme.MUTED))
+        """What the model's drawings over the film are, and how far they may be believed, as long as they are shown."""
+        if scene.pane.heatmap is not None:
+            bottom = self._draw_color_scale(painter, scene, right, bottom, room)
+        lines = broken(legend_lines(scene.pane, scene.show_seen), self.font, room)
+        tall = self._text.size(lines, self.font, room)[1]
+        self._text.draw(painter, right, bottom - tall, lines, self.font, room, right=True)
+
+    def _draw_color_scale(
+        self, painter: QPainter, scene: OverlayScene, right: float, bottom: float, room: float
+    ) -> float:
+        """The colours of the map from 0 to 1; returns the top of the place taken."""
         scale = (Line("0"),), (Line("1"),)
         tall = self._text.size(scale[0], self.small, 20)[1]
         wide = self._text.size(scale[1], self.small, 20)[0]
         length = min(_COLOR_BAR_PX, int(room) - 30)
         y = bottom - tall
         if length < 20:
-            return
+            return bottom
         overlay = scene.pane.display.overlay
         pixels = color_bar(length, overlay)
         picture = QImage(pixels.data, length, 1, QImage.Format.Format_RGBA8888)
@@ -157,8 +158,7 @@ class Overlays:
         painter.drawImage(bar, picture)
         self._text.draw(painter, right, y, scale[1], self.small, 20, right=True)
         self._text.draw(painter, bar.left() - 3, y, scale[0], self.small, 20, right=True)
-        tall = self._text.size(lines, self.font, room)[1]
-        self._text.draw(painter, right, y - tall, lines, self.font, room, right=True)
+        return y
 
 
 def _bar(painter: QPainter, x: float, y: float, length: float) -> None:
@@ -170,22 +170,6 @@ def _bar(painter: QPainter, x: float, y: float, length: float) -> None:
     for color, wide in ((theme.FILM_BACKGROUND, 3.5), (theme.FILM_TEXT, 1.5)):
         painter.setPen(QPen(QColor(color), wide, Qt.PenStyle.SolidLine, Qt.PenCapStyle.SquareCap))
         painter.drawPath(path)
-
-
-def draw_unseen(painter: QPainter, placement: Placement, scene: OverlayScene) -> None:
-    """Hatch what the model was not given, as far as it is film."""
-    result = scene.pane.result
-    if result is None:
-        return
-    left, top, right, bottom = placement.film_on_widget()
-    film = QPainterPath()
-    film.addRect(QRectF(QPointF(left, top), QPointF(right, bottom)))
-    left, top, right, bottom = placement.rect_on_widget(result.seen)
-    seen = QPainterPath()
-    seen.addRect(QRectF(QPointF(left, top), QPointF(right, bottom)))
-    hatch = QColor(theme.MUTED)
-    hatch.setAlpha(110)
-    painter.fillPath(film.subtracted(seen), QBrush(hatch, Qt.BrushStyle.BDiagPattern))
 
 
 def draw_words(painter: QPainter, frame: QRectF, font: QFont, title: str, hint: str = "") -> None:

@@ -15,16 +15,16 @@ from PySide6.QtGui import (
     QNativeGestureEvent,
     QPainter,
     QPaintEvent,
-    QPixmap,
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QFrame, QGraphicsPixmapItem, QGraphicsScene, QGraphicsView, QToolTip, QWidget
+from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QToolTip, QWidget
 
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.geometry import Point
 from cxr_viewer.core.image import Radiograph, Voi
+from cxr_viewer.core.seeing import unseen_strips
 from cxr_viewer.core.wording import view_text
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import Pane, PaneStatus, Tool, ViewerState
@@ -33,10 +33,12 @@ from cxr_viewer.ui.corner_text import caution_tip
 from cxr_viewer.ui.film_layer import FilmLayer
 from cxr_viewer.ui.gestures import FrameGate
 from cxr_viewer.ui.graphics_layer import GraphicsLayer
-from cxr_viewer.ui.heat_layer import ContourLines, heat_picture
-from cxr_viewer.ui.overlays import Overlays, OverlayScene, draw_unseen, draw_words
+from cxr_viewer.ui.heat_layer import ContourLines, HeatLayer
+from cxr_viewer.ui.overlays import Overlays, OverlayScene, draw_words
 from cxr_viewer.ui.pane_mouse import PaneMouse
 from cxr_viewer.ui.placement import Frame, Placement, place
+from cxr_viewer.ui.seen_layer import SeenLayer
+from cxr_viewer.ui.structure_layer import StructureLines
 from cxr_viewer.ui.tools import Drawn, MarkHand, NoteEditor
 
 if TYPE_CHECKING:
@@ -75,11 +77,11 @@ class PaneView(QGraphicsView):
         self._layer: FilmLayer | None = None
         self._film: FilmItem | None = None
         self._drawn: tuple[Placement, Voi | None, bool, bool, bool] | None = None
-        self._heat_drawn: tuple[object, ...] | None = None
         self._cursor: QPointF | None = None
         self._note: NoteEditor | None = None
         self._overlays = Overlays(self.font())
         self._contours = ContourLines()
+        self._structures = StructureLines()
         self._marks = MarkHand(index, self._overlays.font)
         self._mouse = PaneMouse(self, self._marks, FrameGate(self))
         self._busy = QTimer(self, singleShot=True, interval=BUSY_AFTER_MS)
@@ -90,9 +92,12 @@ class PaneView(QGraphicsView):
 
     def _set_up(self) -> None:
         self.setScene(QGraphicsScene(self))
-        self._heat = QGraphicsPixmapItem()
+        self._heat = HeatLayer()
         self._heat.setZValue(1)
         self.scene().addItem(self._heat)
+        self._seen = SeenLayer()
+        self._seen.setZValue(1.5)
+        self.scene().addItem(self._seen)
         self._graphics = GraphicsLayer()
         self._graphics.setZValue(2)
         self.scene().addItem(self._graphics)
@@ -160,7 +165,7 @@ class PaneView(QGraphicsView):
             self._show_status(pane)
         if pane.status is PaneStatus.LOADING and state.active != before.active:
             self.viewport().update()  # Esc is for the active film only
-        if pane is not old or (state.corner_text, state.marks_visible) != (before.corner_text, before.marks_visible):
+        if pane is not old or _over_film(state) != _over_film(before):
             self._soon.start()
 
     def _change_film(self, image: Radiograph | None) -> None:
@@ -168,12 +173,12 @@ class PaneView(QGraphicsView):
         if before is None or image is None or not before.preview or before.key != image.key:
             self._close_note()
             self._mouse.let_go()  # only where a preview becomes its own whole film may the hand go on
-        self._drawn = self._heat_drawn = None
+        self._drawn = None
         self._layer = FilmLayer(image) if image is not None else None
         if self._film is not None:
             self._film.clear_film()
-        self._heat.hide()
-        self._heat.setPixmap(QPixmap())
+        self._heat.forget()
+        self._seen.hide()
         self._graphics.change_film(image)
         self.setAccessibleDescription(f"{view_text(image)} film" if image is not None else "no film")
         self.viewport().update()
@@ -213,26 +218,17 @@ class PaneView(QGraphicsView):
             area, pixels = self._layer.render(*wanted[:3], padding=display.padding, shutter=display.shutter)
             self._film.show_pixels(area, pixels, placement.frame.device_ratio)
             self._drawn = wanted
-        self._refresh_heat(pane, placement)
+        self._heat.refresh(pane.heatmap, placement, display.overlay)
+        self._refresh_seen(pane, placement)
         self._graphics.refresh(placement, display.overlays)
         self.viewport().update()
 
-    def _refresh_heat(self, pane: Pane, placement: Placement) -> None:
-        heatmap, overlay = pane.heatmap, pane.display.overlay
-        wanted = (heatmap, placement, overlay)
-        if wanted == self._heat_drawn:
-            return
-        self._heat_drawn = wanted
-        picture = None
-        if heatmap is not None and overlay.mode is OverlayMode.COLOUR:
-            picture = heat_picture(heatmap, placement, overlay)
-        if picture is None:
-            self._heat.hide()
-            return
-        ratio = placement.frame.device_ratio
-        self._heat.setPixmap(picture.pixmap)
-        self._heat.setPos(picture.area.x / ratio, picture.area.y / ratio)
-        self._heat.show()
+    def _refresh_seen(self, pane: Pane, placement: Placement) -> None:
+        """Hatch what the model was not given, where the reader asked for it or something the model says is drawn."""
+        result = pane.result
+        wanted = self._state.show_seen or pane.heatmap is not None or bool(pane.outlines)
+        strips = unseen_strips(result, placement.rows, placement.columns) if result is not None and wanted else ()
+        self._seen.refresh(placement, strips)
 
     def drawForeground(self, painter: QPainter, rect: QRectF | object) -> None:
         pane, placement = self._pane, self.placement
@@ -241,12 +237,11 @@ class PaneView(QGraphicsView):
             return
         at = self._cursor
         cursor = placement.to_image(at.x(), at.y()) if at is not None else None
-        scene = OverlayScene(pane, self._state.corner_text, placement, cursor)
+        scene = OverlayScene(pane, self._state.corner_text, placement, cursor, self._state.show_seen)
         heatmap = pane.heatmap
-        if heatmap is not None:
-            draw_unseen(painter, placement, scene)
-            if pane.display.overlay.mode is OverlayMode.CONTOUR:
-                self._contours.draw(painter, heatmap, placement, pane.display.overlay)
+        if heatmap is not None and pane.display.overlay.mode is OverlayMode.CONTOUR:
+            self._contours.draw(painter, heatmap, placement, pane.display.overlay)
+        self._structures.draw(painter, pane, placement, self._overlays.font)
         self._marks.draw(painter, self._state, placement)
         self._overlays.draw(painter, scene)
 
@@ -386,6 +381,11 @@ class PaneView(QGraphicsView):
             return False
         note.drop()
         return True
+
+
+def _over_film(state: ViewerState) -> tuple[object, ...]:
+    """What of the whole window's state is drawn over each film."""
+    return (state.corner_text, state.marks_visible, state.show_seen)
 
 
 _POINTERS = {

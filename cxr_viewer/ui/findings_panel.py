@@ -33,8 +33,8 @@ from cxr_viewer.ui.widgets import named
 _NO_MODEL_HINT = "Films can be read without one. To get the bundled model back, install the program again."
 _MODEL_TIP = (
     "The model that looks at the films. Automatic: for each film the installed model that is meant for it, by age, "
-    "view and part of the body; of several the one made for the narrowest range of ages, then one with calibrated scores, "
-    "then one with more findings. A model you choose stays chosen."
+    "view and part of the body; of several the one made for the narrowest range of ages, then one with calibrated "
+    "scores, then one with more findings. A model you choose stays chosen."
 )
 _MODELS_TIP = "Install, check and remove models (Ctrl+Shift+M)"
 _BUSY_AFTER_MS = 300  # fast answers do not flicker

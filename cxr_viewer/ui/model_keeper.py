@@ -1,0 +1,258 @@
+"""Installs, checks and removes models on a thread of its own, and tells the window what is there afterwards."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from cxr_viewer.core.errors import CancelledError, ModelError
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.jobs import CancelToken, failure_from
+from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.services.ports import ModelCatalog, ModelStore
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The models that are installed and those that can be.
+
+    Attributes:
+        cards: the installed ones, by name.
+        offers: the published ones, the recommended first.
+        problems: a sentence for each bundle that cannot be used.
+        fault: why the offers could not be listed, empty where they could.
+    """
+
+    cards: tuple[ModelCard, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    problems: tuple[str, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How something the reader asked for has ended.
+
+    Attributes:
+        kind: ``"install"``, ``"add"``, ``"verify"`` or ``"remove"``.
+        model_id: of the model it was about; empty where none came of it.
+        sentence: for the reader; empty where it was cancelled.
+    """
+
+    kind: str
+    model_id: str
+    sentence: str
+    failed: bool = False
+    cancelled: bool = False
+
+
+class ModelKeeper(QObject):
+    """One thing at a time, in the order asked for. Called on the window's thread.
+
+    Args:
+        make_store: builds the store for a proxy (empty: the system's own), on the keeper's thread.
+        catalog: the installed models, as the model runner sees them; looked through anew after every change.
+        proxy: address of the proxy to begin with.
+
+    Signals (all from the keeper's thread, to be connected queued):
+        changed(object, object): cards and problems, after a model was installed or removed.
+        found(object): Inventory.
+        checked(str, bool, str): id of an installed model, whether it is whole, and a sentence.
+        progressed(): :meth:`progress` has something new.
+        ended(object): Outcome.
+    """
+
+    changed = Signal(object, object)
+    found = Signal(object)
+    checked = Signal(str, bool, str)
+    progressed = Signal()
+    ended = Signal(object)
+
+    def __init__(
+        self,
+        make_store: Callable[[str], ModelStore],
+        catalog: ModelCatalog,
+        proxy: str = "",
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._make_store, self._catalog = make_store, catalog
+        self._proxy = proxy
+        self._store: tuple[str, ModelStore] | None = None
+        self._pool = ThreadPoolExecutor(1, "loader-models")
+        self._lock = threading.Lock()
+        self._running = 0
+        self._latest: InstallProgress | None = None
+        self._token = CancelToken()
+        self._closing = CancelToken()
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way or waits for its turn."""
+        with self._lock:
+            return self._running > 0
+
+    @property
+    def proxy(self) -> str:
+        return self._proxy
+
+    def use_proxy(self, proxy: str) -> None:
+        """Go through this proxy from the next download on; empty for the system's own."""
+        self._proxy = proxy
+
+    def progress(self) -> InstallProgress | None:
+        """How far the installation is, once for each ``progressed``; None where it was told already."""
+        with self._lock:
+            latest, self._latest = self._latest, None
+        return latest
+
+    # ------------------------------------------------------------ what the reader asks for
+
+    def look(self, *, check: bool = False) -> None:
+        """List what is installed and what can be; with ``check`` also hold each model's weights against its card."""
+        self._submit(lambda: self._look(check))
+
+    def install(self, offer_id: str, file: Path | None = None, *, unproven: bool = False) -> None:
+        """Fetch a published model, or take its published file."""
+
+        def work(token: CancelToken) -> ModelCard:
+            return self._made().install(offer_id, token, self._report, file=file, unproven=unproven)
+
+        self._start("install", work)
+
+    def add(self, folder: Path) -> None:
+        """Install the bundle in this folder."""
+        self._start("add", lambda token: self._made().add(folder, token, self._report))
+
+    def verify(self, model_id: str) -> None:
+        """Hold the weights of an installed model against its card."""
+        self._submit(lambda: self._verify(model_id))
+
+    def remove(self, model_id: str, name: str) -> None:
+        """Remove an installed model; ``name`` is what the reader knows it by."""
+        self._submit(lambda: self._remove(model_id, name))
+
+    def cancel(self) -> None:
+        """Stop the installation under way; what was downloaded is kept for the next time."""
+        self._token.cancel()
+
+    def close(self) -> None:
+        """Stop what is under way and wait for the thread. Safe to call twice."""
+        self._closing.cancel()
+        self._token.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # ------------------------------------------------------------ on the keeper's thread
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        if self._closing.cancelled:
+            return
+        with self._lock:
+            self._running += 1
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._running -= 1
+
+        self._pool.submit(run)
+
+    def _start(self, kind: str, work: Callable[[CancelToken], ModelCard]) -> None:
+        self._token = token = CancelToken()
+        self._submit(lambda: self._bring(kind, work, token))
+
+    def _made(self) -> ModelStore:
+        proxy = self._proxy
+        if self._store is None or self._store[0] != proxy:
+            self._store = (proxy, self._make_store(proxy))
+        return self._store[1]
+
+    def _report(self, progress: InstallProgress) -> None:
+        with self._lock:
+            told, self._latest = self._latest is None, progress
+        if told:  # the window takes the newest when it comes to it: a fast download is not a thousand repaints
+            self.progressed.emit()
+
+    def _look(self, check: bool) -> None:
+        cards = self._catalog.cards()
+        self.found.emit(self._inventory(cards))
+        for card in cards if check else ():
+            if self._closing.cancelled:
+                return
+            self._check(card.model_id)
+
+    def _inventory(self, cards: tuple[ModelCard, ...]) -> Inventory:
+        try:
+            return Inventory(cards, self._made().offers(), self._catalog.problems())
+        except Exception as error:
+            return Inventory(cards, (), self._catalog.problems(), _sentence(error))
+
+    def _check(self, model_id: str) -> bool:
+        try:
+            sentence = self._made().verify(model_id)
+        except Exception as error:
+            self.checked.emit(model_id, False, _sentence(error))
+            return False
+        self.checked.emit(model_id, True, sentence)
+        return True
+
+    def _bring(self, kind: str, work: Callable[[CancelToken], ModelCard], token: CancelToken) -> None:
+        card: ModelCard | None = None
+        try:
+            token.raise_if_cancelled()
+            card = work(token)
+        except CancelledError:
+            outcome = Outcome(kind, "", "", cancelled=True)
+        except Exception as error:
+            outcome = Outcome(kind, "", _sentence(error), failed=True)
+        else:
+            outcome = Outcome(kind, card.model_id, f"{card.name} is installed.")
+            _log.info("the model %s, weights %s, was installed", card.model_id, card.sha256[:8])
+        with self._lock:
+            self._latest = None
+        if card is not None:
+            self._tell_change()
+            self._check(card.model_id)
+        self.ended.emit(outcome)
+
+    def _verify(self, model_id: str) -> None:
+        try:
+            outcome = Outcome("verify", model_id, self._made().verify(model_id))
+        except Exception as error:
+            outcome = Outcome("verify", model_id, _sentence(error), failed=True)
+        self.checked.emit(model_id, not outcome.failed, outcome.sentence)
+        self.ended.emit(outcome)
+
+    def _remove(self, model_id: str, name: str) -> None:
+        try:
+            self._made().remove(model_id)
+        except Exception as error:
+            self._tell_change()  # some of its files may be gone
+            self.ended.emit(Outcome("remove", model_id, _sentence(error), failed=True))
+            return
+        _log.info("the model %s was removed", model_id)
+        self._tell_change()
+        self.ended.emit(Outcome("remove", model_id, f"{name} was removed."))
+
+    def _tell_change(self) -> None:
+        self._catalog.refresh()
+        cards = self._catalog.cards()
+        self.changed.emit(cards, self._catalog.problems())
+        self.found.emit(self._inventory(cards))
+
+
+def _sentence(error: Exception) -> str:
+    failure = failure_from(error, job="models")
+    if isinstance(error, ModelError) and error.detail:
+        _log.warning("models: %s %s", error.summary, error.detail)
+    return f"{failure.summary} {failure.hint}".strip()

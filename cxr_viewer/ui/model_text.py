@@ -1,0 +1,201 @@
+"""The card of a model, and the offer of one, as rich text. Everything in it is escaped: cards are foreign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from cxr_viewer.core.findings import InputSpec, MapEvidence, Metric, ModelCard, Proof, ScoreKind, Task
+from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.core.suitability import population_text
+from cxr_viewer.core.wording import score_text
+from cxr_viewer.ui import theme
+
+STYLE = f"""
+h2 {{ font-size: 13pt; margin-bottom: 2px; }}
+p.head {{ color: {theme.MUTED}; font-weight: 600; margin-top: 12px; }}
+p {{ margin-top: 2px; margin-bottom: 2px; }}
+td, th {{ padding-right: 14px; padding-bottom: 2px; }}
+th {{ color: {theme.MUTED}; font-weight: normal; text-align: left; }}
+.muted {{ color: {theme.MUTED}; }}
+.caution {{ color: {theme.CAUTION}; }}
+.error {{ color: {theme.ERROR}; }}
+"""
+_FIT = {
+    "pad": "padded to a square",
+    "crop": "its middle square",
+    "stretch": "squeezed to a square",
+}
+_PROOFS = {
+    "published-outputs": "The outputs its publisher prints were reproduced on this computer",
+    "own-outputs": "The outputs that came with it were reproduced on this computer",
+}
+UNPROVEN = "Its publisher prints no outputs to hold it against: only the form of its weights could be checked."
+
+
+def size_text(count: int | None) -> str:
+    """A number of bytes to be read: ``"28.6 MB"``; ``"size not known"``."""
+    if count is None:
+        return "size not known"
+    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f}\N{NO-BREAK SPACE}{name}"
+    return f"{count}\N{NO-BREAK SPACE}bytes"
+
+
+def progress_text(progress: InstallProgress) -> str:
+    """``"Downloading: 12.0 MB of 28.6 MB"``."""
+    if not progress.done:
+        return progress.stage
+    of = f" of {size_text(progress.total)}" if progress.total else ""
+    return f"{progress.stage}: {size_text(progress.done)}{of}"
+
+
+def offer_html(offer: Offer) -> str:
+    """What is known of a model before it is installed."""
+    marks = " <span class='muted'>(recommended)</span>" if offer.recommended else ""
+    proof = (
+        "Its publisher prints outputs; the installation is held against them before the model may be used."
+        if offer.proven
+        else UNPROVEN
+    )
+    return _page(
+        f"<h2>{escape(offer.name)}{marks}</h2>",
+        _p(offer.summary),
+        _section("Published figures, not measured here", _list(offer.figures) or _p("None.")),
+        _section("Download", _p(f"{size_text(offer.size_bytes)}, {offer.file_name}"), _p(offer.address, "muted")),
+        _section("Licence of the weights", _p(offer.licence)),
+        _section("Proof", _p(proof, "" if offer.proven else "caution")),
+        _p("Nothing is fetched before you press Install.", "muted"),
+    )
+
+
+def problem_html(sentence: str) -> str:
+    """A bundle that cannot be used."""
+    return _page("<h2>A model that cannot be used</h2>", _p(sentence, "error"))
+
+
+def card_html(card: ModelCard, state: str = "", *, whole: bool | None = None) -> str:
+    """The card of an installed model.
+
+    Args:
+        state: what checking its weights said.
+        whole: what that amounts to; None while it was not checked.
+    """
+    who = population_text(card) or "any film; its card names no ages and no views"
+    role = "error" if whole is False else "muted"
+    return _page(
+        f"<h2>{escape(card.name)}</h2>",
+        _p(f"Version {card.version}, licence {card.licence}", "muted"),
+        _p(state, role),
+        _section("For whom", _p(_first_upper(who) + "."), _p(card.intended_use)),
+        _section(*_labels(card)),
+        _section("Measured", _metrics(card.metrics) or _p("Its card holds no figures.", "caution")),
+        _section("Where its maps point", _evidence(card.map_evidence)) if card.map_evidence else "",
+        _section("Limits", _list(card.cautions)) if card.cautions else "",
+        _section("What it is given", _p(_input(card.input))),
+        _section("Trained on", _p(card.trained_on)),
+        _section("Where it comes from", _p(card.source)) if card.source else "",
+        _section("Proof", _proof(card.proof)),
+        _section("Hash of the weights", _p(f"sha256 {card.sha256}", "muted")),
+    )
+
+
+def _labels(card: ModelCard) -> tuple[str, str]:
+    if card.task is Task.SEGMENT:
+        return "Structures it outlines", _p(", ".join(label.name for label in card.labels))
+    rows = []
+    for label in card.labels:
+        if card.score_kind is ScoreKind.OPERATING_POINT:
+            point = f"0.50 (its own {label.threshold:.3g})"
+        else:
+            point = score_text(label.threshold, card.score_kind)
+        rows.append((label.name, point, label.description))
+    return f"Findings ({card.score_kind.value})", _table(("Finding", "Operating point", ""), rows)
+
+
+def _metrics(metrics: Sequence[Metric]) -> str:
+    rows = [
+        (metric.name, f"{metric.value:.3f}", _interval(metric.low, metric.high), _data(metric.data, metric.count))
+        for metric in metrics
+    ]
+    return _table(("Figure", "Value", "95 %", "Data"), rows) if rows else ""
+
+
+def _evidence(evidence: Sequence[MapEvidence]) -> str:
+    rows = [
+        (
+            found.label,
+            found.method,
+            f"{found.pointing:.2f} ({_interval(found.low, found.high)})",
+            f"{found.fixed_point:.2f}",
+            f"{found.iou:.2f} / {found.fixed_iou:.2f}",
+            _data(found.data, found.count),
+            "better than the fixed point" if found.beats_fixed else "map not reliable",
+        )
+        for found in evidence
+    ]
+    words = _p(
+        "Hits: share of boxes drawn by people that the hottest point of the map lies in; beside it the one fixed point "
+        "that lies in most boxes of other films. Overlap: of map and box, and of the mean box.",
+        "muted",
+    )
+    return words + _table(("Finding", "Method", "Hits (95 %)", "Fixed point", "Overlap", "Boxes", ""), rows)
+
+
+def _input(spec: InputSpec) -> str:
+    cut = "The film without its empty border" if spec.crop_border else "The whole film"
+    greys = {
+        "stretched": "greys stretched from the darkest to the brightest of the exposed area",
+        "presented": "greys as the file wants them presented",
+    }.get(spec.intensity, spec.intensity)
+    fit = _FIT.get(spec.fit, spec.fit)
+    return f"{cut}, {fit}, {spec.size_px} x {spec.size_px} pixels, {greys}; bone bright."
+
+
+def _proof(proof: Proof | None) -> str:
+    if proof is None:
+        return _p("It came without outputs to be held against.", "muted")
+    if proof.kind not in _PROOFS:
+        return _p(UNPROVEN, "caution")
+    film = f" on {proof.film}" if proof.film else ""
+    return _p(f"{_PROOFS[proof.kind]}{film}; no score differed by more than {proof.worst:.2g}.")
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _data(data: str, count: int | None) -> str:
+    return data if count is None else f"{data}, n = {count:,}"
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def _page(*parts: str) -> str:
+    return "".join(parts)
+
+
+def _p(text: str, role: str = "") -> str:
+    style = f" class='{role}'" if role else ""
+    return f"<p{style}>{escape(text)}</p>" if text else ""
+
+
+def _section(title: str, *parts: str) -> str:
+    return _p(title, "head") + "".join(parts)
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "".join(f"<p>\N{BULLET} {escape(line)}</p>" for line in lines)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    used = [column for column in range(len(heads)) if any(row[column] for row in rows)]
+    head = "".join(f"<th>{escape(heads[column])}</th>" for column in used)
+    body = "".join("<tr>" + "".join(f"<td>{escape(row[column])}</td>" for column in used) + "</tr>" for row in rows)
+    return f"<table cellspacing='0'><tr>{head}</tr>{body}</table>"

@@ -1,0 +1,365 @@
+"""The dialog of the models: what is installed, what can be, and the card of the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.ui import theme
+from cxr_viewer.ui.model_keeper import Inventory, Outcome
+from cxr_viewer.ui.model_list import ModelList, Row
+from cxr_viewer.ui.model_text import STYLE, card_html, offer_html, problem_html, progress_text
+from cxr_viewer.ui.question_strip import QuestionStrip
+from cxr_viewer.ui.widgets import named
+
+_DOTS = "\N{HORIZONTAL ELLIPSIS}"
+_STEPS = 1000
+_ROLES = {False: "muted", True: "error"}
+
+
+class ModelsDialog(QDialog):
+    """Stands beside the films, which can be read on. It asks for things, and shows what came of them.
+
+    Signals:
+        install_wanted(str, object, bool): id of an offer, its published file (Path) or None, and whether the reader
+            takes it without proof.
+        add_wanted(object): folder of a bundle.
+        verify_wanted(str), remove_wanted(str, str): id of an installed model; its name as well.
+        cancel_wanted(): stop the installation.
+        proxy_given(str): what the reader typed, as it stands.
+    """
+
+    install_wanted = Signal(str, object, bool)
+    add_wanted = Signal(object)
+    verify_wanted = Signal(str)
+    remove_wanted = Signal(str, str)
+    cancel_wanted = Signal()
+    proxy_given = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Models")
+        self.setModal(False)
+        self.resize(940, 640)
+        self._inventory = Inventory()
+        self._checked: dict[str, tuple[bool, str]] = {}
+        self._wanted = ""
+        self._working = False
+        self._proxy = ""
+        self._asked_about = ""
+        self.list = ModelList()
+        self.card = named(QTextBrowser(), "Card of the model")
+        self.card.setOpenLinks(False)
+        self.card.document().setDefaultStyleSheet(STYLE)
+        self.card.setTabChangesFocus(True)
+        self.question = QuestionStrip()
+        self._make_buttons()
+        self._make_progress()
+        self._lay_out()
+        self._connect()
+        self.list.show_inventory(self._inventory, {})
+        self.list.setFocus()
+
+    # ------------------------------------------------------------ building
+
+    def _make_buttons(self) -> None:
+        def button(text: str, tip: str) -> QPushButton:
+            return named(QPushButton(text), text.rstrip(_DOTS), tip)
+
+        self.install = button("Install", "Fetch this model and install it (Enter)")
+        self.from_file = button(f"Install from file{_DOTS}", "Install from its published file, without the network")
+        self.verify = button("Verify", "Hold the weights against the hash in the card")
+        self.remove = button("Remove", "Remove this model from this computer")
+        self.add = button(f"Add a bundle{_DOTS}", "Install a model from a folder with card.toml and weights")
+        self.proxy = button(f"Proxy{_DOTS}", "The way to the network for downloads")
+        self.close_button = button("Close", "Close this window; an installation goes on (Esc)")
+
+    def _make_progress(self) -> None:
+        self.stage = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self.bar = named(QProgressBar(), "Progress of the installation")
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.cancel = named(QPushButton("Cancel"), "Cancel the installation", "What was downloaded is kept")
+        self.progress = QWidget()
+        row = QHBoxLayout(self.progress)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.stage)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel)
+        self.progress.hide()
+        self.sentence = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+        self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.sentence.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.sentence.hide()
+
+    def _lay_out(self) -> None:
+        acts = QHBoxLayout()
+        for act in (self.install, self.from_file, self.verify, self.remove):
+            acts.addWidget(act)
+        acts.addStretch(1)
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(theme.SPACE_PX * 2, theme.SPACE_PX, theme.SPACE_PX, 0)
+        column.addWidget(self.card, 1)
+        column.addLayout(acts)
+        split = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
+        split.addWidget(self.list)
+        split.addWidget(right)
+        split.setSizes([310, 630])
+        split.setStretchFactor(1, 1)
+        below = QHBoxLayout()
+        below.addWidget(self.add)
+        below.addWidget(self.proxy)
+        below.addStretch(1)
+        below.addWidget(self.close_button)
+        outer = QVBoxLayout(self)
+        outer.setSpacing(theme.SPACE_PX)
+        outer.addWidget(split, 1)
+        for widget in (self.progress, self.sentence, self.question):
+            outer.addWidget(widget)
+        outer.addLayout(below)
+        order = (
+            self.list, self.card, self.install, self.from_file, self.verify, self.remove, self.cancel,
+            self.question.field, self.question.yes, self.question.no, self.add, self.proxy, self.close_button,
+        )  # fmt: skip
+        for before, after in pairwise(order):
+            QWidget.setTabOrder(before, after)
+
+    def _connect(self) -> None:
+        self.list.row_chosen.connect(self._show_row)
+        self.install.clicked.connect(self.install_chosen)
+        self.from_file.clicked.connect(self.install_from_file)
+        self.verify.clicked.connect(self._verify)
+        self.remove.clicked.connect(self._ask_to_remove)
+        self.add.clicked.connect(self._add)
+        self.proxy.clicked.connect(self._ask_for_proxy)
+        self.cancel.clicked.connect(self._cancel)
+        self.close_button.clicked.connect(self.close)
+
+    # ------------------------------------------------------------ what the keeper tells
+
+    @Slot(object)
+    def show_inventory(self, inventory: Inventory) -> None:
+        """Draw these models; a check holds for the weights it was made of only."""
+        kept = {(card.model_id, card.sha256) for card in self._inventory.cards}
+        still = {card.model_id for card in inventory.cards if (card.model_id, card.sha256) in kept}
+        self._checked = {key: value for key, value in self._checked.items() if key in still}
+        self._inventory = inventory
+        self._draw_list()
+        if inventory.fault:
+            self.say(inventory.fault, failed=True)
+
+    @Slot(str, bool, str)
+    def show_checked(self, model_id: str, whole: bool, sentence: str) -> None:
+        """An installed model was held against its card."""
+        self._checked[model_id] = (whole, sentence)
+        self._draw_list()
+
+    def show_progress(self, progress: InstallProgress) -> None:
+        """How far the installation is."""
+        if not self._working:
+            return
+        self.stage.setText(progress_text(progress))
+        known = progress.total > 0
+        self.bar.setRange(0, _STEPS if known else 0)
+        if known:
+            self.bar.setValue(min(_STEPS, _STEPS * progress.done // progress.total))
+
+    @Slot(object)
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Something the reader asked for has ended."""
+        if outcome.kind in ("install", "add"):
+            self._set_working(False)
+        if outcome.cancelled:
+            self.say("Cancelled. What was downloaded is kept for the next time.")
+        else:
+            self.say(outcome.sentence, failed=outcome.failed)
+        if outcome.model_id and outcome.kind != "remove":
+            self.choose(outcome.model_id)
+
+    def begin(self, stage: str) -> None:
+        """An installation is under way."""
+        self._set_working(True)
+        self.say("")
+        self.show_progress(InstallProgress(stage))
+
+    def choose(self, key: str) -> None:
+        """Show this model, now or as soon as it is in the list."""
+        self._wanted = "" if self.list.choose(key) else key
+
+    def set_proxy(self, proxy: str) -> None:
+        """The proxy in use."""
+        self._proxy = proxy
+
+    def say(self, sentence: str, *, failed: bool = False) -> None:
+        """One sentence below the models."""
+        self.sentence.setText(sentence)
+        self.sentence.setAccessibleName(sentence)
+        self.sentence.setProperty("role", _ROLES[failed])
+        self.sentence.style().polish(self.sentence)
+        self.sentence.setVisible(bool(sentence))
+
+    # ------------------------------------------------------------ drawing
+
+    def _draw_list(self) -> None:
+        self.list.show_inventory(self._inventory, {key: whole for key, (whole, _) in self._checked.items()})
+        if self._wanted:
+            self.choose(self._wanted)
+
+    def _set_working(self, working: bool) -> None:
+        held_focus = self.cancel.hasFocus()
+        self._working = working
+        self.progress.setVisible(working)
+        self.cancel.setEnabled(True)
+        self.cancel.setText("Cancel")
+        if held_focus:
+            self.list.setFocus()
+        self._show_row(self.list.chosen())
+
+    def _chosen_card(self) -> ModelCard | None:
+        row = self.list.chosen()
+        return next((card for card in self._inventory.cards if row and card.model_id == row.key), None)
+
+    def _chosen_offer(self) -> Offer | None:
+        """What can be installed under the chosen line: also again, in place of a damaged model."""
+        row = self.list.chosen()
+        offer = next((offer for offer in self._inventory.offers if row and offer.offer_id == row.key), None)
+        damaged = row is not None and row.kind == "card" and self._checked.get(row.key, (True, ""))[0] is False
+        return offer if row is not None and (row.kind == "offer" or damaged) else None
+
+    @Slot(object)
+    def _show_row(self, row: Row | None) -> None:
+        card, offer = self._chosen_card(), self._chosen_offer()
+        if self.question.isVisible() and (row.key if row is not None else "") != self._asked_about:
+            self.question.take_back()
+        if card is not None:
+            whole, state = self._checked.get(card.model_id, (None, ""))
+            self._show_html(card_html(card, state, whole=whole))
+        elif offer is not None:
+            self._show_html(offer_html(offer))
+        else:
+            self._show_html(problem_html(row.key) if row is not None else "")
+        for button, there in (
+            (self.install, offer is not None),
+            (self.from_file, offer is not None),
+            (self.verify, card is not None),
+            (self.remove, card is not None),
+        ):
+            button.setVisible(there)
+            button.setEnabled(there and not self._working)
+        self.add.setEnabled(not self._working)
+        self.install.setText("Install again" if card is not None and offer is not None else "Install")
+        # Return in the list installs what can be installed; of an installed model it does no more than check it.
+        (self.install if offer is not None else self.verify).setDefault(True)
+
+    def _show_html(self, html: str) -> None:
+        if html != self.card.property("html"):
+            self.card.setProperty("html", html)
+            self.card.setHtml(html)
+
+    # ------------------------------------------------------------ what the reader does
+
+    @Slot()
+    def install_chosen(self) -> None:
+        """Install the chosen offer, after a clear yes where nothing proves it."""
+        self._install(None)
+
+    @Slot()
+    def install_from_file(self) -> None:
+        """Ask for the published file of the chosen offer and install from it."""
+        offer = self._chosen_offer()
+        if offer is None or self._working:
+            return
+        chosen, _ = QFileDialog.getOpenFileName(self, f"The published file {offer.file_name}", str(Path.home()))
+        if chosen:
+            self._install(Path(chosen))
+
+    def _install(self, file: Path | None) -> None:
+        offer = self._chosen_offer()
+        if offer is None or self._working:
+            return
+        if offer.proven:
+            self.install_wanted.emit(offer.offer_id, file, False)
+            return
+        self._ask(
+            f"{offer.name}: its publisher prints no outputs to hold it against, so nobody can tell whether it works "
+            "here as it does there. Its scores will be marked as unproven. Install it all the same?",
+            "Install unproven",
+            "Leave it",
+            lambda _: self.install_wanted.emit(offer.offer_id, file, True),
+        )
+
+    @Slot()
+    def _verify(self) -> None:
+        card = self._chosen_card()
+        if card is not None:
+            self.say(f"Checking {card.name}{_DOTS}")
+            self.verify_wanted.emit(card.model_id)
+
+    @Slot()
+    def _ask_to_remove(self) -> None:
+        card = self._chosen_card()
+        if card is None:
+            return
+        self._ask(
+            f"Remove {card.name}? Its files are deleted from this computer; films it has scored are asked about anew.",
+            "Remove",
+            "Keep it",
+            lambda _: self.remove_wanted.emit(card.model_id, card.name),
+        )
+
+    @Slot()
+    def _add(self) -> None:
+        title = "The folder of a model, with card.toml and weights"
+        chosen = QFileDialog.getExistingDirectory(self, title, str(Path.home()))
+        if chosen:
+            self.add_wanted.emit(Path(chosen))
+
+    @Slot()
+    def _ask_for_proxy(self) -> None:
+        self._ask(
+            "Address of the proxy for downloads, as http://host:port; empty for the system's own. It is kept in the "
+            "settings file of this program.",
+            "Use it",
+            "Leave it",
+            self.proxy_given.emit,
+            field=("Address of the proxy", self._proxy),
+        )
+
+    def _ask(
+        self, text: str, yes: str, no: str, then: Callable[[str], None], *, field: tuple[str, str] | None = None
+    ) -> None:
+        """Ask about the chosen model; choosing another one takes the question back."""
+        row = self.list.chosen()
+        self._asked_about = row.key if row is not None else ""
+        self.question.ask(text, yes, no, then, field=field)
+
+    @Slot()
+    def _cancel(self) -> None:
+        self.cancel.setEnabled(False)
+        self.cancel.setText("Stopping")
+        self.cancel_wanted.emit()
+
+    def reject(self) -> None:
+        """Escape takes a question back first, then closes."""
+        if self.question.isVisible():
+            self.question.take_back()
+        else:
+            super().reject()

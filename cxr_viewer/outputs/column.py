@@ -7,8 +7,8 @@ from collections.abc import Callable
 from PIL import Image
 
 from cxr_viewer.core.annotations import MarkKind, mark_label
-from cxr_viewer.core.display import DisplayState, OverlayMode
-from cxr_viewer.core.findings import Finding, Heatmap, ScoreKind
+from cxr_viewer.core.display import DisplayState
+from cxr_viewer.core.findings import Finding, ScoreKind
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.report import DISCLAIMER, Report
 from cxr_viewer.core.wording import (
@@ -22,10 +22,8 @@ from cxr_viewer.core.wording import (
     view_text,
     voi_text,
 )
-from cxr_viewer.imaging.heatmap import contour_levels
+from cxr_viewer.outputs import drawn
 from cxr_viewer.outputs import sheet as paper
-from cxr_viewer.outputs.film import shown_heatmap
-from cxr_viewer.outputs.overlay import colour_bar, covers
 from cxr_viewer.outputs.sheet import SMALL, STRONG, TITLE, Sheet
 from cxr_viewer.outputs.text import Style, lacks_font
 
@@ -63,7 +61,19 @@ def draw_words(report: Report, height: int) -> Image.Image:
     Returns:
         White RGB picture of one or more columns of ``COLUMN_PX``.
     """
-    parts = (_head, _patient, _findings, _heatmap, _marks, _comment, _film, _model, _origin)
+    parts = (
+        _head,
+        _patient,
+        _findings,
+        drawn.heat_map,
+        drawn.outlines,
+        _marks,
+        _comment,
+        drawn.seen,
+        _film,
+        _model,
+        _origin,
+    )
     sections = [_section(part, report) for part in parts]
     columns: list[list[Image.Image]] = [[]]
     for section in sections:
@@ -158,6 +168,8 @@ def _findings(sheet: Sheet, report: Report) -> None:
         for limit in result.limits:
             sheet.item(limit.text, Style(28, paper.CAUTION))
         sheet.space()
+    if result.structures:
+        sheet.paragraph("This model outlines structures; it gives no findings and no scores.")
     for finding in result.findings:
         _finding(sheet, finding, greyed=bool(result.limits), brief=len(result.findings) > _MOST_SPACIOUS)
     for kind in sorted({finding.kind for finding in result.findings}, key=lambda kind: kind.value):
@@ -179,37 +191,6 @@ def _finding(sheet: Sheet, finding: Finding, *, greyed: bool, brief: bool) -> No
         side = "at or above" if finding.positive else "below"
         style = Style(24, paper.FAINT if greyed else paper.MUTED)
         sheet.paragraph(f"{side} the operating point of {point}", style)
-
-
-def _heatmap(sheet: Sheet, report: Report) -> None:
-    heatmap = shown_heatmap(report)
-    if heatmap is None:
-        return
-    overlay = report.display.overlay
-    sheet.heading("HEAT MAP")
-    sheet.paragraph(f"{heatmap.label}, {heatmap.method}: {_heatmap_words(heatmap, report)}")
-    picture = colour_bar(sheet.width, 28, overlay)
-    sheet.paste(picture)
-    sheet.both_ends("0, no share in the score", "1, a strong share", SMALL)
-    sheet.space()
-    words = [f"One scale for all findings; below {overlay.threshold:.2f} nothing is drawn."]
-    if overlay.mode is OverlayMode.CONTOUR:
-        words.append("Lines: " + ", ".join(f"{level:.2f}" for level in contour_levels(overlay)) + ".")
-    if report.result is not None and not covers(report.result.seen, report.image.rows, report.image.columns):
-        words.append("Hatched: not seen by the model.")
-    sheet.paragraph(" ".join(words), SMALL)
-
-
-def _heatmap_words(heatmap: Heatmap, report: Report) -> str:
-    """A map over a film says where a score comes from, never where a disease is."""
-    words = "where the score comes from, not the outline of a disease."
-    result = report.result
-    finding = next((f for f in result.findings if f.label == heatmap.label), None) if result else None
-    if finding is not None and not finding.positive:
-        words += " The score is below the operating point."
-    if result is not None and result.limits:
-        words += " The score does not hold for this film."
-    return words
 
 
 def _model(sheet: Sheet, report: Report) -> None:

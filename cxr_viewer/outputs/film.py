@@ -1,18 +1,21 @@
-"""The film of a report: grey values as on screen, graphics of the file, heat map, marks, letters, scale bar."""
+"""The film of a report: grey values as on screen, graphics, heat map, outlines, marks, letters, scale bar."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import edge_letters
 from cxr_viewer.core.report import DISCLAIMER, Report
+from cxr_viewer.core.seeing import trust_badge, unseen_strips
 from cxr_viewer.core.wording import turn_text
 from cxr_viewer.imaging.render import picture_at
 from cxr_viewer.outputs import marks
-from cxr_viewer.outputs.overlay import draw_graphics, draw_heatmap, hatch_unseen
+from cxr_viewer.outputs.overlay import draw_graphics, draw_heatmap, draw_structures, hatch_unseen
 from cxr_viewer.outputs.placement import PagePlacement, place
 from cxr_viewer.outputs.text import Style, draw_text, elide, text_width
 
@@ -44,13 +47,10 @@ def draw_film(report: Report) -> Image.Image:
     width = max(placement.width + 2 * _MARGIN_PX, _LEAST_WIDTH_PX)
     box = ((width - placement.width) // 2, _MARGIN_PX, placement.width, placement.height)
     placement = place(image, display.orientation, box)
-    page = Image.new("RGB", (width, placement.height + 2 * _MARGIN_PX + _STRIP_PX), _BACKGROUND)
+    page = Image.new("RGB", (width, placement.height + 2 * _MARGIN_PX + _strip_px(report)), _BACKGROUND)
 
     film = picture_at(image, display, (placement.width, placement.height))
-    heatmap = shown_heatmap(report)
-    if heatmap is not None and report.result is not None:
-        film = hatch_unseen(film, report.result.seen, placement)
-        film = draw_heatmap(film, heatmap, display.overlay, placement)
+    film = _with_model(film, report, placement)
     if display.overlays:
         film = draw_graphics(film, image, placement, line_px=_GRAPHICS_PX)
     page.paste(Image.fromarray(film), (placement.left, placement.top))
@@ -59,6 +59,32 @@ def draw_film(report: Report) -> Image.Image:
     _draw_letters(draw, report, placement)
     _draw_strip(draw, report, placement, page.size)
     return page
+
+
+def _with_model(film: NDArray[np.uint8], report: Report, placement: PagePlacement) -> NDArray[np.uint8]:
+    """The film with what the model says over it: hatching where it saw nothing, heat map, outlines."""
+    result = report.result
+    if result is None:
+        return film
+    if hatched(report):
+        film = hatch_unseen(film, unseen_strips(result, placement.rows, placement.columns), placement)
+    heatmap, outlines = shown_heatmap(report), shown_outlines(report)
+    if heatmap is not None:
+        film = draw_heatmap(film, heatmap, report.display.overlay, placement)
+    return draw_structures(film, outlines, result.structures, placement) if outlines else film
+
+
+def hatched(report: Report) -> bool:
+    """Whether what the model did not see is hatched: as on screen, whenever something it says lies over the film."""
+    if report.result is None:
+        return False
+    shown = report.show_seen or shown_heatmap(report) is not None or bool(shown_outlines(report))
+    return shown and bool(unseen_strips(report.result, report.image.rows, report.image.columns))
+
+
+def shown_outlines(report: Report) -> tuple[Heatmap, ...]:
+    """The structures whose outlines are on screen."""
+    return report.result.outlines(report.display.overlay.structures) if report.result is not None else ()
 
 
 def shown_heatmap(report: Report) -> Heatmap | None:
@@ -91,7 +117,7 @@ def _draw_strip(
 ) -> None:
     """Scale bar with the source of its millimetres, how large the film is drawn, and the disclaimer."""
     width, height = page_size
-    top = height - _STRIP_PX
+    top = height - _strip_px(report)
     room = width - 2 * _MARGIN_PX
     left = _MARGIN_PX
     spacing = report.image.spacing
@@ -108,7 +134,29 @@ def _draw_strip(
     style = _WARNING if report.display.orientation.flipped else _SMALL  # left and right have changed places
     drawn = f"{drawn}; {turned}" if turned else drawn
     draw_text(draw, (left, top + _SMALL.line_px + 10), elide(drawn, style, room), style)
-    draw_text(draw, (left, top + 2 * (_SMALL.line_px + 10)), elide(DISCLAIMER, _WARNING, room), _WARNING)
+    line_px = _SMALL.line_px + 10
+    draw_text(draw, (left, top + 2 * line_px), elide(DISCLAIMER, _WARNING, room), _WARNING)
+    words = _over_film(report)
+    if words:
+        draw_text(draw, (left, top + 3 * line_px), elide(words, _WARNING, room), _WARNING)
+
+
+def _over_film(report: Report) -> str:
+    """What the model's drawing over the film is and how far it may be believed; it stays if the words are cut off."""
+    heatmap = shown_heatmap(report)
+    words = []
+    if heatmap is not None:
+        words.append(f"Heat map: {heatmap.label}, {heatmap.method}")
+        words.append(trust_badge(heatmap.trust))
+    elif shown_outlines(report):
+        words.append("Outlines by the model")
+    words.append("hatched: not seen by the model" if hatched(report) else "")
+    text = "; ".join(word for word in words if word)
+    return text[:1].upper() + text[1:]
+
+
+def _strip_px(report: Report) -> int:
+    return _STRIP_PX + (_SMALL.line_px + 10 if _over_film(report) else 0)
 
 
 def _draw_bar(draw: ImageDraw.ImageDraw, x: float, y: float, length_px: float, parts: int) -> None:

@@ -1,11 +1,13 @@
-"""What lies over the film on a page: the graphics of its file, the heat map, and the scale that belongs to that."""
+"""What lies over the film on a page: graphics of its file, heat map with its scale, outlines, unseen strips."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from cxr_viewer.core.display import OverlayMode, OverlayState
 from cxr_viewer.core.findings import Heatmap
@@ -16,14 +18,18 @@ from cxr_viewer.imaging.graphics import Graphics, coloured
 from cxr_viewer.imaging.grid import whole
 from cxr_viewer.imaging.heatmap import contour_colour, contour_levels, contours_on_image, heatmap_on_image
 from cxr_viewer.imaging.render import oriented
+from cxr_viewer.imaging.structures import main_line, name_places, outlines_on_image, structure_colour
 from cxr_viewer.outputs.placement import PagePlacement
+from cxr_viewer.outputs.text import Colour, Style, draw_text, text_width
 
 _SHIFT = 4  # cv2 takes positions in sixteenths of a pixel
 _STRIP_ROWS = 128  # numpy's look-up keeps every other thread waiting, so the film is coloured in strips
 _FILM_GREY = (110, 110, 110)
 _GRAPHICS = (124, 227, 139)
 _HATCH = (163, 171, 181)
-_HATCH_STEP_PX, _HATCH_LINE_PX, _HATCH_SHARE = 26, 3, 0.45
+_HATCH_RIM = (30, 34, 38)
+_HATCH_SHARE = 0.4
+_HATCH_STEP_SHARE, _LEAST_HATCH_STEP_PX = 0.014, 8  # of the film's long side; small films are enlarged to be read
 
 
 def draw_graphics(
@@ -87,43 +93,94 @@ def _with_contours(
     drawn = film.copy()
     wide = max(2, round(max(placement.width, placement.height) / 500))
     for level in contour_levels(overlay):
-        lines = [_on_film(line, placement) for line in contours_on_image(heatmap, level)]
+        lines = [_sixteenths(_on_film(line, placement)) for line in contours_on_image(heatmap, level)]
         for colour, width in (((0, 0, 0), 2 * wide + 2), (contour_colour(level), wide)):
             cv2.polylines(drawn, lines, True, colour, width, cv2.LINE_AA, _SHIFT)
     share = min(1.0, 0.4 + overlay.alpha)
     return np.asarray(cv2.addWeighted(drawn, share, film, 1 - share, 0), dtype=np.uint8)
 
 
-def _on_film(line: NDArray[np.float64], placement: PagePlacement) -> NDArray[np.int32]:
-    points = (placement.at(Point(float(x), float(y))) for x, y in line)
-    return np.array(
-        [[round((x - placement.left) * 16 - 8), round((y - placement.top) * 16 - 8)] for x, y in points], np.int32
-    ).reshape(-1, 1, 2)
+def _on_film(line: NDArray[np.float64], placement: PagePlacement) -> NDArray[np.float64]:
+    """A line of image points, float64 (n, 2), in pixels of the film on the page."""
+    points = [placement.at(Point(x, y)) for x, y in line.tolist()]
+    return np.array(points, np.float64).reshape(-1, 2) - (placement.left, placement.top)
 
 
-def hatch_unseen(film: NDArray[np.uint8], seen: ImageRect, placement: PagePlacement) -> NDArray[np.uint8]:
-    """The film with thin slanted lines over whatever the model was not given."""
-    if covers(seen, placement.rows, placement.columns):
+def _sixteenths(line: NDArray[np.float64]) -> NDArray[np.int32]:
+    """As cv2 takes it: the first pixel's centre is at 0 there and at 0.5 here."""
+    return np.rint(line * 16 - 8).astype(np.int32).reshape(-1, 1, 2)
+
+
+def hatch_unseen(film: NDArray[np.uint8], strips: tuple[ImageRect, ...], placement: PagePlacement) -> NDArray[np.uint8]:
+    """The film with thin slanted lines over what the model was not given.
+
+    A light line and a dark one beside it: seen on air and on bone, in print as on screen, and the film stays readable.
+
+    Args:
+        film: uint8 (height, width, 3), the whole film at page size.
+        strips: parts of the film in image pixels, as of :func:`cxr_viewer.core.seeing.unseen_strips`.
+
+    Returns:
+        uint8 of the same shape; ``film`` is not changed.
+    """
+    if not strips:
         return film
     height, width = film.shape[:2]
-    first, last = placement.rect(seen)
+    outside = np.zeros((height, width), np.bool_)
+    for strip in strips:
+        first, last = placement.rect(strip)
+        rows = slice(max(0, round(first.y - placement.top)), max(0, round(last.y - placement.top)))
+        columns = slice(max(0, round(first.x - placement.left)), max(0, round(last.x - placement.left)))
+        outside[rows, columns] = True
+    step = max(_LEAST_HATCH_STEP_PX, round(max(height, width) * _HATCH_STEP_SHARE))
+    line = max(1, step // 10)
     y, x = np.ogrid[:height, :width]
-    outside = (
-        (x + 0.5 < first.x - placement.left)
-        | (x + 0.5 > last.x - placement.left)
-        | (y + 0.5 < first.y - placement.top)
-        | (y + 0.5 > last.y - placement.top)
-    )
-    lines = outside & ((x + y) % _HATCH_STEP_PX < _HATCH_LINE_PX)
+    phase = (x + y) % step
     hatched = film.copy()
-    part = film[lines].astype(np.float32)
-    hatched[lines] = np.rint(part + (np.array(_HATCH, np.float32) - part) * _HATCH_SHARE).astype(np.uint8)
+    for low, colour in ((0, _HATCH), (line, _HATCH_RIM)):
+        lines = outside & (phase >= low) & (phase < low + line)
+        part = film[lines].astype(np.float32)
+        hatched[lines] = np.rint(part + (np.array(colour, np.float32) - part) * _HATCH_SHARE).astype(np.uint8)
     return hatched
 
 
-def covers(seen: ImageRect, rows: int, columns: int) -> bool:
-    """Whether the model was given the whole film, up to half a pixel."""
-    return seen.x <= 0.5 and seen.y <= 0.5 and seen.right >= columns - 0.5 and seen.bottom >= rows - 0.5
+def draw_structures(
+    film: NDArray[np.uint8], outlines: Sequence[Heatmap], structures: Sequence[str], placement: PagePlacement
+) -> NDArray[np.uint8]:
+    """The film with the outlines of structures, each with its name in its colour.
+
+    Args:
+        film: uint8 (height, width, 3), the whole film at page size.
+        outlines: what is drawn; ``structures``: all that the model outlines, which the colours go by.
+
+    Returns:
+        uint8 of the same shape; ``film`` is not changed.
+    """
+    drawn = film.copy()
+    wide = max(2, round(max(placement.width, placement.height) / 600))
+    named: list[tuple[str, Colour, NDArray[np.float64]]] = []
+    for heatmap in outlines:
+        lines = [_on_film(line, placement) for line in outlines_on_image(heatmap)]
+        colour = structure_colour(heatmap.label, structures)
+        for ink, width in (((0, 0, 0), 2 * wide + 1), (colour, wide)):
+            cv2.polylines(drawn, [_sixteenths(line) for line in lines], True, ink, width, cv2.LINE_AA, _SHIFT)
+        main = main_line(lines)
+        if main is not None:
+            named.append((heatmap.label, colour, main))
+    page = Image.fromarray(drawn)
+    _write_names(page, named)
+    return np.asarray(page, dtype=np.uint8)
+
+
+def _write_names(page: Image.Image, named: list[tuple[str, Colour, NDArray[np.float64]]]) -> None:
+    size = max(11, round(max(page.size) / 75))
+    styles = [Style(size, colour, outline=(0, 0, 0)) for _, colour, _ in named]
+    sizes = [(text_width(name, style), float(style.line_px)) for (name, _, _), style in zip(named, styles, strict=True)]
+    bounds = (4.0, 4.0, page.width - 4.0, page.height - 4.0)
+    draw = ImageDraw.Draw(page)
+    places = name_places([line for _, _, line in named], sizes, bounds)
+    for (name, _, _), style, (left, top, _, _) in zip(named, styles, places, strict=True):
+        draw_text(draw, (left, top), name, style)
 
 
 def colour_bar(width: int, height: int, overlay: OverlayState) -> Image.Image:

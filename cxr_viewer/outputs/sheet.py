@@ -122,6 +122,16 @@ class Sheet:
         self._draw.rectangle((at - 2, top - over, at + 2, bottom + over), fill=tick_colour)
         self.y = bottom + over + _GAP_PX // 2
 
+    def swatch(self, colour: Colour, text: str, style: Style = BODY) -> None:
+        """A piece of a line in a colour, on black as over a film, and words beside it."""
+        wide, high = 72, style.line_px - 8
+        self._grow(self.y + style.line_px)
+        top = self.y + 2
+        self._draw.rectangle((self.left, top, self.left + wide, top + high), fill=(0, 0, 0))
+        middle = top + high / 2
+        self._draw.line((self.left + 8, middle, self.left + wide - 8, middle), fill=colour, width=6)
+        self.paragraph(text, style, indent=wide + 16)
+
     def paste(self, picture: Image.Image) -> None:
         """A picture at the left margin."""
         self._grow(self.y + picture.height)

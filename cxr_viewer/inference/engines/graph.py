@@ -23,7 +23,7 @@ from cxr_viewer.inference.engines.kept import read_notes, write_folder
 FORMAT = 3
 GRAPH_NAME = "graph.xml"
 _ARRAYS_NAME = "arrays.npz"
-_FILES = (GRAPH_NAME, "graph.bin", _ARRAYS_NAME)
+GRAPH_FILES = (GRAPH_NAME, "graph.bin", _ARRAYS_NAME)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ def write_graph(folder: Path, card: ModelCard, model: Any, arrays: GraphArrays) 
 
 def read_graph(folder: Path, card: ModelCard) -> GraphArrays | None:
     """The arrays of a kept graph, once every file was found to be as it was written; None where it was not."""
-    if read_notes(folder, card.sha256, _FILES) is None:
+    if read_notes(folder, card.sha256, GRAPH_FILES) is None:
         return None
     try:
         return GraphArrays.load(folder / _ARRAYS_NAME)

@@ -22,7 +22,7 @@ from cxr_viewer.inference.devices import devices
 from cxr_viewer.inference.explain import METHODS
 from cxr_viewer.services.audit import AuditTrail
 from cxr_viewer.services.library import Library
-from cxr_viewer.services.ports import ModelRunner, ReportWriter
+from cxr_viewer.services.ports import ModelRunner, ModelStore, ReportWriter
 from cxr_viewer.services.records import Log, Redactor
 from cxr_viewer.services.settings import BrowserSort, Paths, Settings, SettingsStore, WindowPlace, WindowStore
 from cxr_viewer.services.state import AUTO, ViewerState
@@ -85,7 +85,7 @@ def run_window(paths: Sequence[Path], *, screenshot: Path | None = None, size: t
     """
     application = QApplication(sys.argv[:1])
     dress(application)
-    program = Program(size)
+    program = Program(size, offer=screenshot is None)
     status = 0
 
     def save(settled: bool) -> None:
@@ -133,15 +133,21 @@ def dress(application: QApplication) -> None:
 
 
 class Program(QObject):
-    """The workbench with what it keeps between sessions: settings, library, place of the window."""
+    """The workbench with what it keeps between sessions: settings, library, place of the window.
 
-    def __init__(self, size: tuple[int, int] | None = None) -> None:
+    Args:
+        size: (width, height) of the window.
+        offer: offer the recommended model, where that was not answered before.
+    """
+
+    def __init__(self, size: tuple[int, int] | None = None, *, offer: bool = False) -> None:
         super().__init__()
         # While other threads load libraries, the window waits for the interpreter at most this long (default 5 ms) at
         # every one of the many calls between Qt and Python that make up one repaint.
         sys.setswitchinterval(0.0002)
         self._paths = Paths.of_user()
         self._size = size
+        self._offer = offer
         self._redactor = Redactor()
         self._log = Log(self._paths.log_file, self._redactor)
         self._log.start()
@@ -160,11 +166,13 @@ class Program(QObject):
                 scanner=FolderScanner(sandbox),
                 make_runner=lambda: _runner(catalog, self._paths.cache),
                 make_writer=_writer,
-                model_problems=catalog.problems(),
+                catalog=catalog,
+                make_store=lambda proxy: _store(self._paths.data, proxy),
                 devices=devices(),
                 methods=METHODS,
                 samples=resources_dir() / "samples",
                 log_file=self._paths.log_file,
+                proxy=self._settings.proxy,
                 browser_sort=self._settings.browser_sort,
                 thumbnail_px=self._settings.thumbnail_px,
                 notes=(*self._store.take_notices(), *self._library.take_notices(), *catalog.problems()),
@@ -172,6 +180,7 @@ class Program(QObject):
             first_state(self._settings, cards),
         )
         self.workbench.controller.preference.connect(self._keep)
+        self.workbench.models.preference.connect(self._keep)
         self.workbench.browser.sort_changed.connect(self._keep_sort)
         self._recorder = self._record()
         files = self.workbench.files
@@ -198,6 +207,8 @@ class Program(QObject):
         """Begin what is slow; without paths the bundled sample study is opened."""
         self._reader.warm()
         self.workbench.start(paths or [resources_dir() / "samples"])
+        if self._offer and not self._settings.offered:
+            self.workbench.models.offer()
 
     def _keep(self, name: str, value: object) -> None:
         self._settings = self._settings.with_preference(name, value)
@@ -243,6 +254,12 @@ def _runner(catalog: BundleCatalog, cache: Path) -> ModelRunner:
     from cxr_viewer.inference.runner import LocalRunner  # on the inference thread, when the window is up
 
     return LocalRunner(catalog, cache)
+
+
+def _store(data: Path, proxy: str) -> ModelStore:
+    from cxr_viewer.inference.store import LocalStore  # on the keeper's thread, when models are looked at
+
+    return LocalStore(data, proxy=proxy)
 
 
 def _writer() -> ReportWriter:

@@ -109,6 +109,13 @@ SPECS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("file_millimetres", "Tools", "Back to the file's millimetres"),
     ActionSpec("run_model", "Findings", "Run the model on this film", ("Ctrl+R",)),
+    ActionSpec(
+        "models",
+        "Findings",
+        "Models\N{HORIZONTAL ELLIPSIS}",
+        ("Ctrl+Shift+M",),
+        "Install, check and remove models, and read their cards",
+    ),
     ActionSpec("heat_map", "Findings", "Heat map", ("G",), "Show where the model looked", checkable=True),
     ActionSpec("contour", "Findings", "Map as contour", ("Shift+G",), checkable=True),
     ActionSpec("next_finding", "Findings", "Next finding", ("Tab",), on_film=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, Signal
@@ -46,7 +46,9 @@ class MainWindow(QMainWindow):
     paths_dropped = Signal(object)
     closing = Signal()
 
-    def __init__(self, browser: QWidget, display: QWidget, films: QWidget, notices: QWidget, findings: QWidget) -> None:
+    def __init__(
+        self, browser: QWidget, display: QWidget, films: QWidget, bars: Sequence[QWidget], findings: QWidget
+    ) -> None:
         super().__init__()
         self.setObjectName("main-window")
         self.setWindowTitle("cxr_viewer")
@@ -56,7 +58,8 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(notices)
+        for bar in bars:
+            column.addWidget(bar)
         column.addWidget(films, 1)
         self.setCentralWidget(centre)
         left = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)

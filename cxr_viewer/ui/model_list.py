@@ -105,13 +105,13 @@ class ModelList(QListWidget):
     def _add(self, row: Row) -> None:
         item = QListWidgetItem(row.name)
         item.setData(_ROW, row)
-        item.setToolTip(row.words)
+        item.setToolTip(f"{row.name}\n{row.words}")
         said = ", ".join(part for part in (row.name, row.mark, row.words) if part)
         item.setData(Qt.ItemDataRole.AccessibleTextRole, said)
         self.addItem(item)
 
     def sizeHint(self) -> QSize:
-        return QSize(300, 400)
+        return QSize(340, 400)
 
 
 def _row_of(item: QListWidgetItem | None) -> Row | None:
@@ -134,7 +134,7 @@ def _card_row(card: ModelCard, whole: bool | None) -> Row:
 def _offer_row(offer: Offer) -> Row:
     mark = "recommended" if offer.recommended else ""
     return Row(
-        "offer", offer.offer_id, offer.name, f"{size_text(offer.size_bytes)}, {offer.licence}", mark, theme.ACCENT
+        "offer", offer.offer_id, offer.name, f"{size_text(offer.size_bytes)}. {offer.summary}", mark, theme.ACCENT
     )
 
 
@@ -170,7 +170,7 @@ class _RowPainter(QStyledItemDelegate):
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, row.mark)
         painter.setPen(QColor(theme.TEXT))
         elide = Qt.TextElideMode.ElideRight
-        painter.drawText(line, left, metrics.elidedText(row.name, elide, line.width() - mark_px))
+        painter.drawText(line, left, metrics.elidedText(row.name, Qt.TextElideMode.ElideMiddle, line.width() - mark_px))
         painter.setPen(QColor(theme.TEXT if state & QStyle.StateFlag.State_Selected else theme.MUTED))
         second = line.translated(0, line.height())
         painter.drawText(second, left, metrics.elidedText(row.words, elide, second.width()))

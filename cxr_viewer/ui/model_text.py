@@ -110,8 +110,8 @@ def _labels(card: ModelCard) -> tuple[str, str]:
             point = f"0.50 (its own {label.threshold:.3g})"
         else:
             point = score_text(label.threshold, card.score_kind)
-        rows.append((label.name, point, label.description))
-    return f"Findings ({card.score_kind.value})", _table(("Finding", "Operating point", ""), rows)
+        rows.append((f"{label.name}\n{label.description}".strip(), point))
+    return f"Findings ({card.score_kind.value})", _table(("Finding", "Operating point"), rows)
 
 
 def _metrics(metrics: Sequence[Metric]) -> str:
@@ -194,8 +194,14 @@ def _list(lines: Iterable[str]) -> str:
     return "".join(f"<p>\N{BULLET} {escape(line)}</p>" for line in lines)
 
 
+def _cell(text: str) -> str:
+    """The first line as it is, what follows it muted below."""
+    first, _, rest = text.partition("\n")
+    return escape(first) + (f"<br><span class='muted'>{escape(rest)}</span>" if rest else "")
+
+
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     used = [column for column in range(len(heads)) if any(row[column] for row in rows)]
     head = "".join(f"<th>{escape(heads[column])}</th>" for column in used)
-    body = "".join("<tr>" + "".join(f"<td>{escape(row[column])}</td>" for column in used) + "</tr>" for row in rows)
-    return f"<table cellspacing='0'><tr>{head}</tr>{body}</table>"
+    body = "".join("<tr>" + "".join(f"<td>{_cell(row[column])}</td>" for column in used) + "</tr>" for row in rows)
+    return f"<table cellspacing='0' width='99%'><tr>{head}</tr>{body}</table>"

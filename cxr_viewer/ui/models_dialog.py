@@ -122,7 +122,7 @@ class ModelsDialog(QDialog):
         split = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         split.addWidget(self.list)
         split.addWidget(right)
-        split.setSizes([310, 630])
+        split.setSizes([340, 600])
         split.setStretchFactor(1, 1)
         below = QHBoxLayout()
         below.addWidget(self.add)
@@ -300,7 +300,7 @@ class ModelsDialog(QDialog):
             return
         self._ask(
             f"{offer.name}: its publisher prints no outputs to hold it against, so nobody can tell whether it works "
-            "here as it does there. Its scores will be marked as unproven. Install it all the same?",
+            "here as it does there. It will be marked as unproven. Install it all the same?",
             "Install unproven",
             "Leave it",
             lambda _: self.install_wanted.emit(offer.offer_id, file, True),

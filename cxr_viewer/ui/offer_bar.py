@@ -53,9 +53,9 @@ class OfferBar(QWidget):
     def show_offer(self, offer: Offer) -> None:
         """Offer this model."""
         self._offer = offer
+        size = _first_upper(size_text(offer.size_bytes))
         self.text.setText(
-            f"A model can be installed beside the one that travels with the program: {offer.name}. {offer.summary} "
-            f"{_first_upper(size_text(offer.size_bytes))} to download; licence: {offer.licence}."
+            f"Recommended, not installed: {offer.name}. {offer.summary} {size}. {offer.licence.rstrip('.')}."
         )
         self.figures.setText(f"Published: {'; '.join(offer.figures)}" if offer.figures else "")
         self.figures.setVisible(bool(offer.figures))

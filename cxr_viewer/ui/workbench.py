@@ -15,7 +15,7 @@ from cxr_viewer.core.report import Report
 from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.library import Library
-from cxr_viewer.services.ports import ImageReader, ModelRunner, ReportWriter, Scanner
+from cxr_viewer.services.ports import ImageReader, ModelCatalog, ModelRunner, ModelStore, ReportWriter, Scanner
 from cxr_viewer.services.settings import BrowserSort
 from cxr_viewer.services.state import AUTO, AnalysisStatus, NoticeLevel, PaneStatus, ViewerState
 from cxr_viewer.ui.action_states import show_on_actions
@@ -32,8 +32,11 @@ from cxr_viewer.ui.findings_panel import FindingsPanel
 from cxr_viewer.ui.inference import InferenceThread
 from cxr_viewer.ui.inspector_dock import InspectorDock
 from cxr_viewer.ui.main_window import MainWindow
+from cxr_viewer.ui.model_keeper import ModelKeeper
+from cxr_viewer.ui.models_desk import ModelsDesk
 from cxr_viewer.ui.navigation import Navigation
 from cxr_viewer.ui.notices import NoticeBar
+from cxr_viewer.ui.offer_bar import OfferBar
 from cxr_viewer.ui.opener import Opener
 from cxr_viewer.ui.study_view import THUMBNAIL_PX
 from cxr_viewer.ui.unlocker import Unlocker
@@ -61,6 +64,9 @@ class Parts:
     Attributes:
         make_runner, make_writer: build what runs models and what writes reports, on the threads that do so.
         notes: sentences to show once at the start (a damaged setting, a broken bundle).
+        catalog: the installed models.
+        make_store: builds what installs models, for the address of a proxy, on the thread that does so.
+        proxy: address of the proxy for downloads, empty for the system's own.
         samples: folder of the bundled sample study.
         browser_sort, thumbnail_px: how the study list starts.
     """
@@ -70,11 +76,13 @@ class Parts:
     scanner: Scanner
     make_runner: Callable[[], ModelRunner]
     make_writer: Callable[[], ReportWriter]
-    model_problems: tuple[str, ...]
+    catalog: ModelCatalog
+    make_store: Callable[[str], ModelStore]
     devices: tuple[str, ...]
     methods: tuple[str, ...]
     samples: Path
     log_file: Path
+    proxy: str = ""
     browser_sort: BrowserSort = BrowserSort.DATE
     thumbnail_px: int = THUMBNAIL_PX
     notes: tuple[str, ...] = ()
@@ -94,9 +102,12 @@ class Workbench(QObject):
         self.browser = BrowserPanel(parts.browser_sort, parts.thumbnail_px)
         self.canvas = CanvasGrid()
         self.display = DisplayPanel()
-        self.findings = FindingsPanel(parts.model_problems, parts.devices, parts.methods)
+        self.findings = FindingsPanel(parts.catalog.problems(), parts.devices, parts.methods)
         self.notices = NoticeBar()
-        self.window = MainWindow(self.browser, self.display, self.canvas, self.notices, self.findings)
+        offer = OfferBar()
+        self.window = MainWindow(self.browser, self.display, self.canvas, (self.notices, offer), self.findings)
+        keeper = ModelKeeper(parts.make_store, parts.catalog, parts.proxy, self)
+        self.models = ModelsDesk(self.window, keeper, offer, self)
         self.inspector = InspectorDock(self.window, parts.reader, self.canvas, self.canvas.zoom_shown, self)
         self.files = FileCommands(
             self.window,
@@ -126,6 +137,7 @@ class Workbench(QObject):
             **self.calibration.table(),
             **self.navigation.table(),
             **self.files.table(),
+            **self.models.table(),
             "find": self.browser.focus_search,
             "full_screen": self._switch_full_screen,
             "inspector": self.inspector.switch,
@@ -156,6 +168,7 @@ class Workbench(QObject):
             self.opener,
             self.inspector,
             self.unlocker,
+            self.models,
         ):
             panel.sends.connect(self.controller.dispatch)
         for thread in (self.loaders, self.inference, self.exporter):
@@ -174,6 +187,8 @@ class Workbench(QObject):
         self.browser.search.left.connect(self.canvas.setFocus)
         self.browser.remove_wanted.connect(self._remove_study)
         self.exporter.exported.connect(self._exported, queued)
+        self.findings.models_wanted.connect(self.models.show)
+        self.models.problems.connect(self.findings.set_problems)
         self.canvas.image_step.connect(self.navigation.image)
         self.canvas.context_menu_requested.connect(self._show_film_menu)
         self.window.paths_dropped.connect(self.opener.open)
@@ -220,6 +235,7 @@ class Workbench(QObject):
             return
         self._closed = True
         self.inspector.close()
+        self.models.close()
         self.unlocker.close()
         self.loaders.close()
         if not self.inference.stop():

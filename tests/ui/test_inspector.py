@@ -71,7 +71,7 @@ class Stand:
 
     def __init__(self, qtbot: QtBot, new_session: Any, reader: Any) -> None:
         self.bot = qtbot
-        self.window = MainWindow(QWidget(), QWidget(), QWidget(), QWidget(), QWidget())
+        self.window = MainWindow(QWidget(), QWidget(), QWidget(), (), QWidget())
         self.zooms = {0: 0.5}
         self.films = self.window.centralWidget()
         self.inspector = InspectorDock(self.window, reader, self.films, lambda pane: self.zooms.get(pane, 1.0))
@@ -187,7 +187,7 @@ def test_its_place_is_remembered_with_the_window(stand: Stand, new_session: Any,
 
 
 def test_a_layout_saved_before_there_was_an_inspector_leaves_it_closed(qtbot: QtBot, stand: Stand) -> None:
-    old = MainWindow(QWidget(), QWidget(), QWidget(), QWidget(), QWidget())
+    old = MainWindow(QWidget(), QWidget(), QWidget(), (), QWidget())
     qtbot.addWidget(old)
     stand.window.restoreState(old.saveState())
     assert not stand.inspector.dock.isVisible()

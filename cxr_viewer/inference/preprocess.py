@@ -4,24 +4,34 @@
 2. :func:`exposed_area`: which part of the film was exposed and holds the body.
 3. :func:`prepare`: crop, fit, resize, normalise; returns where the network looked.
 
-Why the file's own default VOI comes first: the films these networks learn from are windowed pictures, so the window
-the maker of the film intended brings a DICOM film nearest to them. It is used only where it keeps the film's contrast
-(see :func:`_values`); otherwise the modality values are taken. In both cases the result is stretched between
+:func:`see` does all three, and keeps what the network saw as a picture.
+
+Greys are ``"stretched"`` or ``"presented"``, as the card says (``InputSpec.intensity``).
+
+*Stretched.* Why the file's own default VOI comes first: the films these networks learn from are windowed pictures, so
+the window the maker of the film intended brings a DICOM film nearest to them. It is used only where it keeps the film's
+contrast (see :func:`_values`); otherwise the modality values are taken. In both cases the result is stretched between
 the 0.5th and 99.5th percentile of the exposed area, so a window that is merely a little wider or brighter changes
 little, and films without a VOI (PNG, JPEG) are treated alike.
+
+*Presented.* For networks that learned from films as they present themselves, such as TorchXRayVision's, whose
+``(2 * x / maxval - 1) * 1024`` is ``mean = 0.5, std = 1 / 2048`` on these greys; see :func:`_presented`.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr_viewer.core.errors import RefusalError
-from cxr_viewer.core.findings import InputSpec
+from cxr_viewer.core.findings import InputSpec, Saw
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.imaging import luts
+from cxr_viewer.inference.resample import resize_gaussian
 
 Grey = NDArray[np.float32]
 
@@ -33,25 +43,63 @@ _EMPTY_SHARE = 0.88  # a row or column with this share of empty pixels is border
 _LEAST_SIDE = 0.35  # an area smaller than this share of the film is not believed
 
 
-def model_grey(image: Radiograph) -> Grey:
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """A film as a network is fed it.
+
+    Attributes:
+        film: float32 (channels, size, size), normalised.
+        seen: the part of the image that it covers exactly, in image pixels.
+        saw: the same as a picture.
+    """
+
+    film: Grey = field(repr=False)
+    seen: ImageRect
+    saw: Saw
+
+
+def see(image: Radiograph, spec: InputSpec) -> ModelInput:
+    """All of the way from stored pixels to the input of a network.
+
+    Raises:
+        RefusalError: all pixels have the same value.
+    """
+    grey = model_grey(image, spec.intensity)
+    area, seen = _placed(grey, spec)
+    square = _resized(_cut(grey, seen, area), spec)
+    picture = np.rint(square * np.float32(255)).astype(np.uint8)
+    picture.flags.writeable = False
+    clipped = _clipped(_cut(grey, _overlap(seen, area), area))
+    return ModelInput(_normal(square, spec), seen, Saw(picture, luts.inverts(image), clipped))
+
+
+def model_grey(image: Radiograph, intensity: str = "stretched") -> Grey:
     """Grey values of a film as networks want them, from the stored pixels alone.
 
-    Chain: modality LUT, the file's default VOI where it keeps contrast, percentile stretch over the exposed area,
-    polarity (PS3.3 C.7.6.3.1.2, C.11.6) so that bone is white. Padding becomes 0 (air).
+    Chain: modality LUT, the file's default VOI, where 0 and 1 lie, polarity (PS3.3 C.7.6.3.1.2, C.11.6) so that bone is
+    white. Padding becomes 0 (air).
+
+    Args:
+        intensity: see :class:`~cxr_viewer.core.findings.InputSpec`.
 
     Returns:
         float32 (rows, columns), 0..1.
 
     Raises:
         RefusalError: all pixels have the same value.
+        ValueError: no such intensity.
     """
     counts = luts.pattern_counts(image)
     if np.count_nonzero(counts) < 2:
         raise RefusalError("All pixels of this image have the same value.", code="blank-image")
+    if intensity == "presented":
+        return np.asarray(cv2.LUT(luts.as_patterns(image.stored), _presented(image, counts)), dtype=np.float32)
+    if intensity != "stretched":
+        raise ValueError(f"unknown intensity {intensity!r}")
     values = _values(image, counts)
     values = -values if luts.inverts(image) else values
     patterns = luts.as_patterns(image.stored)
-    padding = None if image.padding is None else _is_padding(image)
+    padding = None if image.padding is None else luts.padding_patterns(image)
 
     step = max(1, min(patterns.shape) // _WORK_PX)
     sketch = cv2.LUT(patterns[::step, ::step].copy(), _stretched(values, counts, padding))
@@ -101,17 +149,12 @@ def prepare(grey: Grey, spec: InputSpec) -> tuple[NDArray[np.float32], ImageRect
         grey: float32 (rows, columns), 0..1, bright = dense, as from :func:`model_grey`.
 
     Returns:
-        The input, float32 (1, size, size), C-ordered, ``(grey - mean) / std``, and the rectangle of the image it covers
-        exactly, in image pixels. What lies outside the image or, where padded, outside the exposed area, is 0 (air)
-        before normalising.
+        The input, float32 (channels, size, size), C-ordered, ``(grey - mean) / std``, and the rectangle of the image it
+        covers exactly, in image pixels. What lies outside the image or, where padded, outside the exposed area, is 0
+        (air) before normalising.
     """
-    if spec.fit not in ("pad", "crop", "stretch"):
-        raise ValueError(f"unknown fit {spec.fit!r}")
-    area = _usable_area(grey, spec)
-    seen = _square(area, spec)
-    square = resize_area(_cut(grey, seen, area), spec.size_px, spec.size_px)
-    normal = (square - np.float32(spec.mean)) / np.float32(spec.std)
-    return np.ascontiguousarray(normal[None], dtype=np.float32), seen
+    area, seen = _placed(grey, spec)
+    return _normal(_resized(_cut(grey, seen, area), spec), spec), seen
 
 
 def resize_area(grey: Grey, rows: int, columns: int) -> Grey:
@@ -126,6 +169,33 @@ def resize_area(grey: Grey, rows: int, columns: int) -> Grey:
     return out
 
 
+def _presented(image: Radiograph, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of every stored pattern: its grey when the film is shown as its file asks for.
+
+    That is the window the film opens with, its first VOI; or, where the file has none or nothing can be seen with it,
+    the modality values that Bits Stored allows, spread from 0 to 1, as a viewer without a VOI would show it.
+    """
+    shown = _windowed(image)
+    if shown is None or np.ptp(shown[counts > 0]) == 0:
+        values = luts.modality_of_patterns(image)
+        stored = luts.stored_of_patterns(image.stored.dtype).astype(np.int64)
+        lowest = -(1 << image.bits_stored - 1) if image.stored.dtype.kind == "i" else 0
+        allowed = values[(stored >= lowest) & (stored < lowest + (1 << image.bits_stored))]
+        low, high = float(allowed.min()), float(allowed.max())
+        shown = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.zeros(values.size)
+    table = 1.0 - shown if luts.inverts(image) else shown.copy()
+    if image.padding is not None:
+        table[luts.padding_patterns(image)] = 0.0
+    return table.astype(np.float32)
+
+
+def _windowed(image: Radiograph) -> NDArray[np.float64] | None:
+    voi = image.opening or (image.voi[0] if image.voi else None)
+    if voi is None or not luts.usable(voi):
+        return None
+    return np.asarray(np.clip(luts.voi_of_patterns(image, voi) / 255, 0.0, 1.0))
+
+
 def _values(image: Radiograph, counts: NDArray[np.float32]) -> NDArray[np.float64]:
     """Of every stored pattern: the output of the default VOI where it keeps contrast, else the modality value.
 
@@ -138,12 +208,6 @@ def _values(image: Radiograph, counts: NDArray[np.float32]) -> NDArray[np.float6
         if clipped <= 0.5 * float(counts.sum()) and high - low >= 0.25:
             return windowed
     return luts.modality_of_patterns(image)
-
-
-def _is_padding(image: Radiograph) -> NDArray[np.bool_]:
-    stored = luts.stored_of_patterns(image.stored.dtype).astype(np.int32)
-    low, high = sorted(image.padding or (1, 0))
-    return np.asarray((stored >= low) & (stored <= high), dtype=np.bool_)
 
 
 def _percentiles(values: NDArray[np.float64], counts: NDArray[np.float32]) -> tuple[float, float]:
@@ -202,18 +266,50 @@ def _to_full(first: int, last: int, work: int, full: int) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-def _usable_area(grey: Grey, spec: InputSpec) -> ImageRect:
-    return exposed_area(grey) if spec.crop_border else ImageRect(0, 0, grey.shape[1], grey.shape[0])
-
-
-def _square(area: ImageRect, spec: InputSpec) -> ImageRect:
-    """What becomes the square input; it reaches outside ``area`` where padded."""
+def _placed(grey: Grey, spec: InputSpec) -> tuple[ImageRect, ImageRect]:
+    """The part of the film that may be used, and what becomes the square input; it reaches outside where padded."""
+    if spec.fit not in ("pad", "crop", "stretch"):
+        raise ValueError(f"unknown fit {spec.fit!r}")
+    area = exposed_area(grey) if spec.crop_border else ImageRect(0, 0, grey.shape[1], grey.shape[0])
     if spec.fit == "stretch":
-        return area
-    side = max(area.width, area.height) if spec.fit == "pad" else min(area.width, area.height)
-    left = area.x + (area.width - side) // 2
-    top = area.y + (area.height - side) // 2
-    return ImageRect(left, top, side, side)
+        return area, area
+    if spec.fit == "pad":
+        side = max(area.width, area.height)
+        left, top = area.x + (area.width - side) // 2, area.y + (area.height - side) // 2
+    else:  # as TorchXRayVision's XRayCenterCrop, also where a side is odd
+        side = min(area.width, area.height)
+        left, top = area.x + area.width // 2 - side // 2, area.y + area.height // 2 - side // 2
+    return area, ImageRect(left, top, side, side)
+
+
+def _resized(part: Grey, spec: InputSpec) -> Grey:
+    if spec.resize == "gaussian":
+        return resize_gaussian(part, spec.size_px, spec.size_px)
+    if spec.resize != "area":
+        raise ValueError(f"unknown way to resize {spec.resize!r}")
+    return resize_area(part, spec.size_px, spec.size_px)
+
+
+def _normal(square: Grey, spec: InputSpec) -> Grey:
+    """(channels, size, size): the one grey film in every channel, each with its own normalisation."""
+    means = spec.channel_means or (spec.mean,) * spec.channels
+    stds = spec.channel_stds or (spec.std,) * spec.channels
+    film = np.empty((spec.channels, *square.shape), dtype=np.float32)
+    for channel, (mean, std) in enumerate(zip(means, stds, strict=True)):
+        np.divide(square - np.float32(mean), np.float32(std), out=film[channel])
+    return film
+
+
+def _overlap(seen: ImageRect, area: ImageRect) -> ImageRect:
+    left, top = max(seen.x, area.x), max(seen.y, area.y)
+    return ImageRect(left, top, min(seen.right, area.right) - left, min(seen.bottom, area.bottom) - top)
+
+
+def _clipped(part: Grey) -> float:
+    """Share of pixels at the darkest or the brightest grey, counted on a grid of at least 500 lines."""
+    step = max(1, min(part.shape) // 500)
+    sample = part[::step, ::step]
+    return float(np.count_nonzero((sample <= 0.0) | (sample >= 1.0)) / sample.size)
 
 
 def _cut(grey: Grey, seen: ImageRect, area: ImageRect) -> Grey:

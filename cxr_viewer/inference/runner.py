@@ -28,7 +28,7 @@ from cxr_viewer.inference.engines.child import ChildEngine, Convert, TorchProces
 from cxr_viewer.inference.engines.graph import graph_folder
 from cxr_viewer.inference.engines.openvino import OpenVinoEngine
 from cxr_viewer.inference.explain_run import Question, explained
-from cxr_viewer.inference.preprocess import model_grey, prepare
+from cxr_viewer.inference.preprocess import see
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,8 @@ class LocalRunner:
         card = self._catalog.card(request.model_id)
         guards.refuse(request.image)
         report("Preparing the film")
-        film, seen = model_input(request.image, card)
+        given = see(request.image, card.input)
+        film, seen = given.film[None], given.seen
         cancel.raise_if_cancelled()
         prepared = self._prepared(card, request.device, cancel, report)
         report("Scoring")
@@ -108,6 +109,7 @@ class LocalRunner:
             elapsed_s=time.perf_counter() - started,
             limits=suitability.limits(card, request.image),
             cautions=(*guards.cautions(card, request.image), *prepared.cautions, *mapless),
+            saw=given.saw,
         )
 
     def warm_up(self, model_id: str, device: str = "auto") -> None:
@@ -180,9 +182,9 @@ class LocalRunner:
 
 
 def model_input(image: Radiograph, card: ModelCard) -> tuple[Floats, ImageRect]:
-    """A film as the network sees it, float32 (1, 1, size, size), and the part of the image that it covers."""
-    film, seen = prepare(model_grey(image), card.input)
-    return film[None], seen
+    """A film as the network is fed it, float32 (1, channels, size, size), and the part of the image it covers."""
+    given = see(image, card.input)
+    return given.film[None], given.seen
 
 
 def findings(card: ModelCard, logits: Floats) -> tuple[Finding, ...]:

@@ -15,7 +15,8 @@ from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, OverlayPlane, Radiograph, Rescale, Shutter, VoiWindow
-from cxr_viewer.inference.preprocess import exposed_area, model_grey, prepare, resize_area
+from cxr_viewer.inference.preprocess import exposed_area, model_grey, prepare, resize_area, see
+from cxr_viewer.inference.resample import resize_gaussian
 
 SIZE_PX = 96
 FITS = ("pad", "crop", "stretch")
@@ -190,3 +191,143 @@ def test_what_the_file_draws_or_covers_changes_nothing() -> None:
     bits = np.ones((40, 40), np.uint8)
     layered = _film(stored, overlays=(OverlayPlane(bits, 5, 5),), shutter=Shutter(rectangle=(20, 20, 60, 60), grey=255))
     np.testing.assert_array_equal(model_grey(layered), model_grey(_film(stored)))
+
+
+# ---------------------------------------------------------------- presented
+
+
+TXRV = InputSpec(224, "crop", False, mean=0.5, std=1 / 2048, intensity="presented", resize="gaussian")
+
+
+def test_without_a_window_the_range_of_bits_stored_is_presented() -> None:
+    stored = np.array([[0, 1000], [2047, 4095]], np.uint16)
+    expected = stored / np.float32(4095)
+    assert model_grey(_film(stored, bits_stored=12), "presented") == pytest.approx(expected, abs=1e-6)
+    assert model_grey(_film(stored), "presented") == pytest.approx(stored / np.float32(65535), abs=1e-6)
+    dark_bone = _film(stored, bits_stored=12, photometric="MONOCHROME1")
+    assert model_grey(dark_bone, "presented") == pytest.approx(1 - expected, abs=1e-6)
+
+
+def test_signed_and_rescaled_values_keep_their_place_in_the_range() -> None:
+    stored = np.array([[-2048, -1], [0, 2047]], np.int16)
+    expected = (stored.astype(np.float32) + 2048) / 4095
+    assert model_grey(_film(stored, bits_stored=12), "presented") == pytest.approx(expected, abs=1e-6)
+    shifted = _film(stored, bits_stored=12, modality_lut=Rescale(3.0, -7.0))
+    assert model_grey(shifted, "presented") == pytest.approx(expected, abs=1e-6)
+    falling = _film(stored, bits_stored=12, modality_lut=Rescale(-1.0, 0.0))
+    assert model_grey(falling, "presented") == pytest.approx(1 - expected, abs=1e-6)
+
+
+def test_a_window_is_presented_as_the_standard_says() -> None:
+    stored = np.array([[0, 900], [1100, 4095]], np.uint16)
+    grey = model_grey(_film(stored, bits_stored=12, voi=(VoiWindow(1000, 401),)), "presented")
+    assert grey == pytest.approx(np.array([[0.0, (900 - 999.5) / 400 + 0.5], [(1100 - 999.5) / 400 + 0.5, 1.0]]))
+
+
+def test_the_window_the_film_opens_with_comes_before_one_that_leaves_it_blank() -> None:
+    stored = np.array([[0, 900], [1100, 4095]], np.uint16)
+    blank = VoiWindow(60000, 100)
+    opened = _film(stored, bits_stored=12, voi=(blank,), opening=VoiWindow(1000, 401))
+    assert np.array_equal(
+        model_grey(opened, "presented"),
+        model_grey(_film(stored, bits_stored=12, voi=(VoiWindow(1000, 401),)), "presented"),
+    )
+    unopened = _film(stored, bits_stored=12, voi=(blank,))
+    assert model_grey(unopened, "presented") == pytest.approx(stored / np.float32(4095), abs=1e-6)
+
+
+def test_padding_is_presented_as_air_in_both_polarities() -> None:
+    stored = np.array([[0, 900], [1100, 4000]], np.uint16)
+    for photometric in ("MONOCHROME1", "MONOCHROME2"):
+        film = _film(stored, bits_stored=12, padding=(0, 0), photometric=photometric)
+        grey = model_grey(film, "presented")
+        assert grey[0, 0] == 0.0
+        assert grey[0, 1] > 0.0
+
+
+def test_an_unknown_word_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="intensity"):
+        model_grey(_film(_stored()), "guessed")
+    with pytest.raises(ValueError, match="resize"):
+        prepare(_body(30, 30), InputSpec(16, "pad", False, 0.0, 1.0, resize="nearest"))
+    with pytest.raises(ValueError, match="fit"):
+        prepare(_body(30, 30), InputSpec(16, "squash", False, 0.0, 1.0))
+
+
+# ---------------------------------------------------------------- as the library does it
+
+
+@given(rows=st.integers(1, 60), columns=st.integers(1, 60))
+def test_the_centre_square_is_the_library_s(rows: int, columns: int) -> None:
+    from torchxrayvision.datasets import XRayCenterCrop
+
+    numbered = np.arange(rows * columns, dtype=np.float32).reshape(rows, columns)
+    side = min(rows, columns)
+    values, seen = prepare(numbered, InputSpec(side, "crop", False, mean=0.0, std=1.0))
+    assert np.array_equal(values, XRayCenterCrop()(numbered[None]))
+    assert (seen.width, seen.height) == (side, side)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.6, 0.9), (0.1, 0.3)])
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((1500, 1201), 224), ((440, 440), 224), ((225, 223), 224), ((224, 224), 224), ((100, 130), 224), ((97, 448), 512)],
+)
+def test_resizing_is_the_library_s(shape: tuple[int, int], size: int, low: float, high: float) -> None:
+    from torchxrayvision.datasets import XRayResizer
+
+    grey = np.random.default_rng(shape[0]).uniform(low, high, shape).astype(np.float32)
+    theirs = XRayResizer(size)((grey[None] - 0.5) * 2048)
+    ours = (resize_gaussian(grey, size, size) - 0.5) * 2048
+    assert ours.dtype == np.float32
+    assert np.abs(ours - theirs[0]).max() <= 1e-5 * 1024
+
+
+# ---------------------------------------------------------------- what the model saw
+
+
+def test_what_the_model_saw_is_the_very_input() -> None:
+    stored = _stored()
+    for spec in (TXRV, InputSpec(96, "pad", True, 0.5, 0.25), InputSpec(64, "stretch", False, 0.5, 0.25)):
+        fed = see(_film(stored, voi=(VoiWindow(1800, 1500),)), spec)
+        picture = np.rint((fed.film[0] * spec.std + spec.mean) * 255)
+        assert np.abs(fed.saw.picture - picture).max() <= 1
+        assert fed.saw.picture.shape == (spec.size_px, spec.size_px)
+        assert not fed.saw.picture.flags.writeable
+        film, seen = prepare(model_grey(_film(stored, voi=(VoiWindow(1800, 1500),)), spec.intensity), spec)
+        assert np.array_equal(fed.film, film)
+        assert fed.seen == seen
+
+
+def test_a_turned_film_is_said_to_be_turned_and_bone_is_bright() -> None:
+    stored = _stored()
+    plain, turned = (
+        see(_film(values, photometric=p, bits_stored=16), TXRV)
+        for values, p in ((stored, "MONOCHROME2"), (65535 - stored, "MONOCHROME1"))
+    )
+    assert (plain.saw.turned, turned.saw.turned) == (False, True)
+    assert np.abs(plain.film - turned.film).max() < 1e-3 * 1024
+
+
+def test_the_clipped_share_is_of_the_film_not_of_what_was_padded() -> None:
+    stored = np.full((400, 200), 2000, np.uint16)
+    stored[:, :50] = 100
+    stored[:, 150:] = 3900
+    window = VoiWindow(2000, 2000)
+    for fit in ("pad", "crop", "stretch"):
+        spec = InputSpec(64, fit, False, 0.5, 0.25, intensity="presented")
+        assert see(_film(stored, voi=(window,)), spec).saw.clipped == pytest.approx(0.5, abs=0.01)
+    assert see(_film(stored, bits_stored=12), TXRV).saw.clipped == 0.0
+
+
+def test_colour_networks_get_the_film_in_every_channel() -> None:
+    spec = InputSpec(
+        64, "crop", False, 0.5, 1 / 2048, "presented", "gaussian", 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+    grey = _body(150, 190)
+    one, seen = prepare(grey, InputSpec(64, "crop", False, 0.0, 1.0, "presented", "gaussian"))
+    three, same = prepare(grey, spec)
+    assert (three.shape, seen) == ((3, 64, 64), same)
+    for channel in range(3):
+        expected = (one[0] - spec.channel_means[channel]) / spec.channel_stds[channel]
+        assert three[channel] == pytest.approx(expected, abs=1e-5)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from cxr_viewer.core import suitability
 from cxr_viewer.core.findings import ModelCard, ModelChoice, ScoreKind, Task
-from cxr_viewer.core.image import Caution, Radiograph
+from cxr_viewer.core.image import Caution, PatientInfo, Radiograph
+from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services.state import AUTO
 
 
@@ -28,6 +31,23 @@ def choose_model(cards: Sequence[ModelCard], wanted: str, image: Radiograph) -> 
     against = {card.model_id: suitability.limits(card, image) for card in classifiers}
     best = min(classifiers, key=lambda card: _order(card, against[card.model_id]))
     return ModelChoice(best.model_id, _reason(best, against[best.model_id], len(classifiers)))
+
+
+def expect_model(cards: Sequence[ModelCard], wanted: str, node: ImageNode, patient: PatientInfo) -> ModelChoice | None:
+    """The model that :func:`choose_model` is likely to name for a film that is still being read, by its header."""
+    film = Radiograph(
+        node.key,
+        node.path,
+        np.zeros((1, 1), np.uint8),
+        8,
+        "MONOCHROME2",
+        node.modality,
+        view=node.view,
+        body_part=node.body_part,
+        is_dicom=node.is_dicom,
+        patient=patient,
+    )
+    return choose_model(cards, wanted, film)
 
 
 def _order(card: ModelCard, limits: tuple[Caution, ...]) -> tuple[object, ...]:

@@ -33,6 +33,10 @@ class ImageReader(Protocol):
         """
         ...
 
+    def read_ahead(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
+        """A film nobody waits for; in nobody's way, and over at once when ``cancel`` is set. Raises like :meth:`read`."""
+        ...
+
     def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
         """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
         ...
@@ -119,11 +123,13 @@ class ModelStore(Protocol):
         *,
         file: Path | None = None,
         unproven: bool = False,
+        changed: bool = False,
     ) -> ModelCard:
         """Fetch a published model (or take its published file from ``file``), convert it and prove it.
 
         Args:
-            unproven: install also where the publisher prints no outputs to hold it against.
+            unproven: install also where the publisher prints no outputs to hold it against (else ``none-published``).
+            changed: install also where the published file is not the one installed here first (else ``changed-file``).
 
         Raises:
             ModelError: with a sentence, whatever went wrong; nothing half-installed stays.

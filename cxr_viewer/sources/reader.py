@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cxr_viewer.core.errors import CancelledError
 from cxr_viewer.core.image import ModalityTable, Radiograph, VoiTable
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import FoundImage, ImageNode
@@ -25,6 +27,9 @@ class SandboxReader:
 
     def __init__(self, sandbox: Sandbox | None = None) -> None:
         self._sandbox = sandbox or Sandbox()
+        self._spare: Sandbox | None = None
+        self._making = threading.Lock()
+        self._closed = False
 
     def warm(self) -> None:
         """Start the reader processes in the background; returns at once."""
@@ -52,11 +57,19 @@ class SandboxReader:
         image = self._sandbox.ask(
             Radiograph, "read", cancel, urgent=True, interim=None if preview is None else early, **words
         )
-        if image.preview or not _is_picture(image):
-            raise faults.reader_crashed("pixels that are no picture")
-        if image.key != node.key:
-            raise faults.file_changed()
-        return replace(image, path=node.path)
+        return _whole(image, node)
+
+    def read_ahead(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
+        """A film nobody waits for, read by a process that makes way for all others and is gone once ``cancel`` is set.
+
+        That process is started when it is first wanted. Raises like :meth:`read`.
+        """
+        with self._making:
+            if self._closed:
+                raise CancelledError()
+            self._spare = self._spare or Sandbox(1, abandon_after_s=0.0, gentle=True)
+        words = {"frame": node.key.frame, "preview": False, **self._file(node)}
+        return _whole(self._spare.ask(Radiograph, "read", cancel, **words), node)
 
     def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:
         """A PNG at most ``side_px`` on its long side, grey chain and default VOI applied. Raises like :meth:`read`."""
@@ -119,7 +132,20 @@ class SandboxReader:
 
     def close(self) -> None:
         """Stop the reader processes. Safe to call twice."""
+        with self._making:
+            self._closed = True
+        if self._spare is not None:
+            self._spare.close()
         self._sandbox.close()
+
+
+def _whole(image: Radiograph, node: ImageNode) -> Radiograph:
+    """The answer, if it is the film of ``node``. Raises ReadError."""
+    if image.preview or not _is_picture(image):
+        raise faults.reader_crashed("pixels that are no picture")
+    if image.key != node.key:
+        raise faults.file_changed()
+    return replace(image, path=node.path)
 
 
 def _is_picture(image: Radiograph) -> bool:

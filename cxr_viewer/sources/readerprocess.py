@@ -20,7 +20,7 @@ from cxr_viewer.sources import faults
 _log = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20
-_LOW_PRIORITY = 5
+LOW_PRIORITY, LOWEST_PRIORITY = 5, 19
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
 _TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 _JANITOR = 'read -r _; rm -rf -- "$1"'
@@ -85,10 +85,10 @@ class ReaderProcess:
     def answers(self) -> BinaryIO:
         return _pipe(self._process.stdout)
 
-    def make_way(self) -> None:
+    def make_way(self, priority: int = LOW_PRIORITY) -> None:
         """Let the window and the reader of a film have the processor first, where the system offers that."""
         with contextlib.suppress(AttributeError, OSError):
-            os.setpriority(os.PRIO_PROCESS, self.pid, _LOW_PRIORITY)
+            os.setpriority(os.PRIO_PROCESS, self.pid, priority)
 
     def kill(self) -> None:
         """At once, also where it is stopped or hangs; :meth:`end` does the rest."""

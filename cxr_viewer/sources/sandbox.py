@@ -25,7 +25,7 @@ from cxr_viewer.core.errors import CancelledError, ReadError
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.sources import faults, wire
 from cxr_viewer.sources.passwords import Passwords
-from cxr_viewer.sources.readerprocess import ReaderProcess, ScratchRoot
+from cxr_viewer.sources.readerprocess import LOWEST_PRIORITY, ReaderProcess, ScratchRoot
 
 _log = logging.getLogger(__name__)
 
@@ -68,16 +68,26 @@ class Sandbox:
 
     Args:
         size: number of processes; one of them is kept for urgent requests where there are several.
+        abandon_after_s: how long a process may go on with a request that was given up before it is killed.
+        gentle: the processes make way for all others.
 
     Attributes:
         passwords: of archives, shared by all who ask; handed to a process with each request that needs them.
     """
 
     def __init__(
-        self, size: int = 2, *, memory_limit_bytes: int = MEMORY_LIMIT_BYTES, time_limit_s: float = TIME_LIMIT_S
+        self,
+        size: int = 2,
+        *,
+        memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+        time_limit_s: float = TIME_LIMIT_S,
+        abandon_after_s: float = ABANDON_AFTER_S,
+        gentle: bool = False,
     ) -> None:
         if size < 1:
             raise ValueError("a sandbox needs at least one process")
+        self._abandon_after_s = abandon_after_s
+        self._gentle = gentle
         self.passwords = Passwords()
         self._size = size
         self._memory_limit_bytes = memory_limit_bytes
@@ -213,7 +223,7 @@ class Sandbox:
                 if request in queue:
                     queue.remove(request)
                     return
-        timer = threading.Timer(ABANDON_AFTER_S, self._kill, (request, faults.reader_closed()))
+        timer = threading.Timer(self._abandon_after_s, self._kill, (request, faults.reader_closed()))
         timer.daemon = True
         timer.start()
 
@@ -274,7 +284,12 @@ class Sandbox:
             request.error = request.fate or death
         with self._state:
             request.finish()  # from here on _kill leaves the process alone
-        return process if request.fate is None and process.alive else self._replace(process)
+        if request.fate is None and process.alive:
+            return process
+        if self._gentle:  # started again when it is wanted again: whoever gave it up has the processor now
+            self._end(process)
+            return None
+        return self._replace(process)
 
     def _handed_over(self, process: ReaderProcess | None, request: _Request) -> ReaderProcess | None:
         """The process that has taken the request; one that died while nobody asked it anything is replaced first."""
@@ -331,6 +346,8 @@ class Sandbox:
             return None
         with self._state:
             self._processes.add(process)
+            if self._gentle:
+                process.make_way(LOWEST_PRIORITY)
             closed_meanwhile: bool = self._closed
         if closed_meanwhile:
             process.kill()

@@ -50,11 +50,12 @@ class InferenceThread(QThread):
 
     Signals:
         sends(object): AnalysisProgressed, AnalysisArrived, AnalysisRefused or AnalysisFailed.
-        at_rest(): what :meth:`ask_ahead` or :meth:`use_rest` was given has ended, done or given up.
+        at_rest(object): the token of what :meth:`ask_ahead` or :meth:`use_rest` was given and has ended, done or
+            given up.
     """
 
     sends = Signal(object)
-    at_rest = Signal()
+    at_rest = Signal(object)
 
     def __init__(self, make_runner: Callable[[], ModelRunner], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -108,13 +109,13 @@ class InferenceThread(QThread):
         """Load a model ahead of the first film. What goes wrong is told when a film asks for it."""
         self._slot.put(_WARM_UP, _WarmUp(model_id, device))
 
-    def ask_ahead(self, request: AnalysisRequest) -> None:
+    def ask_ahead(self, request: AnalysisRequest) -> CancelToken:
         """Keep the answer to a film nobody waits for; all that somebody waits for goes first."""
-        self._slot.put(_AHEAD, _Asked(request, self._answers.question(request)))
+        return self._slot.put(_AHEAD, _Asked(request, self._answers.question(request)))
 
-    def use_rest(self) -> None:
+    def use_rest(self) -> CancelToken:
         """Let the runner do what it puts off until nobody waits (finding out which engine is fastest here)."""
-        self._slot.put(_IDLE, _Idle())
+        return self._slot.put(_IDLE, _Idle())
 
     def give_up_rest(self) -> None:
         """The reader is back: drop what nobody waits for."""
@@ -159,7 +160,7 @@ class InferenceThread(QThread):
             finally:
                 self._slot.done(name, token)
             if name in (_AHEAD, _IDLE):
-                self.at_rest.emit()
+                self.at_rest.emit(token)
             del taken, work  # a waiting thread must not keep the last film alive
         if runner is not None:
             runner.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from cxr_viewer.core.study import ImageNode, StudyNode
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.hanging import neighbour, neighbour_series
+from cxr_viewer.services.hanging import hang, neighbour, neighbour_series
 from cxr_viewer.ui.controller import Controller
 
 
@@ -48,6 +48,20 @@ class Navigation:
         node = neighbour(place[0], place[1].key, step, place[1].path, place[1].member) if place else None
         if node is not None:
             self._controller.dispatch(ev.OpenImage(node, pane))
+
+    def neighbours(self) -> Iterator[ImageNode]:
+        """What the reader may open next, likeliest first: the images beside those on screen, then the next study."""
+        state = self._controller.state
+        for pane in (state.active, *(index for index in state.visible if index != state.active)):
+            place = self._place(pane)
+            for step in (1, -1) if place else ():
+                node = neighbour(place[0], place[1].key, step, place[1].path, place[1].member) if place else None
+                if node is not None:
+                    yield node
+        key = state.pane.key
+        study = self._step_study(key.study_uid, 1) if key else None
+        if study is not None:
+            yield from hang(study)[1]
 
     def series(self, step: int) -> None:
         """The first image of the next or previous series."""

@@ -14,12 +14,14 @@ from PySide6.QtWidgets import QMenu
 from cxr_viewer.core.report import Report
 from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.choice import expect_model
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ImageReader, ModelCatalog, ModelRunner, ModelStore, ReportWriter, Scanner
 from cxr_viewer.services.settings import BrowserSort
 from cxr_viewer.services.state import AUTO, AnalysisStatus, NoticeLevel, PaneStatus, ViewerState
 from cxr_viewer.ui.action_states import show_on_actions
 from cxr_viewer.ui.actions import VOI_KEYS, Actions
+from cxr_viewer.ui.ahead import Ahead, Sources
 from cxr_viewer.ui.browser_panel import BrowserPanel
 from cxr_viewer.ui.calibration_commands import CalibrationCommands, line_to_calibrate_by
 from cxr_viewer.ui.canvas import CanvasGrid
@@ -122,6 +124,11 @@ class Workbench(QObject):
         self.film_commands = FilmCommands(self.controller, self.canvas.zoom_shown, self.canvas.cancel_tool)
         self.calibration = CalibrationCommands(self.window, self.controller)
         self.navigation = Navigation(self.controller, self._study_of, self.browser.step_study)
+        sources = Sources(
+            lambda: self.controller.state, lambda: self.settled, self.navigation.neighbours, parts.reader.read_ahead
+        )
+        self.ahead = Ahead(sources, self.inference, self)
+        self._films_can_be_drawn = False
         self._unfinished: tuple[Path, ...] = ()
         self.actions = self._make_actions()
         self._connect()
@@ -176,6 +183,7 @@ class Workbench(QObject):
         self.controller.state_changed.connect(self._show_state)
         self.controller.happened.connect(self._after)
         self.controller.happened.connect(self.unlocker.happened)
+        self.controller.happened.connect(self.ahead.touched)
         self.loaders.scan_locked.connect(self.unlocker.locked, queued)
         self.loaders.library_read.connect(self.browser.set_studies, queued)
         self.loaders.studies_changed.connect(self.browser.update_studies, queued)
@@ -205,13 +213,26 @@ class Workbench(QObject):
             self.controller.dispatch(ev.Tell(NoticeLevel.CAUTION, note))
         self.opener.open(paths)
         self.canvas.setFocus()
+        if (handle := self.window.windowHandle()) is not None:
+            handle.installEventFilter(self.ahead)
+        self.ahead.touched()
 
     @Slot()
     def _warm_up_model(self) -> None:
-        """Load the model, after what draws films: two things loading at once make the window stumble."""
+        """Load the model the film on its way is likely to need, after what draws films: two things loading at once make
+        the window stumble."""
+        self._films_can_be_drawn = True
         state = self.controller.state
-        if state.cards and state.automatic:
+        node = state.pane.node
+        study = self._study_of(node) if node is not None else None
+        if not state.cards or not state.automatic:
+            return
+        if node is not None and study is not None:
+            choice = expect_model(state.cards, state.model_id, node, study.patient)
+            first = choice.model_id if choice is not None else ""
+        else:
             first = state.model_id if state.model_id != AUTO else state.cards[0].model_id
+        if first:
             self.inference.warm_up(first, state.device)
 
     @property
@@ -237,6 +258,7 @@ class Workbench(QObject):
         self.inspector.close()
         self.models.close()
         self.unlocker.close()
+        self.ahead.close()
         self.loaders.close()
         if not self.inference.stop():
             _log.error("the inference thread did not stop in time")
@@ -263,6 +285,8 @@ class Workbench(QObject):
         """What follows an event that is no change of the window's state."""
         if isinstance(event, (ev.OpenImage, ev.OpenStudy)):
             self.canvas.setFocus()
+            if self._films_can_be_drawn:
+                self._warm_up_model()
 
     def _study_of(self, node: ImageNode) -> StudyNode | None:
         return self.browser.study_of(node)

@@ -13,6 +13,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card
+from cxr_viewer.inference.registry import unusable
 
 
 def bundle_dirs(data: Path | None = None) -> tuple[Path, ...]:
@@ -46,10 +47,13 @@ class BundleCatalog:
     Args:
         dirs: folders of bundles, :func:`bundle_dirs` by default; missing ones are empty. Where two bundles carry one
             id, the first is used and :meth:`problems` says so.
+        unproven: know models of the registry, too, that were not yet held against their publisher's outputs: while
+            they are.
     """
 
-    def __init__(self, dirs: Sequence[Path] | None = None) -> None:
+    def __init__(self, dirs: Sequence[Path] | None = None, *, unproven: bool = False) -> None:
         self._dirs = tuple(dirs) if dirs is not None else bundle_dirs()
+        self._unproven = unproven
         self._lock = threading.Lock()
         self._seen: _Seen | None = None
 
@@ -101,11 +105,11 @@ class BundleCatalog:
     def _found(self) -> _Seen:
         with self._lock:  # held while looking: what was seen before a refresh must not be kept after it
             if self._seen is None:
-                self._seen = _look(self._dirs)
+                self._seen = _look(self._dirs, unproven=self._unproven)
             return self._seen
 
 
-def _look(dirs: tuple[Path, ...]) -> _Seen:
+def _look(dirs: tuple[Path, ...], *, unproven: bool) -> _Seen:
     found: dict[str, _Bundle] = {}
     problems: list[str] = []
     for folder in (bundle for parent in dirs for bundle in _bundle_folders(parent, problems)):
@@ -121,6 +125,8 @@ def _look(dirs: tuple[Path, ...]) -> _Seen:
             problems.append(
                 f"The model “{card.model_id}” is installed twice; version {other} is used, not {card.version}."
             )
+        elif not unproven and (why := unusable(card)):
+            problems.append(why)
         else:
             found[card.model_id] = _Bundle(card, folder)
     return _Seen(found, tuple(problems))

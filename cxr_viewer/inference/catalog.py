@@ -12,7 +12,7 @@ import platformdirs
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
-from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card
+from cxr_viewer.inference.cards import CARD_NAME, read_card, weights_name
 from cxr_viewer.inference.registry import unusable
 
 
@@ -39,7 +39,8 @@ class _Seen:
 
 
 class BundleCatalog:
-    """The model bundles in some folders; a bundle is a sub-folder with ``card.toml`` and ``weights.safetensors``.
+    """The model bundles in some folders; a bundle is a sub-folder with ``card.toml`` and ``weights.safetensors``, or
+    ``weights.onnx``.
 
     Any thread may ask and :meth:`refresh`: what was found is one value, replaced as a whole. A model that is removed
     while another thread works with it is a :class:`ModelError` there.
@@ -118,8 +119,10 @@ def _look(dirs: tuple[Path, ...], *, unproven: bool) -> _Seen:
         except ModelError as error:
             problems.append(f"{error.summary} {error.hint}".strip())
             continue
-        if not (folder / WEIGHTS_NAME).is_file():
-            problems.append(f"The model “{card.name}” has no weights ({WEIGHTS_NAME} is missing). Install it again.")
+        if not (folder / weights_name(card)).is_file():
+            problems.append(
+                f"The model “{card.name}” has no weights ({weights_name(card)} is missing). Install it again."
+            )
         elif card.model_id in found:
             other = found[card.model_id].card.version
             problems.append(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,53 +14,40 @@ from cxr_viewer.core import suitability
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, ModelCard, ScoreKind, Task
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import Caution, Radiograph
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference import explain, guards
 from cxr_viewer.inference.calibrate import Calibration
-from cxr_viewer.inference.cards import WEIGHTS_NAME, verify_weights
 from cxr_viewer.inference.catalog import BundleCatalog
-from cxr_viewer.inference.devices import devices
-from cxr_viewer.inference.engines import Engine, Floats
-from cxr_viewer.inference.engines.child import ChildEngine, Convert, TorchProcess
-from cxr_viewer.inference.engines.graph import graph_folder
-from cxr_viewer.inference.engines.openvino import OpenVinoEngine
+from cxr_viewer.inference.engines import Floats
+from cxr_viewer.inference.engines.child import ChildEngine
+from cxr_viewer.inference.engines.choice import Clock
+from cxr_viewer.inference.engines.supply import EngineSupply
 from cxr_viewer.inference.explain_run import Question, explained
 from cxr_viewer.inference.preprocess import see
 
-_log = logging.getLogger(__name__)
-
 Report = Callable[[str], None]
-
-LARGE_WEIGHTS_BYTES = 16_000_000
-"""From about four million parameters on, "auto" takes CUDA where there is one. A smaller network answers in a few
-milliseconds on one core, sooner than torch and a graphics driver are loaded."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """An engine ready to run, and what has to be said of it."""
-
-    engine: Engine
-    cautions: tuple[Caution, ...] = ()
 
 
 class LocalRunner:
     """Runs the installed models on this computer; implements ``services.ports.ModelRunner``.
 
-    Built, used and closed on one thread. The CPU engine is OpenVINO in this process; torch (CUDA, the reference, heat
-    map methods of the ``grad-cam`` library) works in a process of its own, see ``engines.child``.
+    Built, used and closed on one thread. On the CPU models run in this process, on the engine that ``engines.supply``
+    has chosen; torch (CUDA, the reference, heat map methods of the ``grad-cam`` library) works in a process of its own,
+    see ``engines.child``.
 
     Args:
         catalog: the installed models.
         cache: the program's cache folder, by default the user's; graphs made from weights are kept below it.
+        clock: what choosing among engines measures with.
     """
 
-    def __init__(self, catalog: BundleCatalog | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self, catalog: BundleCatalog | None = None, cache: Path | None = None, clock: Clock = time.perf_counter
+    ) -> None:
         self._catalog = catalog or BundleCatalog()
-        self._graphs = (cache or platformdirs.user_cache_path("cxr-viewer", appauthor=False)) / "graphs"
-        self._torch = TorchProcess()
-        self._engines: dict[tuple[str, str], _Prepared] = {}
+        cache = cache or platformdirs.user_cache_path("cxr-viewer", appauthor=False)
+        self._engines = EngineSupply(cache, scores, clock)
 
     def analyse(self, request: AnalysisRequest, cancel: CancelToken, report: Report) -> AnalysisResult:
         """Score and explain one film; see :meth:`cxr_viewer.services.ports.ModelRunner.analyse`.
@@ -82,7 +67,8 @@ class LocalRunner:
         given = see(request.image, card.input)
         film, seen = given.film[None], given.seen
         cancel.raise_if_cancelled()
-        prepared = self._prepared(card, request.device, cancel, report)
+        bundle = self._catalog.folder(card.model_id)
+        prepared = self._engines.prepared(card, bundle, request.device, cancel, report)
         report("Scoring")
         logits, features = prepared.engine.run(film)
         _check_finite(card, logits, features)
@@ -90,7 +76,7 @@ class LocalRunner:
         report("Explaining")
 
         def library() -> ChildEngine:
-            return ChildEngine(self._torch, card, self._catalog.folder(card.model_id), "cpu", cancel)
+            return self._engines.library(card, bundle, cancel)
 
         asked = Question(card, prepared.engine, film, logits, features, seen, library)
         heatmaps, mapless = explained(asked, request.method, cancel, report)
@@ -114,71 +100,30 @@ class LocalRunner:
 
     def warm_up(self, model_id: str, device: str = "auto") -> None:
         """Load a model before the first film asks for it. Raises :class:`ModelError` like :meth:`analyse`."""
-        self._prepared(self._catalog.card(model_id), device, CancelToken(), lambda stage: None)
+        card = self._catalog.card(model_id)
+        self._engines.prepared(card, self._catalog.folder(model_id), device, CancelToken(), lambda stage: None)
+
+    def settle(self, cancel: CancelToken) -> bool:
+        """Choose the engine for one of the models that have run on the CPU; call it when nothing waits.
+
+        Once per model and computer this takes some ten seconds, most of them in another process, and then at most two
+        of measuring; later it takes a moment. What it has done before it was cancelled is not done again.
+
+        Returns:
+            whether something was done; call it again until it was not.
+
+        Raises:
+            CancelledError: ``cancel`` was set; looked at between any two passes of a network.
+        """
+        for card in self._catalog.cards():
+            if self._engines.needs_settling(card):
+                self._engines.settle(card, self._catalog.folder(card.model_id), cancel)
+                return True
+        return False
 
     def close(self) -> None:
         """Give memory and the torch process back. Safe to call twice."""
-        for prepared in self._engines.values():
-            prepared.engine.close()
-        self._engines.clear()
-        self._torch.close()
-
-    # -------------------------------------------------------- engines
-
-    def _prepared(self, card: ModelCard, device: str, cancel: CancelToken, report: Report) -> _Prepared:
-        bundle = self._catalog.folder(card.model_id)
-        for choice in self._choices(device, bundle):
-            ready = self._engines.get((card.sha256, choice))
-            if ready is None:
-                report("Loading the model")
-                try:
-                    ready = self._load(card, bundle, choice, cancel, report)
-                except ModelError as error:
-                    if error.code != "no-cuda" or device != "auto":
-                        raise
-                    _log.info("CUDA cannot be used, taking the CPU: %s", error.detail)
-                    continue
-                self._engines[card.sha256, choice] = ready
-            return ready
-        raise AssertionError("the CPU is always a choice")
-
-    def _choices(self, device: str, bundle: Path) -> tuple[str, ...]:
-        """Devices to try, the best first."""
-        if device in ("cpu", "cuda"):
-            return (device,)
-        if device != "auto":
-            raise ModelError(
-                f"There is no device “{device}”.", hint=f"Choose one of: {', '.join(devices())}.", code="unknown-device"
-            )
-        large = (bundle / WEIGHTS_NAME).stat().st_size >= LARGE_WEIGHTS_BYTES
-        return ("cuda", "cpu") if large and "cuda" in devices() else ("cpu",)
-
-    def _load(self, card: ModelCard, bundle: Path, device: str, cancel: CancelToken, report: Report) -> _Prepared:
-        if device == "cuda":
-            return _Prepared(ChildEngine(self._torch, card, bundle, "cuda", cancel))
-        verify_weights(bundle, card)
-        try:
-            return _Prepared(self._load_openvino(card, bundle, cancel, report))
-        except ModelError as error:
-            _log.warning("OpenVINO is not used: %s %s", error.summary, error.detail)
-            text = f"The slower reference engine is used. {error.summary}"
-        report("Loading the reference engine")
-        engine = ChildEngine(self._torch, card, bundle, "cpu", cancel)
-        return _Prepared(engine, (Caution("reference-engine", text),))
-
-    def _load_openvino(self, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> OpenVinoEngine:
-        folder = graph_folder(self._graphs, card)
-        try:
-            return OpenVinoEngine(folder, card)
-        except ModelError as error:
-            if error.code != "no-graph":
-                raise
-        report("Preparing the model for this computer (only once, some seconds)")
-        self._torch.call(Convert(card, bundle, folder), cancel)
-        if not any(isinstance(ready.engine, ChildEngine) for ready in self._engines.values()):
-            self._torch.release()  # half a gigabyte that nobody needs any more
-        report("Loading the model")
-        return OpenVinoEngine(folder, card)
+        self._engines.close()
 
 
 def model_input(image: Radiograph, card: ModelCard) -> tuple[Floats, ImageRect]:
@@ -203,6 +148,11 @@ def findings(card: ModelCard, logits: Floats) -> tuple[Finding, ...]:
             score, threshold = operating_point_score(probability, label.threshold), 0.5
         out.append(Finding(label.name, score, card.score_kind, threshold, logit))
     return tuple(out)
+
+
+def scores(card: ModelCard, logits: Floats) -> Floats:
+    """The scores of :func:`findings`, float32 (k,)."""
+    return np.array([finding.score for finding in findings(card, logits)], dtype=np.float32)
 
 
 def operating_point_score(probability: float, threshold: float) -> float:

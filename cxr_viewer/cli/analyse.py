@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cxr_viewer.cli import archives, parts
 from cxr_viewer.cli.answers import Answer, JsonWriter, LineWriter, answer_of, failed
 from cxr_viewer.cli.find import Item, find
+from cxr_viewer.cli.pipeline import reading_ahead
 from cxr_viewer.cli.progress import progress
 from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
@@ -30,6 +32,7 @@ _EPILOG = """\
 One object per file, in a JSON array (one object per line when OUT ends in .jsonl):
   file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, findings, limits,
   cautions, heatmaps, seconds.
+"seconds" is what reading and scoring this film took; the next films are read meanwhile.
 "limits" not empty means that the scores do not hold for this film.
 Exit status: 0 every file was ok or refused, 1 any failed, 2 wrong use.
 Research use only. Not for primary diagnosis."""
@@ -71,11 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
         found = find(arguments.paths, processes, arguments.zip_password_file)
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
+        shown = progress(found, quiet=isinstance(writer, LineWriter) and sys.stdout.isatty())
         try:
-            for item in progress(found, quiet=isinstance(writer, LineWriter) and sys.stdout.isatty()):
-                answer = job.answer(item)
-                any_failed |= answer["status"] == "failed"
-                writer.put(answer)
+            with reading_ahead(found, job.read) as films:
+                for item in shown:
+                    answer = job.answer(item, next(films))
+                    any_failed |= answer["status"] == "failed"
+                    writer.put(answer)
         finally:
             writer.close()  # also when the user stops it: what was answered stays
     return 1 if any_failed else 0
@@ -92,14 +97,24 @@ class _Job:
     processes: Sandbox
     runner: ModelRunner
 
-    def answer(self, item: Item) -> Answer:
-        """The answer for one file, whatever happens to it."""
+    def read(self, item: Item, cancel: CancelToken) -> tuple[Radiograph, float]:
+        """The film and the seconds it took; called on a thread of its own. Raises CxrError."""
+        from cxr_viewer.sources.reader import SandboxReader
+
+        if item.fault is not None:
+            raise item.fault
         begun = time.perf_counter()
+        films = SandboxReader(self.processes)
+        image = parts.read_film(films, item.path) if item.node is None else films.read(item.node, cancel)
+        return image, time.perf_counter() - begun
+
+    def answer(self, item: Item, film: Future[tuple[Radiograph, float]]) -> Answer:
+        """The answer for one file, whatever happens to it; waits for ``film``, which comes from :meth:`read`."""
         image: Radiograph | None = None
+        seconds, begun = 0.0, time.perf_counter()
         try:
-            if item.fault is not None:
-                raise item.fault
-            image = self._read(item)
+            image, seconds = film.result()
+            begun = time.perf_counter()
             pane = parts.ask(parts.opened(image, self.card.model_id, self.device), self.runner).panes[0]
             answer = answer_of(item.path, pane, self.card)
             if self.heatmaps is not None:
@@ -109,14 +124,8 @@ class _Job:
         except Exception as error:
             answer = failed(item.path, failure_from(error, job="read"), self.card, image)
         answer["member"] = item.member
-        answer["seconds"] = round(time.perf_counter() - begun, 4)
+        answer["seconds"] = round(seconds + time.perf_counter() - begun, 4)
         return answer
-
-    def _read(self, item: Item) -> Radiograph:
-        from cxr_viewer.sources.reader import SandboxReader
-
-        films = SandboxReader(self.processes)
-        return parts.read_film(films, item.path) if item.node is None else films.read(item.node, CancelToken())
 
     def _write_maps(self, pane: Pane, folder: Path) -> list[dict[str, Any]]:
         from cxr_viewer.outputs.heatmaps import compose_heatmap, heatmap_name

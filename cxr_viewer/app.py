@@ -167,7 +167,7 @@ class Program(QObject):
                 make_runner=lambda: _runner(catalog, self._paths.cache),
                 make_writer=_writer,
                 catalog=catalog,
-                make_store=lambda proxy: _store(self._paths.data, proxy),
+                make_store=lambda proxy: _store(catalog, self._paths, self._reader, proxy),
                 devices=devices(),
                 methods=METHODS,
                 samples=resources_dir() / "samples",
@@ -256,10 +256,10 @@ def _runner(catalog: BundleCatalog, cache: Path) -> ModelRunner:
     return LocalRunner(catalog, cache)
 
 
-def _store(data: Path, proxy: str) -> ModelStore:
-    from cxr_viewer.inference.store import LocalStore  # on the keeper's thread, when models are looked at
+def _store(catalog: BundleCatalog, paths: Paths, reader: SandboxReader, proxy: str) -> ModelStore:
+    from cxr_viewer.inference.store.local import LocalStore  # on the keeper's thread, when models are looked at
 
-    return LocalStore(data, proxy=proxy)
+    return LocalStore(catalog, paths.models, paths.cache, proxy, read_film=reader.read_path)
 
 
 def _writer() -> ReportWriter:

@@ -17,6 +17,7 @@ from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Caution, Radiograph, View
 from cxr_viewer.core.suitability import CHEST, code_letters, part_text, views_text
 from cxr_viewer.core.wording import plain
+from cxr_viewer.inference.registry import NONE_PUBLISHED, UNPROVEN_CAUTION
 
 SMALLEST_PX = 96
 """Shorter side below which no film is scored: ribs and vessels are no longer resolved."""
@@ -90,6 +91,8 @@ def refuse(image: Radiograph) -> None:
 def cautions(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
     """What the reader has to know because it could not be checked."""
     found = []
+    if card.proof is not None and card.proof.kind == NONE_PUBLISHED:
+        found.append(Caution("unproven", UNPROVEN_CAUTION))
     if not image.is_dicom:
         found.append(Caution("not-dicom", "This picture is not DICOM: age, view and polarity are unknown."))
     else:

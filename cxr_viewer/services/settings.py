@@ -59,6 +59,11 @@ class Paths:
         return self.data / "library.sqlite"
 
     @property
+    def models(self) -> Path:
+        """Where the reader's own models are installed."""
+        return self.data / "models"
+
+    @property
     def window_file(self) -> Path:
         return self.state / "window.toml"
 

@@ -92,6 +92,10 @@ class SandboxReader:
             raise faults.reader_crashed("a header came back for another file")
         return found
 
+    def read_path(self, path: Path, cancel: CancelToken) -> Radiograph:
+        """The first frame of a file that was in no scan. Raises like :meth:`describe` and :meth:`read`."""
+        return self.read(self.describe(path, cancel).image, cancel)
+
     def tags(self, node: ImageNode, cancel: CancelToken) -> TagList:
         """Every attribute of the file; empty for pictures that are not DICOM. Raises like :meth:`read`."""
         answer = self._sandbox.ask(Tags, "tags", cancel, urgent=True, **self._file(node))

@@ -41,7 +41,7 @@ def serve(job: str) -> None:
 def _do(job: str, arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Only what the job needs is imported: neither torch for reading, nor the network for anything but fetching."""
     if job == "download":
-        from cxr_viewer.inference.store.download import run
+        from cxr_viewer.inference.store.downloading import run
 
         return run(arguments, lambda done, total: tell({"done": done, "total": total}))
     if job == "read":

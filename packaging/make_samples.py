@@ -1,6 +1,6 @@
 """Makes the sample films in resources/samples from published data sets. Run once; its output is kept in the repository.
 
-    python packaging/make_samples.py --dicom DIR --images DIR --out resources/samples
+    python packaging/make_samples.py --dicom DIR --images DIR --out resources/samples --probes resources/probes
 
 What is known of a film is written into it, nothing is made up: a date, an age or a name that a data set does not give
 stays empty. Patient names and ids begin with SAMPLE.
@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+PROBE_PX = 448
 
 NIH_CREDIT = (
     "NIH ChestX-ray14, NIH Clinical Center (https://nihcc.app.box.com/v/ChestXray-NIHCC); "
@@ -64,12 +67,16 @@ def main() -> None:
     parser.add_argument("--dicom", type=Path, required=True, help="folder with the NIH films as DICOM")
     parser.add_argument("--images", type=Path, required=True, help="folder with paediatric192/ and the index files")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--probes", type=Path, required=True, help="folder for the reduced adult films")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    arguments.probes.mkdir(parents=True, exist_ok=True)
     listed = _index(arguments.images / "nih128_index.csv", "image_id")
     for film in NIH_FILMS:
         dataset = nih_dataset(pydicom.dcmread(arguments.dicom / film.source), listed[film.image_id])
         dataset.save_as(arguments.out / film.name, enforce_file_format=True)
+        probe = cv2.resize(dataset.pixel_array, (PROBE_PX, PROBE_PX), interpolation=cv2.INTER_AREA)
+        _write_png((arguments.probes / film.name).with_suffix(".png"), probe)
     shapes = _index(arguments.images / "paediatric192_index.csv", "path")
     for child in CHILD_FILMS:
         width, height = (int(side) for side in shapes[child.source]["orig_size"].split("x"))
@@ -137,7 +144,11 @@ def widen(source: Path, target: Path, ratio: float) -> None:
         raise SystemExit(f"{source.name} cannot be read.")
     rows = picture.shape[0]
     wide = cv2.resize(picture, (round(rows * ratio), rows), interpolation=cv2.INTER_CUBIC)
-    if not cv2.imwrite(str(target), wide):
+    _write_png(target, wide)
+
+
+def _write_png(target: Path, picture: np.ndarray) -> None:
+    if not cv2.imwrite(str(target), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise SystemExit(f"{target.name} cannot be written.")
 
 

@@ -159,8 +159,8 @@ def test_a_large_model_takes_cuda_and_falls_back_to_the_cpu(tiny, film, chest, m
 
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    monkeypatch.setattr("cxr_viewer.inference.runner.devices", lambda: ("auto", "cpu", "cuda"))
-    monkeypatch.setattr("cxr_viewer.inference.runner.LARGE_WEIGHTS_BYTES", 1)
+    monkeypatch.setattr("cxr_viewer.inference.engines.supply.devices", lambda: ("auto", "cpu", "cuda"))
+    monkeypatch.setattr("cxr_viewer.inference.engines.supply.LARGE_WEIGHTS_BYTES", 1)
     runner = tiny()
     assert ask(runner, film(chest)).device == "CPU (OpenVINO)"
     with pytest.raises(ModelError) as error:  # asked for by name, it is not replaced by something else

@@ -64,6 +64,16 @@ class Convert:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Answer: None, once ``folder`` holds what other engines need; ``graph`` is None without OpenVINO."""
+
+    card: ModelCard
+    bundle: Path
+    graph: Path | None
+    folder: Path
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """Answer: (logits, features) of the engine loaded with these weights on this device."""
@@ -83,7 +93,7 @@ class LibraryMaps:
     method: str
 
 
-Command = Load | Convert | Run | LibraryMaps
+Command = Load | Convert | Extend | Run | LibraryMaps
 
 
 class TorchProcess:
@@ -306,6 +316,11 @@ def _do(command: Command, engines: dict[tuple[str, str], Any]) -> object:
     if isinstance(command, Convert):
         _convert(command)
         return None
+    if isinstance(command, Extend):
+        from cxr_viewer.inference.engines.extend import extend
+
+        extend(command.card, command.bundle, command.graph, command.folder)
+        return None
     from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 
     if isinstance(command, Load):
@@ -323,7 +338,7 @@ def _do(command: Command, engines: dict[tuple[str, str], Any]) -> object:
 def _convert(command: Convert) -> None:
     """A model in ONNX needs no torch; the modules are imported only for what is asked."""
     if command.card.network == ONNX_NETWORK:
-        from cxr_viewer.inference.engines.foreign import convert_onnx  # type: ignore[import-untyped]
+        from cxr_viewer.inference.engines.convert_onnx import convert_onnx
 
         convert_onnx(command.card, command.bundle, command.folder)
     else:

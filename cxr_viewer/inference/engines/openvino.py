@@ -1,4 +1,4 @@
-"""The CPU engine of the window: OpenVINO, in float32.
+"""The CPU engine of the window: OpenVINO, in float32 or, where the scores agree, in bfloat16 or int8.
 
 Importing this module imports nothing heavy. OpenVINO itself comes with the first engine: its files are first read
 through once, which lets other threads run, so that loading them holds the interpreter only for the moment of linking.
@@ -23,7 +23,10 @@ from cxr_viewer.core.imports import without_modules
 from cxr_viewer.inference.engines import Floats, one_by_one, thread_count
 from cxr_viewer.inference.engines.graph import GRAPH_NAME, GraphArrays, read_graph
 
-_TELEMETRY = "openvino_telemetry"  # sends usage to a server on the internet from the converter
+TELEMETRY = "openvino_telemetry"
+"""The package that sends usage to a server on the internet from the converter, and from NNCF."""
+
+PRECISIONS = ("f32", "bf16", "int8")
 _CONVERTER = "openvino.tools.ovc"
 _TOLERANCE = 1e-3  # of the probe's logits; engines differ by about 1e-6, a wrong graph by far more
 
@@ -37,21 +40,31 @@ CONFIG = {
 }
 """How the CPU is used; see OpenVINO's CPU device properties."""
 
+_FASTER = {"bf16": {"INFERENCE_PRECISION_HINT": "bf16", "EXECUTION_MODE_HINT": "PERFORMANCE"}}
+
 
 class OpenVinoEngine:
-    """A graph kept by :mod:`cxr_viewer.inference.engines.graph`, compiled for this CPU.
+    """A graph compiled for this CPU.
+
+    Args:
+        folder: of :mod:`cxr_viewer.inference.engines.graph`; every digest is checked.
+        precision: one of :data:`PRECISIONS`. In float32 the probe's answer has to be the reference's to the third
+            decimal; of the others :mod:`~cxr_viewer.inference.engines.agreement` decides on real films.
+        graph: another ``.xml`` file of the same weights, its digest checked already; by default the folder's own.
 
     Raises:
         ModelError: ``no-graph`` when the folder does not hold a whole graph of these weights, ``no-openvino``,
-            ``engine-differs`` when the probe's answer is not torch's, ``engine-failed``.
+            ``no-engine`` when this processor does not compute in the precision, ``engine-differs`` when the probe's
+            answer is not the reference's, ``engine-failed``.
     """
 
-    def __init__(self, folder: Path, card: ModelCard) -> None:
+    def __init__(self, folder: Path, card: ModelCard, precision: str = "f32", graph: Path | None = None) -> None:
         arrays = read_graph(folder, card)
         if arrays is None:
             raise ModelError("The model is not prepared for this computer yet.", code="no-graph")
+        self._precision = precision
         try:
-            self._request: Any = _compiled(folder / GRAPH_NAME).create_infer_request()
+            self._request: Any = _compiled(graph or folder / GRAPH_NAME, precision).create_infer_request()
         except RuntimeError as error:
             raise _failed(error) from error
         self._weights, self._bias = arrays.head_weights, arrays.head_bias
@@ -59,7 +72,7 @@ class OpenVinoEngine:
 
     @property
     def device_name(self) -> str:
-        return "CPU (OpenVINO)"
+        return "CPU (OpenVINO)" if self._precision == "f32" else f"CPU (OpenVINO {self._precision})"
 
     @property
     def head_weights(self) -> Floats | None:
@@ -93,7 +106,7 @@ class OpenVinoEngine:
         logits, features = self._pass(arrays.probe)
         same_shapes = logits.shape == arrays.logits.shape and _shape(features) == _shape(arrays.features)
         limit = _TOLERANCE * max(1.0, float(np.abs(arrays.logits).max()))
-        if not same_shapes or not float(np.abs(logits - arrays.logits).max()) <= limit:
+        if not same_shapes or (self._precision == "f32" and not float(np.abs(logits - arrays.logits).max()) <= limit):
             raise ModelError(
                 "The fast engine does not give the reference engine's answer on this computer.",
                 hint="The reference engine (torch) is used instead, which is slower.",
@@ -108,7 +121,7 @@ def _shape(array: Floats | None) -> tuple[int, ...] | None:
 
 def converter() -> Callable[..., Any]:
     """``openvino.convert_model`` with its telemetry shut out; for the process that converts."""
-    with without_modules(_TELEMETRY):
+    with without_modules(TELEMETRY):
         from openvino.tools.ovc import convert_model
 
         found: Callable[..., Any] = convert_model
@@ -124,7 +137,7 @@ def _openvino() -> Any:
     if "openvino" not in sys.modules:
         _read_through()
     try:
-        with without_modules(_TELEMETRY, _CONVERTER):
+        with without_modules(TELEMETRY, _CONVERTER):
             import openvino
     except ImportError as error:
         raise ModelError(
@@ -149,11 +162,13 @@ def _read_through() -> None:
                     pass
 
 
-def _compiled(graph: Path) -> Any:
+def _compiled(graph: Path, precision: str) -> Any:
     core = _openvino().Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise ModelError("This processor does not compute in bfloat16.", code="no-engine")
     # Read, not mapped: a mapped file that somebody shortens would take the whole process down.
     core.set_property({"ENABLE_MMAP": False})
-    return core.compile_model(core.read_model(graph), "CPU", CONFIG)
+    return core.compile_model(core.read_model(graph), "CPU", CONFIG | _FASTER.get(precision, {}))
 
 
 def _failed(error: Exception) -> ModelError:

@@ -18,7 +18,7 @@ from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.cards import verify_weights
 from cxr_viewer.inference.engines import Floats, thread_count
 from cxr_viewer.inference.engines.library import library_maps
-from cxr_viewer.inference.networks import CamNetwork, load_network
+from cxr_viewer.inference.networks import SEGMENTERS, CamNetwork, load_network, load_segmenter
 
 
 def load_bundle(card: ModelCard, folder: Path) -> nn.Module:
@@ -37,7 +37,8 @@ def load_bundle(card: ModelCard, folder: Path) -> nn.Module:
             detail=str(error),
             code="weights-unreadable",
         ) from error
-    return load_network(card.network, len(card.labels), state)
+    load = load_segmenter if card.network in SEGMENTERS else load_network
+    return load(card.network, len(card.labels), state)
 
 
 class TorchEngine:

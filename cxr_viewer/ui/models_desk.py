@@ -71,7 +71,6 @@ class ModelsDesk(QObject):
             self._dialog.set_proxy(self.keeper.proxy)
             self.keeper.look(check=True)
         self._dialog.show()
-        self._dialog.raise_()
         self._dialog.activateWindow()
         return self._dialog
 

@@ -6,7 +6,7 @@ where the film has a spacing, else in pixels of the film.
 
 from __future__ import annotations
 
-from cxr_viewer.core.findings import AnalysisResult, MapEvidence, MapTrust, ModelCard
+from cxr_viewer.core.findings import AnalysisResult, MapEvidence, MapTrust, ModelCard, Saw
 from cxr_viewer.core.geometry import ImageRect, Orientation
 from cxr_viewer.core.image import PixelSpacing, Radiograph
 from cxr_viewer.core.wording import plain
@@ -81,14 +81,17 @@ def seen_rows(
     size = saw.picture.shape[0]
     rows.insert(0, ("Input", f"{size}{_TIMES}{saw.picture.shape[1]} pixels, grey"))
     rows.append(("Resolution", resolution_words(result.seen, saw.picture.shape, image.spacing)))
-    stored = (
-        "stored with bone dark; given to the model with bone bright"
-        if saw.turned
-        else "stored with bone bright, and given to the model so"
-    )
-    rows.append(("Polarity", stored))
+    rows.append(("Polarity", _polarity_words(saw, image)))
     rows.append(("Clipped", f"{_percent(saw.clipped)} of it is as dark or as bright as the input can be"))
     return tuple(rows)
+
+
+def _polarity_words(saw: Saw, image: Radiograph) -> str:
+    if saw.turned:
+        return "stored with bone dark; given to the model with bone bright"
+    if not image.is_dicom:
+        return "given to the model as stored; the file does not say whether bone is bright"
+    return "stored with bone bright, and given to the model so"
 
 
 def seen_sentence(result: AnalysisResult, image: Radiograph, orientation: Orientation | None = None) -> str:

@@ -69,8 +69,9 @@ def see(image: Radiograph, spec: InputSpec) -> ModelInput:
     square = _resized(_cut(grey, seen, area), spec)
     picture = np.rint(square * np.float32(255)).astype(np.uint8)
     picture.flags.writeable = False
-    clipped = _clipped(_cut(grey, _overlap(seen, area), area))
-    return ModelInput(_normal(square, spec), seen, Saw(picture, luts.inverts(image), clipped))
+    given = _overlap(seen, area)  # where an empty border was cut away and padded again, less than lies within `seen`
+    saw = Saw(picture, luts.inverts(image), _clipped(_cut(grey, given, area)), given)
+    return ModelInput(_normal(square, spec), seen, saw)
 
 
 def model_grey(image: Radiograph, intensity: str = "stretched") -> Grey:

@@ -47,8 +47,11 @@ def show_on_actions(actions: Actions, state: ViewerState) -> None:
     actions["calibrate"].setEnabled(pane.image is not None and not pane.image.preview)
     actions["file_millimetres"].setEnabled(pane.calibrated)
     maps = pane.result is not None and bool(pane.result.heatmaps)
-    for name in ("heat_map", "contour", "next_finding", "previous_finding", "less_opaque", "more_opaque"):
-        actions[name].setEnabled(maps)
+    actions["heat_map"].setEnabled(maps)
+    scored = maps and pane.result is not None and not pane.result.structures
+    for name in ("contour", "next_finding", "previous_finding", "less_opaque", "more_opaque"):
+        actions[name].setEnabled(scored)
+    actions["compare_seen"].setEnabled(pane.result is not None and pane.result.saw is not None)
     actions["undo"].setEnabled(bool(pane.undo))
     actions["redo"].setEnabled(bool(pane.redo))
     actions["delete_mark"].setEnabled(pane.selected_mark is not None)
@@ -61,7 +64,8 @@ def show_on_actions(actions: Actions, state: ViewerState) -> None:
         "film_shutter": bool(image and image.shutter) and display.shutter,
         "film_padding": bool(image and image.padding is not None) and display.padding,
         "invert": pane.display.inverted,
-        "heat_map": pane.display.overlay.label is not None,
+        "heat_map": pane.display.overlay.label is not None or bool(pane.outlines),
+        "show_seen": state.show_seen,
         "contour": pane.display.overlay.mode is OverlayMode.CONTOUR,
         "show_maps": state.show_maps,
         "invert_drag": state.invert_drag,

@@ -81,6 +81,7 @@ class FilmCommands:
             "previous_finding": lambda: self._send(ev.StepFinding(self._index, -1)),
             "less_opaque": lambda: self.opacity(-OPACITY_STEP),
             "more_opaque": lambda: self.opacity(OPACITY_STEP),
+            "show_seen": lambda: self._send(ev.SetShowSeen(not self._controller.state.show_seen)),
             "show_maps": lambda: self._send(ev.SetShowMaps(not self._controller.state.show_maps)),
         }
         commands |= {f"tool_{tool.value}": partial(self._send, ev.SetTool(tool)) for tool in Tool}
@@ -145,7 +146,9 @@ class FilmCommands:
         self._send(ev.SetOrientation(self._index, change(self._pane.display.orientation)))
 
     def switch_map(self) -> None:
-        self._send(ev.SetOverlay(self._index, visible=self._pane.display.overlay.label is None))
+        pane = self._pane
+        shown = bool(pane.outlines) or pane.display.overlay.label is not None
+        self._send(ev.SetOverlay(self._index, visible=not shown))
 
     def switch_contour(self) -> None:
         overlay = self._pane.display.overlay

@@ -93,6 +93,7 @@ class FileCommands:
                 program_version=__version__,
                 created=dt.datetime.now().astimezone(),
                 marks_visible=state.marks_visible,
+                show_seen=state.show_seen,
             )
         except ExportError as error:  # a preview is looked at, it leaves the program in no form
             self._controller.dispatch(ev.Tell(NoticeLevel.INFO, error.summary, error.hint))

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from cxr_viewer.core.findings import Finding
@@ -11,7 +24,21 @@ from cxr_viewer.core.wording import finding_sentence, score_text
 from cxr_viewer.ui import theme
 
 _ROW_PX = 52
+_BADGE_ROW_PX = 22
 _BAR_PX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class MapNote:
+    """What has to be said of the map of a finding.
+
+    Attributes:
+        badge: written in the row while the map is shown; empty for maps that may be believed.
+        words: why, with figures, for the tooltip.
+    """
+
+    badge: str
+    words: str
 
 
 class FindingBars(QWidget):
@@ -31,28 +58,40 @@ class FindingBars(QWidget):
         self._selected: str | None = None
         self._greyed = False
         self._map_shown: str | None = None
+        self._notes: dict[str, MapNote] = {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Findings")
 
     def show_findings(
-        self, findings: tuple[Finding, ...], selected: str | None, *, greyed: bool, map_shown: str | None
+        self,
+        findings: tuple[Finding, ...],
+        selected: str | None,
+        *,
+        greyed: bool,
+        map_shown: str | None,
+        notes: Mapping[str, MapNote] | None = None,
     ) -> None:
-        """Draw these, in this order. ``greyed``: the scores do not hold for this film."""
-        if (findings, selected, greyed, map_shown) == (
-            self._findings,
-            self._selected,
-            self._greyed,
-            self._map_shown,
-        ):
+        """Draw these, in this order. ``greyed``: the scores do not hold for this film; ``notes``: of maps, by label."""
+        wanted = (findings, selected, greyed, map_shown, dict(notes or {}))
+        if wanted == (self._findings, self._selected, self._greyed, self._map_shown, self._notes):
             return
-        self._findings, self._selected, self._greyed, self._map_shown = findings, selected, greyed, map_shown
-        self.setAccessibleDescription(" ".join(finding_sentence(finding) for finding in findings))
+        self._findings, self._selected, self._greyed, self._map_shown, self._notes = wanted
+        badge = f" {map_shown}: {self._badge(map_shown)}." if map_shown is not None and self._badge(map_shown) else ""
+        self.setAccessibleDescription(" ".join(finding_sentence(finding) for finding in findings) + badge)
         self.updateGeometry()
         self.update()
 
+    def _badge(self, label: str) -> str:
+        """What is written in a row: the badge of the map that is shown."""
+        note = self._notes.get(label)
+        return note.badge if note is not None and label == self._map_shown else ""
+
+    def _row_px(self, finding: Finding) -> int:
+        return _ROW_PX + (_BADGE_ROW_PX if self._badge(finding.label) else 0)
+
     def sizeHint(self) -> QSize:
-        return QSize(240, max(1, len(self._findings)) * _ROW_PX if self._findings else 0)
+        return QSize(240, sum(self._row_px(finding) for finding in self._findings))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(160, self.sizeHint().height())
@@ -62,8 +101,10 @@ class FindingBars(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for row, finding in enumerate(self._findings):
-            rect = QRect(0, row * _ROW_PX, self.width(), _ROW_PX)
+        top = 0
+        for finding in self._findings:
+            rect = QRect(0, top, self.width(), self._row_px(finding))
+            top += rect.height()
             if rect.intersects(event.rect()):
                 self._paint_row(painter, rect, finding)
         painter.end()
@@ -88,6 +129,23 @@ class FindingBars(QWidget):
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, score)
         self._paint_bar(painter, QRectF(inner.left(), line.bottom() + 7, inner.width(), _BAR_PX), finding)
+        badge = self._badge(finding.label)
+        if badge:
+            self._paint_badge(painter, QPointF(inner.left(), line.bottom() + 7 + _BAR_PX + 6), badge)
+
+    def _paint_badge(self, painter: QPainter, corner: QPointF, badge: str) -> None:
+        """Words in a frame: they are read in grey print and whatever colours the reader sees."""
+        font = self.font()
+        font.setBold(True)
+        font.setPointSizeF(max(7.0, font.pointSizeF() - 1.5))
+        painter.setFont(font)
+        text = f"\N{WARNING SIGN} {badge}"
+        metrics = QFontMetricsF(font)
+        frame = QRectF(corner.x() + 0.5, corner.y() + 0.5, metrics.horizontalAdvance(text) + 12, metrics.height() + 2)
+        painter.setPen(QPen(QColor(theme.CAUTION), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(frame, 3, 3)
+        painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_bar(self, painter: QPainter, track: QRectF, finding: Finding) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
@@ -105,8 +163,12 @@ class FindingBars(QWidget):
     # ------------------------------------------------------------ mouse and keys
 
     def _at(self, y: float) -> Finding | None:
-        row = int(y // _ROW_PX)
-        return self._findings[row] if 0 <= row < len(self._findings) else None
+        bottom = 0
+        for finding in self._findings:
+            bottom += self._row_px(finding)
+            if 0 <= y < bottom:
+                return finding
+        return None
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         finding = self._at(event.position().y())
@@ -134,6 +196,8 @@ class FindingBars(QWidget):
             finding = self._at(event.pos().y())
             if finding is not None:
                 text = finding_sentence(finding) + "\nThe line across the bar is the operating point."
+                note = self._notes.get(finding.label)
+                text += f"\n{note.words}" if note is not None else ""
                 QToolTip.showText(event.globalPos(), text, self)
                 return True
         return super().event(event)

@@ -20,14 +20,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.findings import AnalysisResult, ModelCard
 from cxr_viewer.core.report import DISCLAIMER
+from cxr_viewer.core.seeing import trust_badge, trust_words
 from cxr_viewer.core.suitability import population_text
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import AUTO, AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
 from cxr_viewer.ui import theme
-from cxr_viewer.ui.finding_bars import FindingBars
+from cxr_viewer.ui.finding_bars import FindingBars, MapNote
 from cxr_viewer.ui.overlay_controls import OverlayControls
+from cxr_viewer.ui.saw_section import SawSection
+from cxr_viewer.ui.structure_list import StructureList
 from cxr_viewer.ui.widgets import named
 
 _NO_MODEL_HINT = "Films can be read without one. To get the bundled model back, install the program again."
@@ -37,6 +40,7 @@ _MODEL_TIP = (
     "scores, then one with more findings. A model you choose stays chosen."
 )
 _MODELS_TIP = "Install, check and remove models (Ctrl+Shift+M)"
+_NOT_HELD = "The score does not hold for this film."
 _BUSY_AFTER_MS = 300  # fast answers do not flicker
 
 
@@ -67,6 +71,14 @@ def _reason(pane: Pane, card: ModelCard | None) -> str:
     return f"{card.name}. {pane.model.reason}" if asked and pane.model is not None and card is not None else ""
 
 
+def _map_notes(result: AnalysisResult, card: ModelCard | None) -> dict[str, MapNote]:
+    """What has to be said of each finding's map."""
+    return {
+        one.label: MapNote(trust_badge(one.trust), trust_words(card, one.label, one.method, one.trust))
+        for one in result.heatmaps
+    }
+
+
 class _Column(QScrollArea):
     """Scrolls up and down only, and is never narrower than what it holds: no word may be cut off at the side."""
 
@@ -92,10 +104,12 @@ class FindingsPanel(QWidget):
     Signals:
         sends(object): events.
         models_wanted(): the reader asks for the dialog of the models.
+        large_wanted(): the reader asks for what the model saw beside the film.
     """
 
     sends = Signal(object)
     models_wanted = Signal()
+    large_wanted = Signal()
 
     def __init__(
         self,
@@ -112,7 +126,10 @@ class FindingsPanel(QWidget):
         self._state: ViewerState | None = None
         self._make_controls(devices)
         self._overlay = OverlayControls(methods)
-        self._overlay.sends.connect(self.sends)
+        self.structures, self.saw = StructureList(), SawSection()
+        for part in (self._overlay, self.structures, self.saw):
+            part.sends.connect(self.sends)
+        self.saw.large_wanted.connect(self.large_wanted)
         self._busy_timer = QTimer(self, singleShot=True, interval=_BUSY_AFTER_MS)
         self._busy_timer.timeout.connect(self._show_busy)
         self._lay_out()
@@ -170,7 +187,8 @@ class FindingsPanel(QWidget):
         column.addWidget(_line())
         for widget in (self._reason, self._busy, self._status, self._hint, self._limits, self._bars, self._cautions):
             column.addWidget(widget)
-        column.addWidget(self._overlay)
+        for part in (self.structures, self._overlay, self.saw):
+            column.addWidget(part)
         comment = QHBoxLayout()
         comment.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
         comment.addWidget(self._opinion)
@@ -179,7 +197,8 @@ class FindingsPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, theme.SPACE_PX)
         outer.setSpacing(theme.SPACE_PX - 2)
-        outer.addWidget(_Column(body), 1)
+        self._column = _Column(body)
+        outer.addWidget(self._column, 1)
         outer.addWidget(_line())
         for widget in (self._about, self._intended, self._disclaimer):  # always in view, whatever is scrolled
             outer.addWidget(widget)
@@ -205,8 +224,13 @@ class FindingsPanel(QWidget):
     # ------------------------------------------------------------ drawing
 
     def show_state(self, state: ViewerState) -> None:
-        self._overlay.show_state(state)
         pane = state.pane
+        self._overlay.show_state(state)
+        self._overlay.setVisible(pane.result is None or not pane.result.structures)
+        self.structures.show_state(state)
+        self.saw.show_state(state)
+        if self._state is not None and state.show_seen and not self._state.show_seen:
+            QTimer.singleShot(0, self, self._bring_saw_into_sight)  # once it has its place
         same_pane = pane is self._pane and state.active == self._pane_index
         before = self._state
         self._state, self._pane, self._pane_index = state, pane, state.active
@@ -222,6 +246,12 @@ class FindingsPanel(QWidget):
                 self._opinion.setPlainText(pane.opinion)
         self._opinion.setEnabled(pane.image is not None)
         self._run.setEnabled(pane.image is not None and bool(state.model_id))
+
+    @Slot()
+    def _bring_saw_into_sight(self) -> None:
+        """A section that opens below the edge would look like a key that does nothing."""
+        self._column.ensureWidgetVisible(self.saw.words, 0, theme.SPACE_PX)
+        self._column.ensureWidgetVisible(self.saw.header, 0, theme.SPACE_PX)
 
     def _show_choices(self, state: ViewerState) -> None:
         with QSignalBlocker(self._model), QSignalBlocker(self._device), QSignalBlocker(self._automatic):
@@ -261,13 +291,14 @@ class FindingsPanel(QWidget):
         text = f"{card.name} {card.version}, weights {card.sha256[:8]}"
         if pane.result is not None:
             text += f"\n{pane.result.device}, {pane.result.elapsed_s:.2f} s"
+            text += ", kept from before" if pane.result.kept else ""
         self._about.setText(text)
         self._about.setToolTip(f"Trained on: {card.trained_on}\nWeights sha256: {card.sha256}")
         self._intended.setText(card.intended_use)
 
     def _show_status(self, pane: Pane) -> None:
         status, hint, role = self._status_words(pane)
-        if pane.analysis is AnalysisStatus.RUNNING:
+        if pane.analysis is AnalysisStatus.RUNNING and pane.stage:  # without one it only waits for the reader to stay
             if not self._busy.isVisible() and not self._busy_timer.isActive():
                 self._busy_timer.start()
         else:
@@ -319,12 +350,19 @@ class FindingsPanel(QWidget):
             sorted_findings(result),
             pane.selected,
             greyed=bool(result.limits),
-            map_shown=pane.display.overlay.label,
+            map_shown=pane.heatmap.label if pane.heatmap is not None else None,
+            notes=_map_notes(result, self._card_of(result)),
         )
         limits = [caution.text for caution in result.limits]
         if limits:
-            limits.insert(0, "The score does not hold for this film.")
+            whose = "The model was not made for this film." if result.structures else _NOT_HELD
+            limits.insert(0, whose)
         self._limits.setText("\n".join(limits))
         self._limits.setVisible(bool(limits))
         self._cautions.setText("\n".join(caution.text for caution in result.cautions))
         self._cautions.setVisible(bool(result.cautions))
+
+    def _card_of(self, result: AnalysisResult) -> ModelCard | None:
+        """The card of the weights that gave the answer."""
+        card = self._cards.get(result.model_id)
+        return card if card is not None and card.sha256 == result.model_sha256 else None

@@ -40,6 +40,7 @@ from cxr_viewer.ui.navigation import Navigation
 from cxr_viewer.ui.notices import NoticeBar
 from cxr_viewer.ui.offer_bar import OfferBar
 from cxr_viewer.ui.opener import Opener
+from cxr_viewer.ui.saw_window import SawWindow
 from cxr_viewer.ui.study_view import THUMBNAIL_PX
 from cxr_viewer.ui.unlocker import Unlocker
 from cxr_viewer.ui.workers import Loaders
@@ -54,7 +55,7 @@ _FILM_MENU = (
     ("fit", "actual_size", "turn_right", "turn_left", "flip_horizontal", "flip_vertical", "reset"),
     ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark", *_FOR_MARKS),
     _LAYERS,
-    ("heat_map", "contour", "run_model"),
+    ("heat_map", "contour", "show_seen", "run_model"),
     ("inspector", "export_report", "save_view", "copy_view", "close_film"),
 )
 
@@ -110,6 +111,7 @@ class Workbench(QObject):
         self.window = MainWindow(self.browser, self.display, self.canvas, (self.notices, offer), self.findings)
         keeper = ModelKeeper(parts.make_store, parts.catalog, parts.proxy, self)
         self.models = ModelsDesk(self.window, keeper, offer, self)
+        self.saw = SawWindow(self.window)
         self.inspector = InspectorDock(self.window, parts.reader, self.canvas, self.canvas.zoom_shown, self)
         self.files = FileCommands(
             self.window,
@@ -147,6 +149,7 @@ class Workbench(QObject):
             **self.models.table(),
             "find": self.browser.focus_search,
             "full_screen": self._switch_full_screen,
+            "compare_seen": self.saw.switch,
             "inspector": self.inspector.switch,
             "mark_read": self._switch_read,
             "continue_scan": self._continue_scan,
@@ -197,6 +200,7 @@ class Workbench(QObject):
         self.exporter.exported.connect(self._exported, queued)
         self.findings.models_wanted.connect(self.models.show)
         self.models.problems.connect(self.findings.set_problems)
+        self.findings.large_wanted.connect(self.saw.switch)
         self.canvas.image_step.connect(self.navigation.image)
         self.canvas.context_menu_requested.connect(self._show_film_menu)
         self.window.paths_dropped.connect(self.opener.open)
@@ -276,6 +280,7 @@ class Workbench(QObject):
             self.notices,
             self.window,
             self.inspector,
+            self.saw,
         ):
             panel.show_state(state)
         show_on_actions(self.actions, state)

@@ -31,7 +31,10 @@ def test_help_names_every_command() -> None:
     assert all(f"\n    {command} " in done.stdout for command in (*start.COMMANDS, "open"))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["analyse", "--help"], ["train", "--help"], ["evaluate", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["analyse", "--help"], ["train", "--help"], ["evaluate", "--help"], ["localise", "--help"]],
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\n"

@@ -1,4 +1,4 @@
-"""The work of the program without a window: render, analyse, report, models, train, evaluate.
+"""The work of the program without a window: render, analyse, report, models, train, evaluate, localise.
 
 Exit status: 0 good, 1 something failed, 2 wrong use, 130 stopped by the user. A fault is one sentence and a way out on
 standard error; ``--verbose`` adds the technical detail.
@@ -61,15 +61,21 @@ def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, 
         "report": report.add_parser(subparsers),
         "models": models.add_parser(subparsers),
     }
-    if command in ("train", "evaluate"):
+    if command in ("train", "evaluate", "localise"):
         from cxr_viewer.training import commands as training
 
         training.add_train_parser(subparsers)
         training.add_evaluate_parser(subparsers)
-        commands |= {"train": training.run_train, "evaluate": training.run_evaluate}
+        training.add_localise_parser(subparsers)
+        commands |= {
+            "train": training.run_train,
+            "evaluate": training.run_evaluate,
+            "localise": training.run_localise,
+        }
     else:
         subparsers.add_parser("train", help="train the bundled model again", add_help=False)
         subparsers.add_parser("evaluate", help="measure a model on labelled films", add_help=False)
+        subparsers.add_parser("localise", help="measure whether heat maps show the place", add_help=False)
     for subparser in set(subparsers.choices.values()):
         subparser.add_argument("-v", "--verbose", action="store_true", help="say the technical detail of a fault too")
     return parser, commands

@@ -72,11 +72,11 @@ class MapEvidence:
         pointing: share of boxes that the hottest point of the map lies in (Zhang et al., ECCV 2016), with a 95 %
             interval over patients.
         fixed_point: the same share for the one point per finding that lies in most boxes of *other* films.
-        iou: mean intersection over union of the map's outline with the box; ``fixed_iou`` of the mean box of other
-            films.
+        iou: mean intersection over union of the map's outline with the box; ``fixed_iou`` of one box made of those
+            of other films.
         count: number of boxes; ``data`` names them.
         beats_fixed: the map is better than the fixed point beyond chance (the lower 95 % bound of the paired
-            difference of pointing is above 0).
+            difference of pointing is above 0, also when widened for the number of methods tried together).
     """
 
     label: str

@@ -7,7 +7,6 @@ to know what the network is made of.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -21,9 +20,6 @@ BATCH = 8
 
 OCCLUSION_CELLS = 14
 """The occlusion map has 14 x 14 cells: the stride is a fourteenth of the side, the patch two cells, a seventh."""
-
-FINE_STEPS = 4
-"""Grad-CAM fine has this many times the cells of the network's last map on each side."""
 
 Progress = Callable[[int, int], None]
 """Told how many passes are done, and of how many."""
@@ -70,48 +66,6 @@ def occlusion(engine: Engine, film: Floats, cancel: CancelToken, progress: Progr
         falls[(slice(None), *place)] += (whole - logits)[:, None, None]
         shares[place] += area / size**2
     return np.maximum(falls / shares, 0).astype(np.float32)
-
-
-def fine_features(engine: Engine, film: Floats, cancel: CancelToken, progress: Progress) -> Floats:
-    """The network's last feature maps with :data:`FINE_STEPS` times the cells on each side.
-
-    The film is shown 16 times, moved by quarters of a cell (-3/8, -1/8, 1/8 and 3/8 in both directions, edges drawn
-    out), and the maps are interleaved: each fine cell is a true answer of the network with its field of view centred
-    there, nothing is interpolated. Grad-CAM of these is finer than the last map without another network.
-
-    Args:
-        film: float32 (1, channels, size, size).
-
-    Returns:
-        float32 (c, 4 h, 4 w), values >= 0.
-
-    Raises:
-        CancelledError: ``cancel`` was set.
-        ModelError: the engine failed.
-        ValueError: the engine gives no feature maps.
-    """
-    steps, size = FINE_STEPS, film.shape[-1]
-    places = [(row, column) for row in range(steps) for column in range(steps)]
-    first = engine.run(film)[1]
-    if first is None:
-        raise ValueError("the engine gives no feature maps")
-    _, width, rows, columns = first.shape
-    reach = (math.ceil(size / rows / 2), math.ceil(size / columns / 2))
-    wide = np.pad(film[0], ((0, 0), (reach[0],) * 2, (reach[1],) * 2), mode="edge")
-
-    def moved() -> Iterator[Floats]:
-        for place in places:
-            y, x = (
-                reach[axis] + round(((place[axis] + 0.5) / steps - 0.5) * size / first.shape[2 + axis])
-                for axis in (0, 1)
-            )
-            yield wide[:, y : y + size, x : x + size]
-
-    fine = np.empty((width, steps * rows, steps * columns), dtype=np.float32)
-    answers = _answers(engine, moved(), len(places), cancel, progress)
-    for (row, column), (_, features) in zip(places, answers, strict=True):
-        fine[:, row::steps, column::steps] = features
-    return fine
 
 
 def score_cam(engine: Engine, film: Floats, features: Floats, cancel: CancelToken, progress: Progress) -> Floats:

@@ -69,9 +69,6 @@ def _maps(asked: Question, method: str, cancel: CancelToken, progress: explain_p
     features, weights = asked.features, engine.head_weights
     if features is None or weights is None:
         raise AssertionError("only with a head is another method possible")
-    if method == explain.GRAD_CAM_FINE:
-        fine = explain_passes.fine_features(engine, asked.film, cancel, progress)
-        return explain.on_common_scale(explain.grad_cam(fine, weights), card)
     strength = explain.on_common_scale(explain.grad_cam(features[0], weights), card)
     if method == explain.GRAD_CAM:
         return strength

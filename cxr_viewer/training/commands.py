@@ -1,4 +1,4 @@
-"""``cxr-viewer train`` and ``cxr-viewer evaluate``.
+"""``cxr-viewer train``, ``cxr-viewer evaluate`` and ``cxr-viewer localise``.
 
 Torch is imported only once a command runs, so that asking for help stays quick.
 """
@@ -133,6 +133,66 @@ def run_evaluate(args: argparse.Namespace) -> int:
         )
     print(as_text(evaluation))
     print(f"Figures, scores and plots are in {args.out}")
+    return 0
+
+
+def add_localise_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``localise``; run it with :func:`run_localise`."""
+    parser = subparsers.add_parser(
+        "localise",
+        help="measure whether a model's heat maps show the place",
+        description="Hold a model's heat maps against boxes drawn by people, beside the one point per finding that "
+        "lies in most boxes of other patients. Intervals are 95 %% and drawn over patients.",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="NIH films with DIR_index.csv beside it; may be repeated, of a film in several the first counts",
+    )
+    parser.add_argument(
+        "--boxes", type=Path, metavar="FILE", help="NIH's list of boxes (default: BBox_List_2017.csv beside the films)"
+    )
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="ID|PATH", help=f"a model's id or bundle (default: {DEFAULT_MODEL})"
+    )
+    parser.add_argument(
+        "--method",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a map method, e.g. Grad-CAM (may be repeated; default: all that the model allows)",
+    )
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
+    parser.add_argument("--note", default="", metavar="TEXT", help="more words about the films, for the card")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the figures go")
+    parser.add_argument("--write-card", action="store_true", help="also write the figures into the model's card")
+    return parser
+
+
+def run_localise(args: argparse.Namespace) -> int:
+    """Run ``localise``; 0 when the figures are written.
+
+    Raises:
+        CxrError: for the command line to tell.
+    """
+    from cxr_viewer.training.localise import as_markdown, localise_bundle, save
+
+    with _output_folder(args.out):
+        found = localise_bundle(
+            args.model,
+            args.data,
+            args.method,
+            boxes=args.boxes,
+            split=args.split,
+            note=args.note,
+            write=args.write_card,
+        )
+        save(found, args.out)
+    print(as_markdown(found))
+    print(f"The figures are in {args.out}")
     return 0
 
 

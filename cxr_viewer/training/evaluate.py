@@ -93,7 +93,7 @@ def evaluate(
         (int((~positive & (labels == 0)).sum()), int((positive & (labels == 0)).sum())),
         (int((~positive & (labels == 1)).sum()), int((positive & (labels == 1)).sum())),
     )
-    draws = _patient_draws(films.groups, resamples, seed)
+    draws = patient_draws(films.groups, resamples, seed)
     probed = (
         probe_frame(network, inputs, labels, draws, data, fill=0.0 - spec.mean / spec.std, seed=seed) if probes else ()
     )
@@ -165,7 +165,7 @@ def subset_metrics(evaluation: Evaluation, keep: Callable[[str, str], bool], dat
     rows = [row for row in evaluation.scores if keep(row[0], row[1])]
     labels = np.array([row[2] for row in rows], dtype=np.int64)
     logits, probabilities = np.array([row[3] for row in rows]), np.array([row[4] for row in rows])
-    draws = _patient_draws(tuple(row[1] for row in rows), _RESAMPLES, 0)
+    draws = patient_draws(tuple(row[1] for row in rows), _RESAMPLES, 0)
     return _metrics(labels, logits, probabilities, evaluation.threshold, draws, data)
 
 
@@ -207,7 +207,7 @@ def _metric_line(metric: Metric) -> str:
     return f"  {metric.name:<34} {metric.value:.3f}{interval}"
 
 
-def _patient_draws(groups: tuple[str, ...], resamples: int, seed: int) -> list[NDArray[np.int64]]:
+def patient_draws(groups: tuple[str, ...], resamples: int, seed: int) -> list[NDArray[np.int64]]:
     """Film indices of ``resamples`` draws of patients with replacement."""
     generator = np.random.default_rng(seed)
     _, member = np.unique(np.array(groups), return_inverse=True)

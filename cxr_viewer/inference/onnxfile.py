@@ -10,13 +10,14 @@ After ONNX IR 10 (github.com/onnx/onnx, docs/IR.md) and the operators of the dom
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from cxr_viewer.core.errors import ModelError
 
@@ -261,17 +262,18 @@ def refuse_foreign_domains(model: ModelProto) -> None:
         _refuse_node(node)
 
 
-def refuse_open_sizes(model: ModelProto) -> None:
-    """Refuse results whose size is not known beforehand or too large: a film could make the program grow at will.
+def refuse_sizes(model: ModelProto, *, open_ones: bool) -> None:
+    """Refuse results that are too large or, with ``open_ones``, whose size is not known beforehand: a film could make
+    the program grow at will.
 
     Args:
-        model: with a fixed input, and with constants folded.
+        model: with a fixed input; for ``open_ones`` with constants folded.
 
     Raises:
         ModelError: ``onnx-refused``.
     """
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=open_ones, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
         raise refusal(
             "The sizes inside the model contradict each other.", "Export the model again.", detail=str(error)
@@ -280,19 +282,25 @@ def refuse_open_sizes(model: ModelProto) -> None:
     kinds = {value.name: value.type for value in (*graph.value_info, *graph.output, *graph.input)}
     for node in graph.node:
         for name in filter(None, node.output):
-            kind = kinds.get(name)
-            tensor = kind.tensor_type if kind is not None and kind.WhichOneof("value") == "tensor_type" else None
-            known = tensor is not None and tensor.HasField("shape")
-            dims = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim] if tensor else []
-            if tensor is None or not known or min(dims, default=0) < 0:
+            size = _value_bytes(kinds.get(name))
+            if size is None and open_ones:
                 raise refusal(f"How large the result of “{node.op_type}” gets depends on the film.", _FIXED_RESULTS)
-            bytes_each = helper.tensor_dtype_to_np_dtype(tensor.elem_type).itemsize
-            if _product(dims) * bytes_each > MAX_VALUE_BYTES:
+            if size is not None and size > MAX_VALUE_BYTES:
                 raise refusal(
                     f"A result of “{node.op_type}” inside the model takes more than {MAX_VALUE_BYTES >> 20} MiB.",
                     "Use a smaller model or a smaller picture.",
-                    detail=f"{name}: {dims}",
+                    detail=f"{name}: {size} bytes",
                 )
+
+
+def _value_bytes(kind: TypeProto | None) -> int | None:
+    """Size of a tensor, None where it is not known."""
+    if kind is None or kind.WhichOneof("value") != "tensor_type" or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.tensor_type.shape.dim]
+    if min(dims, default=0) < 0:
+        return None
+    return math.prod(dims) * helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type).itemsize
 
 
 def columns_of(spec: OnnxSpec | None, values: int, labels: int) -> tuple[int, ...]:
@@ -338,13 +346,6 @@ def _tensors(model: ModelProto) -> Iterator[TensorProto]:
             sparse += (attribute.sparse_tensor, *attribute.sparse_tensors)
     for item in sparse:
         yield from (item.values, item.indices)
-
-
-def _product(dims: list[int]) -> int:
-    total = 1
-    for size in dims:
-        total *= size
-    return total
 
 
 def _replace(field: Any, items: list[Any]) -> None:

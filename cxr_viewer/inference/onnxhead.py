@@ -91,8 +91,8 @@ def session(model: ModelProto, *, optimised_to: str = "") -> onnxruntime.Inferen
         ) from error
 
 
-def answer(built: onnxruntime.InferenceSession, film: Floats) -> list[Floats]:
-    """All outputs for one input.
+def answer(built: onnxruntime.InferenceSession, film: Floats) -> list[Any]:
+    """All outputs for one input: arrays, unless the model has made lists or texts of them.
 
     Raises:
         ModelError: ``onnx-refused``: it failed.

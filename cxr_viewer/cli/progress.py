@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
+from cxr_viewer.core.offers import InstallProgress
 from cxr_viewer.core.study import ScanBatch
 
 T = TypeVar("T")
@@ -37,3 +39,33 @@ def counted(batches: Iterator[ScanBatch]) -> Iterator[ScanBatch]:
             bar.total = batch.total or None
             bar.update(batch.looked_at - bar.n)
             yield batch
+
+
+@contextmanager
+def installing() -> Iterator[Callable[[InstallProgress], None]]:
+    """Takes how far an installation has come: a bar of bytes while a file is fetched, a line for each other stage."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from tqdm import tqdm
+
+    bars: list[tqdm[None]] = []
+
+    def show(progress: InstallProgress) -> None:
+        if bars and bars[0].desc != f"{progress.stage}: ":
+            bars.pop().close()
+        if not progress.total and not progress.done:
+            print(f"{progress.stage} ...", file=sys.stderr)
+            return
+        if not bars:
+            bars.append(
+                tqdm(desc=progress.stage, unit="B", unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True)
+            )
+        bars[0].total = progress.total or None
+        bars[0].update(progress.done - bars[0].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.close()

@@ -19,7 +19,7 @@ def no_such_offer(offer_id: str, known: Sequence[str]) -> ModelError:
 def none_published(name: str) -> ModelError:
     return ModelError(
         f"The publisher of “{name}” prints no outputs that the installation could be held against.",
-        hint="It can be installed without a proof, if you say so (--unproven); its scores then carry a caution.",
+        hint="It can be installed unproven if you say so (in a terminal: --unproven); its scores then carry a caution.",
         code="none-published",
     )
 
@@ -27,7 +27,7 @@ def none_published(name: str) -> ModelError:
 def changed_file(name: str, first: str, found: str) -> ModelError:
     return ModelError(
         f"The published file of “{name}” is not the one that was installed here first.",
-        hint="Its publisher may have replaced it, or somebody else did. Install it only if you know why (--changed).",
+        hint="Its publisher has replaced it, or somebody else has. Find out why first (then, in a terminal: --changed).",
         detail=f"sha256 at the first installation {first}, now {found}",
         code="changed-file",
     )

@@ -21,7 +21,7 @@ __all__ = [
     "too_long",
 ]
 
-_BY_HAND = "or fetch the file by other means and install it with --file."
+_BY_HAND = "or fetch the file on another computer and install it from there."
 
 
 def no_connection(error: Exception, *, through_proxy: bool) -> ModelError:

@@ -24,7 +24,7 @@ from cxr_viewer.inference.cards import (
     write_card,
 )
 from cxr_viewer.inference.catalog import BundleCatalog
-from cxr_viewer.inference.registry import NONE_PUBLISHED, Entry, registry, unusable
+from cxr_viewer.inference.registry import NONE_PUBLISHED, Entry, Published, registry, unusable
 from cxr_viewer.inference.store import bundles, faults
 from cxr_viewer.inference.store.process import run_job
 from cxr_viewer.inference.store.proving import ReadFilm, prove
@@ -169,7 +169,18 @@ class LocalStore:
     def _prove(self, entry: Entry, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> Proof:
         report(InstallProgress("Trying the model on a sample film"))
         write_card(card, bundle / CARD_NAME)
-        return prove(bundle, card, entry.published, self._cache, self._read_film, cancel)
+        return self._tried(bundle, card, entry.published, cancel)
+
+    def _tried(self, bundle: Path, card: ModelCard, published: Published | None, cancel: CancelToken) -> Proof:
+        """The proof; what was made for it is kept, so that the first film does not wait, but only if it passed."""
+        made = bundle.parent / "cache"
+        proof = prove(bundle, card, published, made, self._read_film, cancel)
+        for path in [path for kind in made.iterdir() if kind.is_dir() for path in kind.iterdir()]:
+            kept = self._cache / path.relative_to(made)
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(path, kept)
+        return proof
 
     def _fetch(self, entry: Entry, cancel: CancelToken, report: Report) -> Path:
         folder = self._cache / "downloads"
@@ -204,7 +215,7 @@ class LocalStore:
                     raise ModelError(why, hint="Install it from its publisher instead.", code="unproven")
                 report(InstallProgress("Trying the model on a sample film"))
                 published = None if entry is None else entry.published
-                proof = prove(bundle, card, published, self._cache, self._read_film, cancel)
+                proof = self._tried(bundle, card, published, cancel)
                 if proof.kind != NONE_PUBLISHED:
                     card = replace(card, proof=proof)
                     write_card(card, bundle / CARD_NAME)

@@ -32,7 +32,7 @@ def prove(
 
     Args:
         published: what to compare with; without it only a usable answer is asked for.
-        cache: the graph made for the trial is kept there, so that the first film does not wait for it.
+        cache: what the trial makes of the weights is kept there.
 
     Raises:
         ModelError: the model does not run, or ``not-reproduced`` with the worst finding, expected and found.

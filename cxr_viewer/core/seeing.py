@@ -13,6 +13,7 @@ from cxr_viewer.core.wording import plain
 
 _NBSP = "\N{NO-BREAK SPACE}"
 _TIMES = f"{_NBSP}x{_NBSP}"
+_EDGES = ("left", "top", "right", "bottom")
 _EDGE_PX = 0.5  # a strip narrower than half a pixel of the film is none
 _SQUARE = 0.02  # sides of a model's pixel that differ by less are called equal
 
@@ -110,26 +111,27 @@ def film_words(result: AnalysisResult, image: Radiograph, orientation: Orientati
     if area is None:
         return "nothing of the film"
     cuts = (area.x, area.y, columns - area.right, rows - area.bottom)
-    places = _as_shown(("left", "top", "right", "bottom"), orientation)
-    words = [
-        f"{_length(cut, image.spacing, across=side % 2 == 0)} at the {place}"
+    places = _as_shown(orientation)
+    found = {
+        place: f"{_length(cut, image.spacing, across=side % 2 == 0)} at the {place}"
         for side, (cut, place) in enumerate(zip(cuts, places, strict=True))
         if cut >= _EDGE_PX
-    ]
+    }
+    words = [found[place] for place in _EDGES if place in found]
     if not words:
         return "the whole film"
     were = "was" if len(words) == 1 else "were"
     return f"{_share(seen_share(result, rows, columns))} of the film: {_listed(words)} {were} cut away"
 
 
-def _as_shown(edges: tuple[str, str, str, str], orientation: Orientation) -> tuple[str, ...]:
-    """For the stored image's (left, top, right, bottom) edge: the edge at which the reader sees it."""
-    left, top, right, bottom = edges
+def _as_shown(orientation: Orientation) -> list[str]:
+    """For the stored image's left, top, right and bottom edge: the edge at which the reader sees it."""
+    left, top, right, bottom = _EDGES
     places = [right, top, left, bottom] if orientation.flipped else [left, top, right, bottom]
     clockwise = {left: top, top: right, right: bottom, bottom: left}
     for _ in range(orientation.quarter_turns):
         places = [clockwise[place] for place in places]
-    return tuple(places)
+    return places
 
 
 def resolution_words(seen: ImageRect, shape: tuple[int, ...], spacing: PixelSpacing | None) -> str:

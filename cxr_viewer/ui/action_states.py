@@ -48,7 +48,10 @@ def show_on_actions(actions: Actions, state: ViewerState) -> None:
     actions["file_millimetres"].setEnabled(pane.calibrated)
     maps = pane.result is not None and bool(pane.result.heatmaps)
     actions["heat_map"].setEnabled(maps)
-    scored = maps and pane.result is not None and not pane.result.structures
+    outlines = pane.result is not None and bool(pane.result.structures)
+    for rename in (actions["heat_map"].setText, actions["heat_map"].setIconText):
+        rename("Outlines" if outlines else "Heat map")
+    scored = maps and not outlines
     for name in ("contour", "next_finding", "previous_finding", "less_opaque", "more_opaque"):
         actions[name].setEnabled(scored)
     actions["compare_seen"].setEnabled(pane.result is not None and pane.result.saw is not None)

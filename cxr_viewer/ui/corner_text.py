@@ -15,6 +15,8 @@ from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_text import Line
 
 _DOT = " \N{MIDDLE DOT} "
+BADGE_SIGN = "\N{WARNING SIGN}"
+"""Before the words of a map that may not be believed."""
 _NO_UNITS = ("US", "UNSPECIFIED")  # Rescale Type (0028,1054) of values without units
 _BAR_STEPS = (1.0, 2.0, 5.0)
 
@@ -144,7 +146,7 @@ def legend_lines(pane: Pane, show_seen: bool) -> tuple[Line, ...]:
         lines.append(Line(f"{heatmap.label}{_DOT}{heatmap.method}"))
         badge = trust_badge(heatmap.trust)
         if badge:
-            lines.append(Line(f"\N{WARNING SIGN} {badge}", theme.CAUTION))
+            lines.append(Line(f"{BADGE_SIGN} {badge}", theme.CAUTION))
     elif pane.outlines:
         lines.append(Line("outlined by the model", theme.MUTED))
     if lines and result.limits:

@@ -13,7 +13,7 @@ from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
-from cxr_viewer.ui.corner_text import caution_line, corners, legend_lines, notes, scale_bar
+from cxr_viewer.ui.corner_text import BADGE_SIGN, caution_line, corners, legend_lines, notes, scale_bar
 from cxr_viewer.ui.film_text import Line, TextBlocks, broken
 from cxr_viewer.ui.heat_layer import color_bar
 from cxr_viewer.ui.placement import Placement
@@ -137,7 +137,19 @@ class Overlays:
             bottom = self._draw_color_scale(painter, scene, right, bottom, room)
         lines = broken(legend_lines(scene.pane, scene.show_seen), self.font, room)
         tall = self._text.size(lines, self.font, room)[1]
+        self._draw_plate(painter, lines, right, bottom - tall)
         self._text.draw(painter, right, bottom - tall, lines, self.font, room, right=True)
+
+    def _draw_plate(self, painter: QPainter, lines: tuple[Line, ...], right: float, top: float) -> None:
+        """A dark plate with a frame behind the badge: it is read on a white film and in grey print too."""
+        metrics = QFontMetricsF(self.font)
+        for number, line in enumerate(lines):
+            if line.text.startswith(BADGE_SIGN):
+                wide = metrics.horizontalAdvance(line.text)
+                plate = QRectF(right - wide - 6, top + number * metrics.height(), wide + 9, metrics.height() + 1)
+                painter.setPen(QPen(QColor(theme.CAUTION), 1))
+                painter.setBrush(QColor(theme.FILM_BACKGROUND))
+                painter.drawRect(plate)
 
     def _draw_color_scale(
         self, painter: QPainter, scene: OverlayScene, right: float, bottom: float, room: float

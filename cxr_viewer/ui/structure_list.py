@@ -65,6 +65,7 @@ class StructureList(QWidget):
     def _fill(self, structures: tuple[str, ...]) -> None:
         for old in self.checks.values():
             self._boxes.removeWidget(old)
+            old.hide()  # it lives until the next turn of the event loop, and must not be seen under the new ones
             old.deleteLater()
         self._structures, self.checks = structures, {}
         for label in structures:

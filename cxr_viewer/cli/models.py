@@ -55,6 +55,10 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     )
     verify = actions.add_parser("verify", help="hold the weights of installed models against their cards")
     verify.add_argument("model", nargs="?", metavar="ID", help="default: all")
+    begun = actions.add_parser(
+        "card", help="the beginning of a card.toml for a classifier in ONNX; docs/adding-models.md says how to go on"
+    )
+    begun.add_argument("file", type=Path, metavar="FILE.onnx")
     remove = actions.add_parser("remove", help="remove a model that was installed")
     remove.add_argument("model", metavar="ID")
     return run
@@ -134,6 +138,13 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _card(arguments: argparse.Namespace) -> int:
+    from cxr_viewer.inference.onnxcard import card_skeleton  # brings onnx along
+
+    print(card_skeleton(arguments.file), end="")
+    return 0
+
+
 def _remove(arguments: argparse.Namespace) -> int:
     with _store() as store:
         store.remove(arguments.model)
@@ -147,6 +158,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "offers": _offers,
     "install": _install,
     "verify": _verify,
+    "card": _card,
     "remove": _remove,
 }
 

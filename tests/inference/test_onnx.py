@@ -24,7 +24,7 @@ from cxr_viewer.core.findings import (
     ScoreKind,
 )
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference import explain, onnxfile, onnxhead
+from cxr_viewer.inference import explain, onnxfile, onnxhead, onnxlogits
 from cxr_viewer.inference.calibrate import sigmoid
 from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, file_sha256, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
@@ -312,7 +312,7 @@ def plain(model: ModelProto, card: ModelCard) -> tuple[ModelProto, onnxhead.Head
     onnxfile.keep_output(copy)
     onnxfile.fix_input(copy, card)
     probes = probe_films(card)
-    onnxhead.add_logits(copy, card.onnx, len(card.labels), probes)
+    onnxlogits.add_logits(copy, card.onnx, len(card.labels), probes)
     return copy, onnxhead.find_head(copy, probes)
 
 
@@ -383,6 +383,6 @@ def test_probabilities_at_the_ends_stay_what_they_are(values: list[float]) -> No
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     labels = tuple(LabelSpec(str(index), 0.5) for index in range(len(values)))
     made, _ = plain(model, onnx_card(labels=labels, onnx=OnnxSpec(activation="sigmoid")))
-    logits = onnxhead.answer(onnxhead.session(made), probe_films(_PLAIN)[0])[0][0]
+    logits = onnxlogits.answer(onnxlogits.session(made), probe_films(_PLAIN)[0])[0][0]
     assert np.isfinite(logits).all()
     np.testing.assert_allclose(sigmoid(logits.astype(np.float64)), values, rtol=0, atol=2e-7)

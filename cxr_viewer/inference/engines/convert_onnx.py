@@ -155,7 +155,7 @@ def prepare_onnx(card: ModelCard, bundle: Path, place: Path) -> None:
     Raises:
         ModelError: see :func:`convert_onnx`.
     """
-    from cxr_viewer.inference import onnxfile, onnxhead
+    from cxr_viewer.inference import onnxfile, onnxhead, onnxlogits
 
     model = onnxfile.read_onnx(verify_weights(bundle, card), card.onnx.output if card.onnx is not None else "")
     onnxfile.fix_input(model, card)
@@ -163,16 +163,16 @@ def prepare_onnx(card: ModelCard, bundle: Path, place: Path) -> None:
     plain = _folded(model, place)
     probes = probe_films(card)
     began = time.monotonic()
-    own = [onnxhead.answer(onnxhead.session(model), probe)[0] for probe in probes]
+    own = [onnxlogits.answer(onnxlogits.session(model), probe)[0] for probe in probes]
     took = (time.monotonic() - began) / len(probes)
     if took > SLOWEST_PASS_S:
         raise onnxfile.refusal(f"The model takes {took:.0f} s for one film.", "Use a smaller model.")
     _refuse_difference(plain, own, probes)
-    onnxhead.add_logits(plain, card.onnx, len(card.labels), probes)
+    onnxlogits.add_logits(plain, card.onnx, len(card.labels), probes)
     head = onnxhead.find_head(plain, probes)
     if head is not None:
         onnxhead.add_features(plain, head)
-    said = onnxhead.answer(onnxhead.session(plain), probes[0])
+    said = onnxlogits.answer(onnxlogits.session(plain), probes[0])
     arrays = GraphArrays(
         probe=probes[0],
         logits=said[0],
@@ -200,10 +200,10 @@ def _folded(model: ModelProto, place: Path) -> ModelProto:
     Raises:
         ModelError: ``onnx-refused``: some are not, or are too large.
     """
-    from cxr_viewer.inference import onnxfile, onnxhead
+    from cxr_viewer.inference import onnxfile, onnxlogits
 
     path = place / "folded.onnx"
-    onnxhead.session(model, optimised_to=str(path))
+    onnxlogits.session(model, optimised_to=str(path))
     folded = onnxfile.parse(path)
     with contextlib.suppress(OSError):
         path.unlink()
@@ -215,9 +215,9 @@ def _folded(model: ModelProto, place: Path) -> ModelProto:
 
 def _refuse_difference(plain: ModelProto, own: list[Any], probes: list[Floats]) -> None:
     """Raises ModelError where the model gives no numbers, or others once its constants are folded."""
-    from cxr_viewer.inference import onnxfile, onnxhead
+    from cxr_viewer.inference import onnxfile, onnxlogits
 
-    built = onnxhead.session(plain)
+    built = onnxlogits.session(plain)
     for expected, probe in zip(own, probes, strict=True):
         if not isinstance(expected, np.ndarray) or expected.dtype.kind != "f":
             continue  # told by add_logits
@@ -225,7 +225,7 @@ def _refuse_difference(plain: ModelProto, own: list[Any], probes: list[Floats]) 
             raise onnxfile.refusal(
                 "The model gives no finite score.", "Check mean and std in card.toml, under [input]."
             )
-        said = onnxhead.answer(built, probe)[0]
+        said = onnxlogits.answer(built, probe)[0]
         if not np.abs(said - expected).max(initial=0) <= _AGREES * max(1.0, float(np.abs(expected).max(initial=0))):
             raise onnxfile.refusal(
                 "The model gives other scores once it is simplified.", "Export it again with a common opset, e.g. 17.",

@@ -46,7 +46,14 @@ def add_window(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="ID", help="model to ask (see: cxr-viewer models list)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
+    from cxr_viewer.inference.engines import ENGINES
+
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", *ENGINES),
+        default="auto",
+        help="where the model runs: auto, cpu, cuda, or one engine of the CPU by its name; default: auto",
+    )
 
 
 @contextmanager

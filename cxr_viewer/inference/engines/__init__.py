@@ -21,6 +21,15 @@ ONNX_NETWORK = "onnx"
 """``ModelCard.network`` of models that somebody else made, in ONNX."""
 
 
+F32, BF16, INT8, ONNX, TORCH = "openvino-f32", "openvino-bf16", "openvino-int8", "onnxruntime", "torch"
+
+ENGINES = (F32, BF16, INT8, ONNX, TORCH)
+"""Names of the engines on the CPU, as a reader may ask for them."""
+
+CANDIDATES = (F32, BF16, INT8, ONNX)
+"""Engines of the window's process, among which the fastest is chosen where its scores agree."""
+
+
 class Engine(Protocol):
     """A network with its weights, ready to run. Used on one thread."""
 

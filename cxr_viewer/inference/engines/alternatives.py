@@ -14,21 +14,13 @@ from pathlib import Path
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
-from cxr_viewer.inference.engines import Engine, thread_count
+from cxr_viewer.inference.engines import BF16, INT8, ONNX, Engine, thread_count
 from cxr_viewer.inference.engines.kept import read_notes
 from cxr_viewer.inference.engines.onnxruntime import OnnxRuntimeEngine
 from cxr_viewer.inference.engines.openvino import OpenVinoEngine
 from cxr_viewer.inference.engines.probes import Probes
 
 FORMAT = 1
-F32, BF16, INT8, ONNX, TORCH = "openvino-f32", "openvino-bf16", "openvino-int8", "onnxruntime", "torch"
-
-ENGINES = (F32, BF16, INT8, ONNX, TORCH)
-"""Names of the engines on the CPU, as a reader may ask for them."""
-
-CANDIDATES = (F32, BF16, INT8, ONNX)
-"""Engines of the window's process, among which the fastest is chosen where its scores agree."""
-
 PROBES_NAME, ONNX_NAME, INT8_NAME = "probes.npz", "graph.onnx", "int8.xml"
 _LIBRARIES = ("openvino", "onnxruntime", "nncf", "torch")
 
@@ -74,7 +66,7 @@ def load_engine(name: str, card: ModelCard, graph: Path | None, found: Alternati
     """An engine of the window's process.
 
     Args:
-        name: one of :data:`CANDIDATES`.
+        name: one of :data:`~cxr_viewer.inference.engines.CANDIDATES`.
         graph: the folder of :func:`~cxr_viewer.inference.engines.graph.graph_folder`; None without OpenVINO.
 
     Raises:

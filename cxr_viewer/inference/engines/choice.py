@@ -13,8 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference.engines import Engine, Floats
-from cxr_viewer.inference.engines.alternatives import ENGINES, F32
+from cxr_viewer.inference.engines import CANDIDATES, F32, Engine, Floats
 
 BUDGET_S = 2.0
 """The most that measuring takes, all candidates together; at least one round is finished."""
@@ -33,7 +32,7 @@ class Choice:
     """The engine that runs a model.
 
     Attributes:
-        engine: one of :data:`~cxr_viewer.inference.engines.alternatives.CANDIDATES`.
+        engine: one of :data:`~cxr_viewer.inference.engines.CANDIDATES`.
         medians_s: seconds of one pass, median, by engine; for the log and the reader, nothing depends on it.
         refused: engines that were not measured, with the reason.
     """
@@ -105,7 +104,7 @@ def remembered(folder: Path) -> Choice | None:
         choice = Choice(**json.loads(text))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return choice if choice.engine in ENGINES else None
+    return choice if choice.engine in CANDIDATES else None
 
 
 def forget(folder: Path) -> None:

@@ -15,12 +15,9 @@ import numpy as np
 
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.imports import without_modules
-from cxr_viewer.inference.engines import ONNX_NETWORK, Engine, Floats, thread_count
+from cxr_viewer.inference.engines import F32, INT8, ONNX, ONNX_NETWORK, Engine, Floats, thread_count
 from cxr_viewer.inference.engines.alternatives import (
-    F32,
-    INT8,
     INT8_NAME,
-    ONNX,
     ONNX_NAME,
     PROBES_NAME,
     load_engine,

@@ -19,14 +19,9 @@ from cxr_viewer.core.image import Caution
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference.cards import verify_weights, weights_name
 from cxr_viewer.inference.devices import devices
-from cxr_viewer.inference.engines import ONNX_NETWORK, Engine
+from cxr_viewer.inference.engines import CANDIDATES, ENGINES, F32, ONNX, ONNX_NETWORK, TORCH, Engine
 from cxr_viewer.inference.engines.agreement import Scorer, disagreement
 from cxr_viewer.inference.engines.alternatives import (
-    CANDIDATES,
-    ENGINES,
-    F32,
-    ONNX,
-    TORCH,
     Alternatives,
     alternatives_folder,
     load_engine,

@@ -28,7 +28,7 @@ library's, because that asks the network anew for each finding.
 
 **Finer than the last map** is *LayerCAM fine*: LayerCAM (Jiang et al., IEEE TIP 2021) of the last map and of the end of
 the stage before it, which has twice the cells. *Measured* on NIH's boxes: it helps where the last map is coarse (4 x 4
-cells: hottest point in the box 0.40 against 0.20) and not where it is fine already (12 x 12: 0.31 against 0.38). Showing
+cells: hottest point in the box 0.40 against 0.20), not where it is fine already (12 x 12: 0.31 against 0.38). Showing
 the film 16 times, moved by quarters of a cell, and interleaving the Grad-CAM maps was tried and left out: 0.10 against
 0.13 and 0.52 against 0.41, no more than chance.
 """

@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import InputSpec, MapScale, ModelCard
+from cxr_viewer.core.errors import CancelledError, ModelError
+from cxr_viewer.core.findings import InputSpec, MapEvidence, MapScale, MapTrust, ModelCard, Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference import explain
+from cxr_viewer.inference import explain, explain_passes
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import Engine
+from cxr_viewer.inference.engines.library import earlier_layer
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.explain_run import Question, explained
+from cxr_viewer.inference.networks import CamNetwork, build_network
 from cxr_viewer.inference.runner import model_input
 
 
@@ -121,6 +124,69 @@ def silent(stage: str) -> None:
     """Nobody listens."""
 
 
+def field_network(name: str, outputs: int) -> CamNetwork:
+    """A network of the field with weights and running statistics that are not trivial."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = build_network(name, outputs)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+FIELD = ("densenet121-txrv", "resnet50-txrv")
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_maps_of_the_networks_of_the_field_equal_the_librarys(name) -> None:
+    """A ReLU in place would overwrite what the library's hooks have stored, on the CPU only."""
+    engine = TorchEngine(field_network(name, 3))
+    film = np.random.default_rng(2).standard_normal((1, 1, 128, 128)).astype(np.float32)
+    _, features = engine.run(film)
+    ours = explain.grad_cam(features[0], engine.head_weights)
+    theirs = engine.library_maps(film, "Grad-CAM")
+    assert ours.shape == theirs.shape == (3, 4, 4)
+    assert theirs.max() > 0
+    np.testing.assert_allclose(ours / 16, theirs, rtol=0, atol=1e-5 * float(theirs.max()))
+
+
+def test_score_cam_of_all_findings_from_the_same_passes_equals_the_librarys(monkeypatch, random_network) -> None:
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)  # the library's progress bar would leave a thread
+    engine = TorchEngine(random_network(outputs=3))
+    film = np.random.default_rng(4).standard_normal((1, 1, 64, 64)).astype(np.float32)
+    _, features = engine.run(film)
+    ours = explain_passes.score_cam(engine, film, features[0], CancelToken(), lambda done, total: None)
+    theirs = engine.library_maps(film, "ScoreCAM")
+    assert theirs.max() > 0
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "earlier"), [*zip(FIELD, ("transition3.relu", "layer3"), strict=True)])
+def test_the_finer_layer_is_the_end_of_the_stage_before_the_last(name, earlier) -> None:
+    network = field_network(name, 2)
+    found = earlier_layer(network, torch.randn(1, 1, 96, 96))
+    assert found == (network.trunk.get_submodule(earlier),)
+
+
+def test_layer_cam_fine_has_twice_the_cells_and_is_the_librarys_fusion(random_network) -> None:
+    """The library fuses at the size of the film, we at that of the finer map, so they agree up to interpolation."""
+    from pytorch_grad_cam import LayerCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    network = random_network(outputs=2)
+    film = np.random.default_rng(4).standard_normal((1, 1, 64, 64)).astype(np.float32)
+    engine = TorchEngine(network)
+    fine = engine.library_maps(film, explain.LAYER_CAM_FINE)
+    assert fine.shape == (2, 16, 16)
+    given = torch.from_numpy(film)
+    with LayerCAM(model=network, target_layers=[*earlier_layer(network, given), network.relu]) as cam:
+        theirs = cam(input_tensor=given, targets=[ClassifierOutputTarget(1)])[0]
+    ours = cv2.resize(fine[1], (64, 64))
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.97
+
+
 @pytest.mark.parametrize("method", explain.METHODS[1:])
 def test_other_methods_point_and_stand_on_the_same_scale(card, bright_network, method) -> None:
     """The network sees brightness only, so every method has to point at the bright square."""
@@ -157,6 +223,134 @@ def test_an_unknown_method_is_told(random_network) -> None:
     with pytest.raises(ModelError, match="no heat map method “Guesswork”") as error:
         engine.library_maps(np.zeros((1, 1, 64, 64), dtype=np.float32), "Guesswork")
     assert error.value.code == "unknown-method"
+
+
+# ---------------------------------------------------------------- further passes, black boxes, segmenters
+
+
+class Linear:
+    """A black box whose logits are weighted means of the film."""
+
+    device_name = "nowhere"
+    head_weights = None
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = weights
+        self.asked: list[int] = []
+
+    def run(self, batch: np.ndarray) -> tuple[np.ndarray, None]:
+        self.asked.append(len(batch))
+        return np.tensordot(batch[:, 0], self.weights, ((1, 2), (1, 2))).astype(np.float32) / batch[0, 0].size, None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_occlusion_of_a_linear_model_is_what_can_be_worked_out(card) -> None:
+    """The fall of a weighted mean, when a patch turns grey, is the weight of what was brighter than grey there."""
+    random = np.random.default_rng(6)
+    film = random.standard_normal((1, 1, 70, 70)).astype(np.float32)
+    weights = random.uniform(-1, 1, (2, 70, 70))
+    found = explain_passes.occlusion(Linear(weights), film, CancelToken(), lambda done, total: None)
+    lost = weights * (film[0, 0] - film.mean())
+    expected = np.zeros((2, 14, 14))
+    for row in range(14):
+        for column in range(14):
+            patches = [
+                (slice(max(0, 5 * r), 5 * r + 10), slice(max(0, 5 * c), 5 * c + 10))
+                for r in (row - 1, row)
+                for c in (column - 1, column)
+            ]
+            area = sum(np.ones((70, 70))[patch].sum() for patch in patches)
+            expected[:, row, column] = sum(lost[:, *patch].sum(axis=(1, 2)) for patch in patches) / area
+    assert expected.min() < 0 < expected.max()
+    np.testing.assert_allclose(found, np.maximum(expected, 0), rtol=0, atol=1e-4)
+
+
+def test_passes_come_in_batches_tell_how_far_they_are_and_can_be_cancelled() -> None:
+    film = np.random.default_rng(6).standard_normal((1, 1, 70, 70)).astype(np.float32)
+    black_box, told = Linear(np.ones((2, 70, 70))), []
+    explain_passes.occlusion(black_box, film, CancelToken(), lambda done, total: told.append((done, total)))
+    assert sum(black_box.asked) == 1 + 15 * 15
+    assert max(black_box.asked) == explain_passes.BATCH
+    assert told == [(done, 225) for done in range(0, 225, explain_passes.BATCH)]
+
+    black_box, cancel = Linear(np.ones((2, 70, 70))), CancelToken()
+
+    def stop(done: int, total: int) -> None:
+        if done >= 16:
+            cancel.cancel()
+
+    with pytest.raises(CancelledError):
+        explain_passes.occlusion(black_box, film, cancel, stop)
+    assert sum(black_box.asked) == 1 + 24  # the batch that was under way is the last
+
+
+def test_a_black_box_is_explained_by_occlusion_and_by_nothing_else(card) -> None:
+    weights = np.zeros((2, 64, 64))
+    weights[0, 40:56, 8:24] = 10.0
+    film = np.full((1, 1, 64, 64), -1.0, dtype=np.float32)
+    film[..., 40:56, 8:24] = 2.0
+    own = card()
+    assert explain.methods_of(own, has_head=False) == (explain.OCCLUSION,)
+    asked = question(own, Linear(weights), film)
+    assert explained(asked, explain.GRAD_CAM, CancelToken(), silent) == ((), ())
+    maps, (said,) = explained(asked, "LayerCAM", CancelToken(), silent)
+    assert not maps
+    assert said.text == "LayerCAM cannot explain the model “Tiny”; this model can be explained by Occlusion."
+    stages: list[str] = []
+    (first, second), said = explained(asked, explain.OCCLUSION, CancelToken(), stages.append)
+    assert not said
+    assert not second.values.any()
+    row, column = np.unravel_index(first.values.argmax(), first.values.shape)
+    assert 40 < (row + 0.5) * 64 / 14 < 56
+    assert 8 < (column + 0.5) * 64 / 14 < 24
+    assert stages[0] == "Explaining"
+    assert stages[1:] == [f"Explaining ({tenth} %)" for tenth in range(10, 100, 10)]
+
+
+def test_a_model_in_onnx_with_a_head_has_the_methods_that_need_no_gradient(card) -> None:
+    own = card(network="onnx")
+    assert explain.methods_of(own, has_head=True) == ("Grad-CAM", "ScoreCAM", "Occlusion")
+    assert explain.methods_of(card(), has_head=True) == explain.METHODS
+    assert explain.methods_of(card(task=Task.SEGMENT), has_head=False) == ()
+
+
+def test_a_segmenter_gives_outlines_whatever_map_is_asked_for(card) -> None:
+    own = card(task=Task.SEGMENT, temperature=1.0, bias=0.0)
+    logits = np.array([[[[0.0, 2.0]], [[-3.0, 0.0]]]], dtype=np.float32)
+    asked = Question(
+        own, Linear(np.zeros((2, 2, 2))), np.zeros((1, 1, 2, 2)), logits, None, ImageRect(1, 2, 3, 4), list
+    )
+    (first, second), said = explained(asked, "LayerCAM", CancelToken(), silent)
+    assert not said
+    assert (first.label, first.method, first.scale) == ("Bright", "Segmentation", MapScale.PROBABILITY)
+    assert first.extent == ImageRect(1, 2, 3, 4)
+    np.testing.assert_allclose(first.values, [[0.5, 1 / (1 + math.exp(-2))]], rtol=1e-6)
+    np.testing.assert_allclose(second.values, [[1 / (1 + math.exp(3)), 0.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", explain.PASSES)
+def test_passes_on_openvino_give_torchs_maps(real_films, real_engine, real_card, method) -> None:
+    film, _ = model_input(real_films["cr_rsna_ap_viral2_jpegbaseline.dcm"], real_card)
+    torch_engine = TorchEngine(load_bundle(real_card, BundleCatalog().folder(real_card.model_id)))
+    ours, theirs = (
+        explained(question(real_card, engine, film), method, CancelToken(), silent)[0][0].values
+        for engine in (real_engine, torch_engine)
+    )
+    assert ours.max() > 0.1
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3)
+
+
+def test_every_map_says_how_far_it_may_be_trusted(card) -> None:
+    def known(label: str, method: str, beats: bool) -> MapEvidence:
+        return MapEvidence(label, method, 0.6, 0.5, 0.7, 0.3, 0.2, 0.1, 40, "boxes", beats)
+
+    own = card(map_evidence=(known("Bright", "Grad-CAM", True), known("Other", "Grad-CAM", False)))
+    maps, seen = np.zeros((2, 4, 5), dtype=np.float32), ImageRect(0, 0, 5, 4)
+    assert [each.trust for each in explain.heatmaps(own, maps, seen)] == [MapTrust.RELIABLE, MapTrust.NOT_RELIABLE]
+    other = explain.heatmaps(own, maps, seen, "LayerCAM")
+    assert [each.trust for each in other] == [MapTrust.NOT_TESTED, MapTrust.NOT_TESTED]
 
 
 # ---------------------------------------------------------------- placement

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFont,
     QFontMetrics,
     QFontMetricsF,
     QHelpEvent,
@@ -26,6 +27,9 @@ from cxr_viewer.ui import theme
 _ROW_PX = 52
 _BADGE_ROW_PX = 22
 _BAR_PX = 10
+_NARROW_ROW_PX, _NARROW_BAR_PX = 25, 8
+_FEW = 6
+_WIDEST_SCORE = "> 0.99"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,23 @@ class FindingBars(QWidget):
         return note.badge if note is not None and label == self._map_shown else ""
 
     def _row_px(self, finding: Finding) -> int:
-        return _ROW_PX + (_BADGE_ROW_PX if self._badge(finding.label) else 0)
+        row = _ROW_PX if self._roomy else _NARROW_ROW_PX
+        return row + (_BADGE_ROW_PX if self._badge(finding.label) else 0)
+
+    @property
+    def _roomy(self) -> bool:
+        """Few findings have two lines each; many have one, so that they are seen together."""
+        return len(self._findings) <= _FEW
+
+    def place_of(self, label: str) -> QRect:
+        """Where the row of a finding is; empty where there is none."""
+        top = 0
+        for finding in self._findings:
+            height = self._row_px(finding)
+            if finding.label == label:
+                return QRect(0, top, self.width(), height)
+            top += height
+        return QRect()
 
     def sizeHint(self) -> QSize:
         return QSize(240, sum(self._row_px(finding) for finding in self._findings))
@@ -113,7 +133,8 @@ class FindingBars(QWidget):
         if finding.label == self._selected:
             painter.fillRect(rect, QColor(theme.RAISED))
             painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height()), QColor(theme.ACCENT))
-        inner = rect.adjusted(theme.SPACE_PX + 4, 6, -theme.SPACE_PX - 4, -6)
+        margin = 6 if self._roomy else 4
+        inner = rect.adjusted(theme.SPACE_PX + 4, margin, -theme.SPACE_PX - 4, -margin)
         quiet = QColor(theme.DISABLED)
         words = quiet if self._greyed else QColor(theme.TEXT)
         font = self.font()
@@ -121,17 +142,26 @@ class FindingBars(QWidget):
         painter.setFont(font)
         metrics = QFontMetrics(font)
         score = score_text(finding.score, finding.kind)
-        score_px = metrics.horizontalAdvance(score)
+        score_px = metrics.horizontalAdvance(score) if self._roomy else _widest_score_px(self.font())
         line = QRect(inner.left(), inner.top(), inner.width(), metrics.height())
-        name = finding.label + ("  \N{BLACK CIRCLE} map" if self._map_shown == finding.label else "")
-        name = metrics.elidedText(name, Qt.TextElideMode.ElideRight, line.width() - score_px - theme.SPACE_PX)
+        bar = QRectF(inner.left(), line.bottom() + 7, inner.width(), _BAR_PX)
+        room = line.width() - score_px - theme.SPACE_PX
+        if not self._roomy:
+            room = room * 3 // 5
+            left = inner.left() + room + theme.SPACE_PX
+            bar = QRectF(left, line.center().y() - 3, line.right() - score_px - theme.SPACE_PX - left, _NARROW_BAR_PX)
+        mark = "  \N{BLACK CIRCLE} map" if self._roomy else "  \N{BLACK CIRCLE}"
+        mark = mark if self._map_shown == finding.label else ""
+        room -= metrics.horizontalAdvance(mark)
+        name = metrics.elidedText(finding.label, Qt.TextElideMode.ElideRight, room) + mark
         painter.setPen(words)
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, score)
-        self._paint_bar(painter, QRectF(inner.left(), line.bottom() + 7, inner.width(), _BAR_PX), finding)
+        self._paint_bar(painter, bar, finding)
         badge = self._badge(finding.label)
         if badge:
-            self._paint_badge(painter, QPointF(inner.left(), line.bottom() + 7 + _BAR_PX + 6), badge)
+            below = bar.bottom() + 6 if self._roomy else line.bottom() + 4.0
+            self._paint_badge(painter, QPointF(inner.left(), below), badge)
 
     def _paint_badge(self, painter: QPainter, corner: QPointF, badge: str) -> None:
         """Words in a frame: they are read in grey print and whatever colours the reader sees."""
@@ -201,3 +231,10 @@ class FindingBars(QWidget):
                 QToolTip.showText(event.globalPos(), text, self)
                 return True
         return super().event(event)
+
+
+def _widest_score_px(font: QFont) -> int:
+    """Room for any score, so that the bars of all rows begin and end at the same place."""
+    bold = QFont(font)
+    bold.setBold(True)
+    return QFontMetrics(bold).horizontalAdvance(_WIDEST_SCORE)

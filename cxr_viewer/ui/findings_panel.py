@@ -124,6 +124,7 @@ class FindingsPanel(QWidget):
         self._pane_index = 0
         self._pane: Pane | None = None
         self._state: ViewerState | None = None
+        self._bars_at: str | None = None
         self._make_controls(devices)
         self._overlay = OverlayControls(methods)
         self.structures, self.saw = StructureList(), SawSection()
@@ -248,6 +249,14 @@ class FindingsPanel(QWidget):
         self._run.setEnabled(pane.image is not None and bool(state.model_id))
 
     @Slot()
+    def _bring_finding_into_sight(self) -> None:
+        """Of many findings the chosen one is seen, also where Tab has led to it; the first ones only at the top."""
+        row, body = self._bars.place_of(self._bars_at or ""), self._column.widget()
+        if row.isValid() and body is not None:
+            middle = self._bars.mapTo(body, row.center())
+            self._column.ensureVisible(middle.x(), middle.y(), 0, row.height())
+
+    @Slot()
     def _bring_saw_into_sight(self) -> None:
         """A section that opens below the edge would look like a key that does nothing."""
         self._column.ensureWidgetVisible(self.saw.words, 0, theme.SPACE_PX)
@@ -353,6 +362,9 @@ class FindingsPanel(QWidget):
             map_shown=pane.heatmap.label if pane.heatmap is not None else None,
             notes=_map_notes(result, self._card_of(result)),
         )
+        if pane.selected is not None and pane.selected != self._bars_at:
+            QTimer.singleShot(0, self, self._bring_finding_into_sight)  # once the rows have their place
+        self._bars_at = pane.selected
         limits = [caution.text for caution in result.limits]
         if limits:
             whose = "The model was not made for this film." if result.structures else _NOT_HELD

@@ -89,6 +89,17 @@ class ModelRunner(Protocol):
         """Load a model before the first film asks for it. Raises ModelError like :meth:`analyse`."""
         ...
 
+    def settle(self, cancel: CancelToken) -> bool:
+        """Do one thing that was put off until nobody waits (measuring which engine is fastest here, say).
+
+        Returns:
+            whether something was done; call it again until it was not.
+
+        Raises:
+            CancelledError: ``cancel`` was set.
+        """
+        ...
+
     def close(self) -> None: ...
 
 

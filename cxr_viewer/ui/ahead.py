@@ -21,6 +21,7 @@ from cxr_viewer.core.findings import AnalysisRequest, ModelCard
 from cxr_viewer.core.image import ImageKey, Radiograph
 from cxr_viewer.core.jobs import CancelToken, failure_from
 from cxr_viewer.core.study import ImageNode
+from cxr_viewer.services import events as ev
 from cxr_viewer.services.choice import choose_model
 from cxr_viewer.services.state import ViewerState
 from cxr_viewer.ui.inference import InferenceThread
@@ -80,7 +81,7 @@ class Ahead(QObject):
         self._doing: File | None = None
         self._done: OrderedDict[File, None] = OrderedDict()
         self._settings: Settings | None = None
-        self._rest_used: Settings | None = None
+        self._rest_used = False
         self._closed = False
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.look)
@@ -95,9 +96,11 @@ class Ahead(QObject):
         return self._token is not None
 
     @Slot(object)
-    def touched(self, _: object = None) -> None:
-        """The reader has done something, or something has happened: give up, and rest anew before going on."""
+    def touched(self, event: object = None) -> None:
+        """The reader has done something, or ``event`` has happened: give up, and rest anew before going on."""
         self._give_up()
+        if isinstance(event, ev.AnalysisArrived) and not event.result.kept:
+            self._rest_used = False  # a model has run that may be new to the runner
         if not self._closed:
             self._timer.start(REST_MS)
 
@@ -127,8 +130,8 @@ class Ahead(QObject):
         if node is not None:
             self._doing, self._token = _file(node), CancelToken()
             self._pool.submit(self._read, node, self._token)
-        elif self._rest_used != settings:
-            self._rest_used, self._token = settings, CancelToken()
+        elif not self._rest_used:
+            self._rest_used, self._token = True, CancelToken()
             self._work = self._inference.use_rest()
 
     def close(self) -> None:
@@ -177,6 +180,7 @@ class Ahead(QObject):
             return
         if self._doing is not None:
             self._remember(self._doing)
+            self._rest_used = False
         self._doing = self._token = self._work = None
         if not self._closed:
             self._timer.start(0)  # the next one
@@ -185,7 +189,7 @@ class Ahead(QObject):
         if self._token is None:
             return
         if self._doing is None:
-            self._rest_used = None
+            self._rest_used = False
         self._token.cancel()
         self._doing = self._token = self._work = None
         self._inference.give_up_rest()

@@ -170,7 +170,8 @@ class InferenceThread(QThread):
             case _WarmUp():
                 _warm_up(runner, work)
             case _Idle():
-                _use_rest(runner, token)
+                while runner.settle(token):
+                    token.raise_if_cancelled()
             case _Asked():
                 answer = self._answer(runner, work, token)
                 if work.request.pane >= 0:
@@ -209,12 +210,6 @@ def _warm_up(runner: ModelRunner, work: _WarmUp) -> None:
         runner.warm_up(work.model_id, work.device)
     except CxrError as error:
         _log.warning("the model could not be loaded ahead: %s %s", error.summary, error.detail)
-
-
-def _use_rest(runner: ModelRunner, token: CancelToken) -> None:
-    settle = getattr(runner, "settle", None)
-    if settle is not None:
-        settle(token)
 
 
 def _event(answer: AnalysisResult | Refusal) -> ev.AnalysisArrived | ev.AnalysisRefused:

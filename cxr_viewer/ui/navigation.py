@@ -50,7 +50,7 @@ class Navigation:
             self._controller.dispatch(ev.OpenImage(node, pane))
 
     def neighbours(self) -> Iterator[ImageNode]:
-        """What the reader may open next, likeliest first: the images beside those on screen, then the next study."""
+        """What the reader may open next, likeliest first: the images beside those on screen, then studies."""
         state = self._controller.state
         for pane in (state.active, *(index for index in state.visible if index != state.active)):
             place = self._place(pane)
@@ -59,9 +59,10 @@ class Navigation:
                 if node is not None:
                     yield node
         key = state.pane.key
-        study = self._step_study(key.study_uid, 1) if key else None
-        if study is not None:
-            yield from hang(study)[1]
+        for step in (1, -1) if key else ():
+            study = self._step_study(key.study_uid, step) if key else None
+            if study is not None:
+                yield from hang(study)[1]
 
     def series(self, step: int) -> None:
         """The first image of the next or previous series."""

@@ -58,7 +58,7 @@ def make_card(**changes: object) -> ModelCard:
     return dataclasses.replace(card, **changes)  # type: ignore[arg-type]
 
 
-def make_bundle(parent: Path, network: CamNetwork, **changes: object) -> tuple[Path, ModelCard]:
+def make_bundle(parent: Path, network: torch.nn.Module, /, **changes: object) -> tuple[Path, ModelCard]:
     """Write a bundle with these weights below ``parent``."""
     card = make_card(**changes)
     folder = parent / card.model_id

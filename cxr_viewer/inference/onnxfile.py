@@ -88,19 +88,19 @@ def parse(path: Path) -> ModelProto:
         ) from error
     if size > MAX_FILE_BYTES:
         raise refusal(
-            f"The file weights.onnx has {size >> 20} MiB; models of up to {MAX_FILE_BYTES >> 20} MiB are taken.",
+            f"The file {path.name} has {size >> 20} MiB; models of up to {MAX_FILE_BYTES >> 20} MiB are taken.",
             "Use a smaller model.",
         )
     model = ModelProto()
     try:
         model.ParseFromString(data)
     except DecodeError as error:
-        raise _not_onnx(str(error)) from error
+        raise _not_onnx(str(error), path.name) from error
     if not model.graph.node:
-        raise _not_onnx(f"no operation in a file of {size} bytes")
+        raise _not_onnx(f"no operation in a file of {size} bytes", path.name)
     if model.ir_version > onnx.IR_VERSION:
         raise refusal(
-            "The file weights.onnx was written by a newer ONNX than this program knows.",
+            f"The file {path.name} was written by a newer ONNX than this program knows.",
             f"Export it with opset {onnx.defs.onnx_opset_version()} or lower.",
             detail=f"IR version {model.ir_version}, known {onnx.IR_VERSION}",
         )
@@ -354,9 +354,9 @@ def _replace(field: Any, items: list[Any]) -> None:
     field.extend(items)
 
 
-def _not_onnx(detail: str) -> ModelError:
+def _not_onnx(detail: str, name: str = "weights.onnx") -> ModelError:
     return refusal(
-        "The file weights.onnx is not a model in ONNX, or is damaged.",
+        f"The file {name} is not a model in ONNX, or is damaged.",
         "Export or install the model again.",
         detail=detail,
     )

@@ -33,6 +33,7 @@ One object per file, in a JSON array (one object per line when OUT ends in .json
   file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, findings, limits,
   cautions, heatmaps, seconds.
 "seconds" is what reading and scoring this film took; the next films are read meanwhile.
+"model" names the model that looked, its weights and why it is this one; its id is empty where none was asked.
 "limits" not empty means that the scores do not hold for this film.
 Exit status: 0 every file was ok or refused, 1 any failed, 2 wrong use.
 Research use only. Not for primary diagnosis."""
@@ -64,13 +65,13 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
 def run(arguments: argparse.Namespace) -> int:
     """Run ``analyse``. Raises CxrError when nothing could be asked at all."""
     models = parts.catalog()
-    card = parts.choose_card(models, arguments.model)
+    wanted = parts.wanted_model(models, arguments.model)
     if arguments.heatmaps is not None:
         _make_folder(arguments.heatmaps)
     writer = JsonWriter(arguments.json) if arguments.json else LineWriter()
     any_failed = False
     with parts.sandbox() as processes, parts.runner(models) as runner:
-        job = _Job(card, arguments.device, arguments.heatmaps, processes, runner)
+        job = _Job(wanted, models.cards(), arguments.device, arguments.heatmaps, processes, runner)
         found = find(arguments.paths, processes, arguments.zip_password_file)
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
@@ -91,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    card: ModelCard
+    wanted: str
+    cards: tuple[ModelCard, ...]
     device: str
     heatmaps: Path | None
     processes: Sandbox
@@ -115,14 +117,15 @@ class _Job:
         try:
             image, seconds = film.result()
             begun = time.perf_counter()
-            pane = parts.ask(parts.opened(image, self.card.model_id, self.device), self.runner).panes[0]
-            answer = answer_of(item.path, pane, self.card)
+            pane = parts.ask(parts.opened(image, self.wanted, self.device, self.cards), self.runner).panes[0]
+            answer = answer_of(item.path, pane, parts.asked_card(pane, self.cards))
             if self.heatmaps is not None:
                 answer["heatmaps"] = self._write_maps(pane, self.heatmaps)
         except ExportError:
             raise  # a full disk concerns every film that follows
         except Exception as error:
-            answer = failed(item.path, failure_from(error, job="read"), self.card, image)
+            named = next((card for card in self.cards if card.model_id == self.wanted), None)
+            answer = failed(item.path, failure_from(error, job="read"), named, image)
         answer["member"] = item.member
         answer["seconds"] = round(seconds + time.perf_counter() - begun, 4)
         return answer

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_viewer.core.errors import ExportError
-from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.findings import ModelCard, ModelChoice
 from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.wording import finding_sentence
@@ -18,11 +18,11 @@ from cxr_viewer.services.state import AnalysisStatus, Pane, sorted_findings
 Answer = dict[str, Any]
 
 
-def answer_of(path: Path, pane: Pane, card: ModelCard) -> Answer:
+def answer_of(path: Path, pane: Pane, card: ModelCard | None) -> Answer:
     """The answer for a film that was read and put before the model; ``seconds`` is filled in by the caller."""
     if pane.analysis is AnalysisStatus.FAILED and pane.analysis_failure is not None:
-        return failed(path, pane.analysis_failure, card, pane.image)
-    answer = _empty(path, card, pane.image)
+        return failed(path, pane.analysis_failure, card, pane.image, pane.model)
+    answer = _empty(path, card, pane.image, pane.model)
     if pane.analysis is AnalysisStatus.REFUSED and pane.refusal is not None:
         return answer | {
             "status": "refused",
@@ -53,9 +53,15 @@ def answer_of(path: Path, pane: Pane, card: ModelCard) -> Answer:
     }
 
 
-def failed(path: Path, failure: Failure, card: ModelCard, image: Radiograph | None) -> Answer:
-    """The answer for a file that could not be read or analysed."""
-    return _empty(path, card, image) | {
+def failed(
+    path: Path,
+    failure: Failure,
+    card: ModelCard | None,
+    image: Radiograph | None,
+    choice: ModelChoice | None = None,
+) -> Answer:
+    """The answer for a file that could not be read or analysed; ``card`` is None where no model was chosen for it."""
+    return _empty(path, card, image, choice) | {
         "status": "failed",
         "code": failure.code,
         "reason": failure.summary,
@@ -63,7 +69,7 @@ def failed(path: Path, failure: Failure, card: ModelCard, image: Radiograph | No
     }
 
 
-def _empty(path: Path, card: ModelCard, image: Radiograph | None) -> Answer:
+def _empty(path: Path, card: ModelCard | None, image: Radiograph | None, choice: ModelChoice | None) -> Answer:
     return {
         "file": str(path),
         "member": "",
@@ -72,7 +78,13 @@ def _empty(path: Path, card: ModelCard, image: Radiograph | None) -> Answer:
         "reason": "",
         "hint": "",
         "image": None if image is None else image_facts(image),
-        "model": {"id": card.model_id, "version": card.version, "sha256": card.sha256},
+        "model": {
+            "id": card.model_id if card else "",
+            "name": card.name if card else "",
+            "version": card.version if card else "",
+            "sha256": card.sha256 if card else "",
+            "reason": choice.reason if choice else "",
+        },
         "findings": [],
         "limits": [],
         "cautions": [],
@@ -157,7 +169,9 @@ class LineWriter:
         if answer["limits"]:
             words.append("The score does not hold for this film:")
             words += [limit["text"] for limit in answer["limits"]]
-        print(f"{name}: {answer['status']}. {' '.join(words)}", flush=True)
+        model = answer["model"]
+        who = f" {model['name']}: {model['reason']}" if model["reason"] else ""
+        print(f"{name}: {answer['status']}. {' '.join(words)}{who}", flush=True)
 
     def close(self) -> None:
         """Nothing is left to write."""

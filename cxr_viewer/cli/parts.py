@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from cxr_viewer.cli import archives
 from cxr_viewer.core.errors import CxrError, ReadError, RefusalError
-from cxr_viewer.core.findings import ModelCard, Refusal
+from cxr_viewer.core.findings import ModelCard, Refusal, Task
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken, failure_from
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.ports import ModelCatalog, ModelRunner
 from cxr_viewer.services.session import reduce
-from cxr_viewer.services.state import Pane, ViewerState
+from cxr_viewer.services.state import AUTO, Pane, ViewerState
 
 if TYPE_CHECKING:
     from cxr_viewer.inference.catalog import BundleCatalog
@@ -45,7 +45,11 @@ def add_window(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="ID", help="model to ask (see: cxr-viewer models list)")
+    parser.add_argument(
+        "--model",
+        metavar="ID",
+        help="model to ask (see: cxr-viewer models list); default: the one that is meant for each film",
+    )
     from cxr_viewer.inference.engines import ENGINES
 
     parser.add_argument(
@@ -108,6 +112,27 @@ def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:
     return found
 
 
+def wanted_model(models: ModelCatalog, model_id: str | None) -> str:
+    """What the session is to ask: the model named, or where none was the one that is meant for each film.
+
+    Raises:
+        CxrError: like :func:`choose_card`; ``no-classifier`` where nothing installed gives findings.
+    """
+    if model_id is not None:
+        return choose_card(models, model_id).model_id
+    choose_card(models, None)
+    if all(card.task is not Task.CLASSIFY for card in models.cards()):
+        raise CxrError(
+            "No installed model gives findings.", hint="Name one with --model to have it asked.", code="no-classifier"
+        )
+    return AUTO
+
+
+def asked_card(pane: Pane, cards: Sequence[ModelCard]) -> ModelCard | None:
+    """The card of the model that was asked about the film in a pane."""
+    return next((card for card in cards if pane.model is not None and card.model_id == pane.model.model_id), None)
+
+
 def read_film(films: SandboxReader, path: Path, frame: int = 0) -> Radiograph:
     """Read one film that the user named, frame number ``frame`` of it, counted from 0.
 
@@ -142,10 +167,15 @@ def no_such_file() -> ReadError:
     return ReadError("There is no such file.", hint="Check its name.", code="no-such-file")
 
 
-def opened(image: Radiograph, model_id: str, device: str) -> ViewerState:
-    """The session after ``image`` was opened in the first pane, as in the window; no model was asked yet."""
+def opened(image: Radiograph, model_id: str, device: str, cards: Sequence[ModelCard] = ()) -> ViewerState:
+    """The session after ``image`` was opened in the first pane, as in the window; no model was asked yet.
+
+    Args:
+        model_id: a model's id, or ``AUTO`` for the one of ``cards`` that is meant for the film.
+    """
     node = ImageNode(image.key, image.path, image.rows, image.columns, image.view)
-    state, _ = reduce(ViewerState(model_id=model_id, device=device, automatic=False), ev.OpenImage(node, 0))
+    state = ViewerState(model_id=model_id, cards=tuple(cards), device=device, automatic=False)
+    state, _ = reduce(state, ev.OpenImage(node, 0))
     state, _ = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, image))
     return state
 

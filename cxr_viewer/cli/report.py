@@ -10,7 +10,9 @@ from cxr_viewer import __version__
 from cxr_viewer.cli import parts
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.choice import choose_model
 from cxr_viewer.services.report import make_report
 from cxr_viewer.services.session import reduce
 from cxr_viewer.services.state import ViewerState
@@ -43,12 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     from cxr_viewer.outputs.png import PngReportWriter
 
     models = parts.catalog()
-    card = None if arguments.without_model else parts.choose_card(models, arguments.model)
-    if arguments.finding is not None and card is None:
+    wanted = "" if arguments.without_model else parts.wanted_model(models, arguments.model)
+    if arguments.finding is not None and not wanted:
         raise CxrError("--finding needs a model.", hint="Leave --without-model out.", code="wrong-use")
-    finding = parts.label_of(card, arguments.finding) if card is not None and arguments.finding is not None else None
     image = parts.read_named_film(arguments, arguments.frame - 1)
-    state = _as_asked(parts.opened(image, card.model_id if card else "", arguments.device), arguments)
+    state = _as_asked(parts.opened(image, wanted, arguments.device, models.cards()), arguments)
+    card = _card(state, wanted)
+    finding = parts.label_of(card, arguments.finding) if card is not None and arguments.finding is not None else None
     if card is not None:
         with parts.runner(models) as runner:
             state = parts.ask(state, runner)
@@ -64,6 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     PngReportWriter().write_png(report, arguments.output)
     return 0
+
+
+def _card(state: ViewerState, wanted: str) -> ModelCard | None:
+    """The card of the model that will be asked about the film in the first pane."""
+    image = state.panes[0].image
+    choice = choose_model(state.cards, wanted, image) if image is not None else None
+    return next((card for card in state.cards if choice is not None and card.model_id == choice.model_id), None)
 
 
 def _as_asked(state: ViewerState, arguments: argparse.Namespace) -> ViewerState:

@@ -37,8 +37,10 @@ def check_form(answer: dict[str, Any]) -> None:
     """Every answer has every field, whatever became of the file."""
     assert answer["status"] in ("ok", "refused", "failed")
     assert isinstance(answer["file"], str)
-    assert set(answer["model"]) == {"id", "version", "sha256"}
-    assert len(answer["model"]["sha256"]) == 64
+    assert set(answer["model"]) == {"id", "name", "version", "sha256", "reason"}
+    asked = answer["status"] != "failed" or bool(answer["model"]["id"])  # a film that cannot be read suits no model
+    assert len(answer["model"]["sha256"]) == (64 if asked else 0)
+    assert answer["model"]["reason"].endswith(".") is asked
     assert answer["seconds"] >= 0
     for finding in answer["findings"]:
         assert {"label", "score", "kind", "threshold", "positive"} <= set(finding)

@@ -73,6 +73,7 @@ def direct(folder: Path, output: str, film: np.ndarray) -> np.ndarray:
     return np.asarray(session.run([output], {session.get_inputs()[0].name: film})[0][0])
 
 
+@pytest.mark.timeout(RUN_S)  # torch takes its time to export where cores are few
 def test_one_exported_from_torch(page, tmp_path, films_at, need_data) -> None:
     (image,) = films_at([need_data(ADULT)])
     folder = tmp_path / "models" / "mine"

@@ -72,9 +72,12 @@ def read_published(path: Path, most_bytes: int) -> State:
                 raise faults.no_model("it is empty")
             if _WEB_PAGE.match(start):
                 raise faults.no_model("it is a web page, perhaps an error page or the sign-on page of a network")
+            archive = start.startswith(b"PK\x03\x04")
+            if not archive and _MAGIC.to_bytes(10, "little") not in start[:32]:
+                raise faults.no_model("it was not written by torch")
             file.seek(0)
             with _read_errors():
-                state = _read_zip(file) if start.startswith(b"PK\x03\x04") else _read_old(file, size)
+                state = _read_zip(file) if archive else _read_old(file, size)
     except OSError as error:
         raise faults.unreadable(str(error)) from error
     _check_numbers(state, most_bytes)

@@ -19,7 +19,7 @@ from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
 from cxr_viewer.inference.devices import devices
-from cxr_viewer.inference.explain import METHODS
+from cxr_viewer.inference.explain import METHODS, methods_of
 from cxr_viewer.services.audit import AuditTrail
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ModelRunner, ModelStore, ReportWriter
@@ -170,6 +170,7 @@ class Program(QObject):
                 make_store=lambda proxy: _store(catalog, self._paths, self._reader, proxy),
                 devices=devices(),
                 methods=METHODS,
+                methods_of=methods_of,
                 samples=resources_dir() / "samples",
                 log_file=self._paths.log_file,
                 proxy=self._settings.proxy,

@@ -28,7 +28,7 @@ from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import AUTO, AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.finding_bars import FindingBars, MapNote
-from cxr_viewer.ui.overlay_controls import OverlayControls
+from cxr_viewer.ui.overlay_controls import MethodsOf, OverlayControls
 from cxr_viewer.ui.saw_section import SawSection
 from cxr_viewer.ui.structure_list import StructureList
 from cxr_viewer.ui.widgets import named
@@ -116,6 +116,7 @@ class FindingsPanel(QWidget):
         problems: Sequence[str],
         devices: Sequence[str],
         methods: Sequence[str],
+        methods_of: MethodsOf,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -126,7 +127,7 @@ class FindingsPanel(QWidget):
         self._state: ViewerState | None = None
         self._bars_at: str | None = None
         self._make_controls(devices)
-        self._overlay = OverlayControls(methods)
+        self._overlay = OverlayControls(methods, methods_of)
         self.structures, self.saw = StructureList(), SawSection()
         for part in (self._overlay, self.structures, self.saw):
             part.sends.connect(self.sends)

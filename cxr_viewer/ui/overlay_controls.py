@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSlider, QWidget
 
 from cxr_viewer.core.display import OverlayMode
+from cxr_viewer.core.findings import ModelCard, Task
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import ViewerState
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.widgets import named
+
+MethodsOf = Callable[[ModelCard, bool], tuple[str, ...]]
 
 
 def _slider(name: str, tip: str) -> QSlider:
@@ -22,12 +26,19 @@ def _slider(name: str, tip: str) -> QSlider:
 
 
 class OverlayControls(QWidget):
-    """Draws and changes the overlay of the active pane."""
+    """Draws and changes the overlay of the active pane.
+
+    Args:
+        methods: all methods of maps.
+        methods_of: those a model can be explained by, from its card and whether its network ends in a linear head.
+    """
 
     sends = Signal(object)
 
-    def __init__(self, methods: Sequence[str], parent: QWidget | None = None) -> None:
+    def __init__(self, methods: Sequence[str], methods_of: MethodsOf, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._methods_of = methods_of
+        self._headless: set[str] = set()
         self._pane = 0
         self._shown: object = None
         self._show = named(QCheckBox("Heat map"), "Show heat map", "Show where the model looked (G)")
@@ -42,6 +53,7 @@ class OverlayControls(QWidget):
             "How the map is computed. Grad-CAM comes with every score; the others take longer.",
         )
         self._method.addItems(list(methods))
+        self._offered: tuple[str, ...] = tuple(methods)
         self._alpha_text, self._threshold_text = QLabel(), QLabel()
         self._lay_out()
         self._connect()
@@ -82,6 +94,7 @@ class OverlayControls(QWidget):
 
     def show_state(self, state: ViewerState) -> None:
         pane = state.pane
+        self._offer_methods(state)
         drawn = (state.active, pane.display.overlay, pane.result is not None, state.method)
         if drawn == self._shown:
             return
@@ -101,3 +114,34 @@ class OverlayControls(QWidget):
         self._alpha_text.setText(f"{self._alpha.value()} %")
         self._threshold_text.setText(f"{self._threshold.value()} %")
         del blockers
+
+    def _offer_methods(self, state: ViewerState) -> None:
+        """Let only the methods be chosen that the model of this film can be explained by."""
+        pane = state.pane
+        model_id = pane.model.model_id if pane.model is not None else state.model_id
+        card = next((card for card in state.cards if card.model_id == model_id), None)
+        if card is None or card.task is not Task.CLASSIFY:
+            return
+        self._learn(card, state)
+        offered = self._methods_of(card, card.sha256 not in self._headless)
+        if offered == self._offered:
+            return
+        self._offered = offered
+        items = self._method.model()
+        for row in range(self._method.count()):
+            item = items.item(row) if isinstance(items, QStandardItemModel) else None
+            if item is not None:
+                possible = item.text() in offered
+                item.setEnabled(possible)
+                item.setToolTip("" if possible else f"{card.name} cannot be explained by this method.")
+
+    def _learn(self, card: ModelCard, state: ViewerState) -> None:
+        """Whether a foreign network ends in a head is known once it has answered."""
+        result = state.pane.result
+        if result is None or result.model_sha256 != card.sha256:
+            return
+        of_heads = set(self._methods_of(card, True)) - set(self._methods_of(card, False))
+        if any(heatmap.method in of_heads for heatmap in result.heatmaps):
+            self._headless.discard(card.sha256)
+        elif not result.heatmaps and state.method in of_heads:
+            self._headless.add(card.sha256)

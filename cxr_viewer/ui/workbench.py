@@ -40,6 +40,7 @@ from cxr_viewer.ui.navigation import Navigation
 from cxr_viewer.ui.notices import NoticeBar
 from cxr_viewer.ui.offer_bar import OfferBar
 from cxr_viewer.ui.opener import Opener
+from cxr_viewer.ui.overlay_controls import MethodsOf
 from cxr_viewer.ui.saw_window import SawWindow
 from cxr_viewer.ui.study_view import THUMBNAIL_PX
 from cxr_viewer.ui.unlocker import Unlocker
@@ -68,6 +69,7 @@ class Parts:
         make_runner, make_writer: build what runs models and what writes reports, on the threads that do so.
         notes: sentences to show once at the start (a damaged setting, a broken bundle).
         catalog: the installed models.
+        methods, methods_of: of heat maps; those a model can be explained by.
         make_store: builds what installs models, for the address of a proxy, on the thread that does so.
         proxy: address of the proxy for downloads, empty for the system's own.
         samples: folder of the bundled sample study.
@@ -83,6 +85,7 @@ class Parts:
     make_store: Callable[[str], ModelStore]
     devices: tuple[str, ...]
     methods: tuple[str, ...]
+    methods_of: MethodsOf
     samples: Path
     log_file: Path
     proxy: str = ""
@@ -105,7 +108,7 @@ class Workbench(QObject):
         self.browser = BrowserPanel(parts.browser_sort, parts.thumbnail_px)
         self.canvas = CanvasGrid()
         self.display = DisplayPanel()
-        self.findings = FindingsPanel(parts.catalog.problems(), parts.devices, parts.methods)
+        self.findings = FindingsPanel(parts.catalog.problems(), parts.devices, parts.methods, parts.methods_of)
         self.notices = NoticeBar()
         offer = OfferBar()
         self.window = MainWindow(self.browser, self.display, self.canvas, (self.notices, offer), self.findings)

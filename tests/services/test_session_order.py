@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
-from cxr_viewer.core.findings import AnalysisRequest, ModelCard, Refusal
-from cxr_viewer.core.geometry import Orientation, Point
+from cxr_viewer.core.findings import AnalysisRequest, Heatmap, MapScale, ModelCard, Refusal
+from cxr_viewer.core.geometry import ImageRect, Orientation, Point
 from cxr_viewer.core.image import Caution, PixelSpacing, SpacingSource, VoiWindow
 from cxr_viewer.core.jobs import Failure, Progress
 from cxr_viewer.core.study import StudyNode
@@ -27,6 +28,7 @@ score = st.floats(0, 1)
 points = st.builds(Point, st.floats(0, 4), st.floats(0, 4))
 windows = st.builds(VoiWindow, st.integers(0, 3).map(float), st.integers(1, 3).map(float))
 LABELS = ("Pneumonia", "Effusion")
+ANATOMY = ("Heart", "Left Lung")
 KEPT = PixelSpacing(0.3, 0.3, SpacingSource.USER)
 AGE = Caution("age", "Trained on children of 1 to 5 years.")
 MakeStudy = Callable[..., StudyNode]
@@ -35,6 +37,11 @@ MakeStudy = Callable[..., StudyNode]
 def about(request: AnalysisRequest) -> tuple[Any, ...]:
     """What the answer to a request depends on."""
     return request.image.key, request.image.source_sha256, request.model_id, request.method, request.device
+
+
+def outline_of(label: str) -> Heatmap:
+    values = np.ones((2, 2), np.float32)
+    return Heatmap(label, values, ImageRect(0, 0, 4, 4), "Segmentation", MapScale.PROBABILITY)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -195,6 +202,14 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.window.state is self.before
 
     @precondition(lambda self: bool(self.window.requests))
+    @rule(data=st.data(), labels=st.sampled_from((ANATOMY, ANATOMY[:1], ANATOMY[1:])))
+    def outlines_arrive(self, data: st.DataObject, labels: tuple[str, ...]) -> None:
+        """A segmenter gives no findings."""
+        request = data.draw(st.sampled_from(self.window.requests))
+        self.before = self.window.state
+        self.window.answer({}, request, heatmaps=tuple(outline_of(label) for label in labels))
+
+    @precondition(lambda self: bool(self.window.requests))
     @rule(data=st.data(), film=films)
     def result_of_another_film_arrives(self, data: st.DataObject, film: int) -> None:
         """Never sent by a sound runner; the session does not believe it all the same."""
@@ -236,6 +251,8 @@ class AnyOrder(RuleBasedStateMachine):
             st.builds(ev.SetShowMaps, st.booleans()),
             st.builds(ev.SelectFinding, panes, st.sampled_from((*LABELS, "Unicorn"))),
             st.builds(ev.StepFinding, panes, st.sampled_from((1, -1))),
+            st.builds(ev.ShowStructure, panes, st.sampled_from((*ANATOMY, "Unicorn", *LABELS)), st.booleans()),
+            st.builds(ev.SetShowSeen, st.booleans()),
             st.builds(
                 ev.SetOverlay,
                 panes,
@@ -359,6 +376,15 @@ class AnyOrder(RuleBasedStateMachine):
             if pane.heatmap is not None:
                 assert pane.result is not None
                 assert any(pane.heatmap is one for one in pane.result.heatmaps)
+            outlines = pane.outlines
+            if pane.result is None or pane.result.findings:
+                assert outlines == ()
+            else:
+                assert set(outlines) <= set(pane.result.heatmaps)
+                assert all(one.scale is MapScale.PROBABILITY for one in outlines)
+                assert {one.label for one in outlines} == set(pane.display.overlay.structures or ()) & {
+                    one.label for one in pane.result.heatmaps
+                }
             assert pane.display.overlay.label is None or pane.display.overlay.label in labels
             assert pane.selected is None or pane.selected in labels
             told = {

@@ -67,7 +67,6 @@ class SawWindow(QDialog):
         self._drawn = None
         self.show()
         self._refresh()
-        self.raise_()
 
     def show_state(self, state: ViewerState) -> None:
         """Follow ``state``; nothing is worked out while the window is closed."""

@@ -120,7 +120,8 @@ def film_words(result: AnalysisResult, image: Radiograph, orientation: Orientati
     words = [found[place] for place in _EDGES if place in found]
     if not words:
         return "the whole film"
-    were = "was" if len(words) == 1 else "were"
+    one = len(words) == 1 and (image.spacing is not None or words[0].startswith(f"1{_NBSP}"))
+    were = "was" if one else "were"
     return f"{_share(seen_share(result, rows, columns))} of the film: {_listed(words)} {were} cut away"
 
 

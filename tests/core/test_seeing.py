@@ -104,7 +104,7 @@ def test_left_is_the_left_the_reader_sees(orientation: Orientation) -> None:
         x, y = orientation.to_display(middles[side], ROWS, COLUMNS)
         place = {(0, height / 2): "left", (width, height / 2): "right", (width / 2, 0): "top"}.get((x, y), "bottom")
         words = film_words(result(seen), film(), orientation)
-        assert f"9\N{NO-BREAK SPACE}pixels at the {place} was cut away" in words
+        assert f"9\N{NO-BREAK SPACE}pixels at the {place} were cut away" in words
 
 
 def plain(words: str) -> str:
@@ -118,6 +118,9 @@ def test_lengths_are_in_millimetres_only_where_the_film_has_them() -> None:
     )
     assert plain(film_words(told, film(), Orientation())) == (
         "70 % of the film: 12 pixels at the left and 40 pixels at the top were cut away"
+    )
+    assert "2.0 cm at the top was cut away" in plain(
+        film_words(result(ImageRect(0, 40, 100, 160)), film(MM), Orientation())
     )
     thin = result(ImageRect(4, 1, 96, 199))
     assert "4 mm at the left and less than 1 mm at the top" in plain(film_words(thin, film(MM), Orientation()))

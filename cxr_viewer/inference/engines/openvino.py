@@ -40,7 +40,7 @@ CONFIG = {
 }
 """How the CPU is used; see OpenVINO's CPU device properties."""
 
-_FASTER = {"bf16": {"INFERENCE_PRECISION_HINT": "bf16", "EXECUTION_MODE_HINT": "PERFORMANCE"}}
+FASTER = {"bf16": {"INFERENCE_PRECISION_HINT": "bf16", "EXECUTION_MODE_HINT": "PERFORMANCE"}}
 
 
 class OpenVinoEngine:
@@ -168,7 +168,7 @@ def _compiled(graph: Path, precision: str) -> Any:
         raise ModelError("This processor does not compute in bfloat16.", code="no-engine")
     # Read, not mapped: a mapped file that somebody shortens would take the whole process down.
     core.set_property({"ENABLE_MMAP": False})
-    return core.compile_model(core.read_model(graph), "CPU", CONFIG | _FASTER.get(precision, {}))
+    return core.compile_model(core.read_model(graph), "CPU", CONFIG | FASTER.get(precision, {}))
 
 
 def _failed(error: Exception) -> ModelError:

@@ -221,8 +221,12 @@ class ModelKeeper(QObject):
         with self._lock:
             self._latest = None
         if card is not None:
-            self._tell_change()
-            self._check(card.model_id)
+            cards = self._tell_change()
+            if all(other.model_id != card.model_id for other in cards):
+                problems = " ".join(self._catalog.problems())
+                outcome = Outcome(kind, "", f"{card.name} was installed and cannot be used. {problems}", failed=True)
+            else:
+                self._check(card.model_id)
         self.ended.emit(outcome)
 
     def _verify(self, model_id: str) -> None:
@@ -244,11 +248,12 @@ class ModelKeeper(QObject):
         self._tell_change()
         self.ended.emit(Outcome("remove", model_id, f"{name} was removed."))
 
-    def _tell_change(self) -> None:
+    def _tell_change(self) -> tuple[ModelCard, ...]:
         self._catalog.refresh()
         cards = self._catalog.cards()
         self.changed.emit(cards, self._catalog.problems())
         self.found.emit(self._inventory(cards))
+        return cards
 
 
 def _sentence(error: Exception) -> str:

@@ -34,6 +34,7 @@ def home(tmp_path: Path, graphs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         name="For adults",
         intended_ages=(18.0, 95.0),
         labels=(LabelSpec("Opacity", 0.5),),
+        map_evidence=(),
         cautions=(),
     )
     write_card(card, folder / CARD_NAME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -294,3 +295,29 @@ def test_parts_nobody_needs_do_no_harm(tmp_path: Path) -> None:
     good = card(sha256=file_sha256(tmp_path / ONNX_NAME), onnx=OnnxSpec(output="logits"))
     prepare_onnx(good, tmp_path, tmp_path)
     assert list(tmp_path.glob("foreign-*/graph.xml"))
+
+
+_TELLING = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from cxr_viewer.core import cage
+from cxr_viewer.core.errors import ModelError
+from cxr_viewer.inference.engines import convert_onnx
+shut = cage.shut
+def told(place, memory):
+    protections = shut(place, memory)
+    raise ModelError("missing: " + ", ".join(protections.missing), hint="-", code="onnx-refused")
+cage.shut = told
+try:
+    convert_onnx.caged(int(sys.argv[2]), sys.argv[3])
+except ModelError as error:
+    said = {"summary": error.summary, "hint": "-", "detail": "", "code": error.code}
+    open(sys.argv[3] + "/fault.json", "w").write(json.dumps(said))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has all parts of the cage")
+def test_the_process_is_in_the_cage_before_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that start threads as they load would keep the cage open."""
+    monkeypatch.setattr(converting, "_BOOT", _TELLING)
+    assert refused(tmp_path / "bundle", model(), card(), caged=True).summary == "missing: "

@@ -163,7 +163,8 @@ def prepare_onnx(card: ModelCard, bundle: Path, place: Path) -> None:
     plain = _folded(model, place)
     probes = probe_films(card)
     began = time.monotonic()
-    own = [onnxlogits.answer(onnxlogits.session(model), probe)[0] for probe in probes]
+    built = onnxlogits.session(model)
+    own = [onnxlogits.answer(built, probe)[0] for probe in probes]
     took = (time.monotonic() - began) / len(probes)
     if took > SLOWEST_PASS_S:
         raise onnxfile.refusal(f"The model takes {took:.0f} s for one film.", "Use a smaller model.")
@@ -195,15 +196,18 @@ def probe_films(card: ModelCard) -> list[Floats]:
 
 
 def _folded(model: ModelProto, place: Path) -> ModelProto:
-    """The model with its constants computed, and the sizes of all that is in it known.
+    """The model in plain ONNX with its constants computed, and the sizes of all that is in it known.
 
     Raises:
         ModelError: ``onnx-refused``: some are not, or are too large.
     """
-    from cxr_viewer.inference import onnxfile, onnxlogits
+    from cxr_viewer.inference import onnxfile, onnxlogits, onnxml
 
     path = place / "folded.onnx"
-    onnxlogits.session(model, optimised_to=str(path))
+    lowered = type(model)()
+    lowered.CopyFrom(model)
+    onnxml.in_plain_onnx(lowered)
+    onnxlogits.session(lowered, optimised_to=str(path))
     folded = onnxfile.parse(path)
     with contextlib.suppress(OSError):
         path.unlink()

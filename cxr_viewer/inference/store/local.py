@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cxr_viewer.core.errors import ModelError
+from cxr_viewer.core.errors import CxrError, ModelError
 from cxr_viewer.core.findings import ModelCard, Proof
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import InstallProgress, Offer
@@ -173,14 +173,17 @@ class LocalStore:
 
     def _tried(self, bundle: Path, card: ModelCard, published: Published | None, cancel: CancelToken) -> Proof:
         """The proof; what was made for it is kept, so that the first film does not wait, but only if it passed."""
-        made = bundle.parent / "cache"
-        proof = prove(bundle, card, published, made, self._read_film, cancel)
-        for path in [path for kind in made.iterdir() if kind.is_dir() for path in kind.iterdir()]:
-            kept = self._cache / path.relative_to(made)
-            if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(path, kept)
-        return proof
+        before = self._made_for(card)
+        try:
+            return prove(bundle, card, published, self._cache, self._read_film, cancel)
+        except CxrError:
+            for folder in self._made_for(card) - before:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _made_for(self, card: ModelCard) -> set[Path]:
+        """Folders that engines keep of a model; they begin with its name."""
+        return set(self._cache.glob(f"*/{card.model_id}-*"))
 
     def _fetch(self, entry: Entry, cancel: CancelToken, report: Report) -> Path:
         folder = self._cache / "downloads"

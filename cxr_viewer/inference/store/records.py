@@ -52,7 +52,7 @@ class Records:
             entries = tomllib.loads(self._path.read_text("utf-8"))
             if not all(isinstance(entry["sha256"], str) for entry in entries.values()):
                 raise TypeError("a digest is no text")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(

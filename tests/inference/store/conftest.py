@@ -135,6 +135,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def make_server() -> type[Server]:
+    """For fixtures that live longer than a test."""
+    return Server
+
+
+@pytest.fixture(scope="session")
 def serve() -> type[Served]:
     return Served
 

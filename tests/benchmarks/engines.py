@@ -167,10 +167,8 @@ def passes(card, bundle: Path, place: Path, rounds: int) -> None:  # type: ignor
     kept = place / "films.npy"
     films = np.load(kept) if kept.is_file() else found.probes.films
     expected = [scores(card, reference.run(films[index : index + 1])[0][0]) for index in range(len(films))]
-    print(
-        f"{'one film: logits and feature maps':34s}{'ms':>9s}{'of torch eager':>16s}{'of OpenVINO f32':>17s}  largest"
-    )
-    print(f"{'':76s}  change of a score on {len(films)} films")
+    print("one film: logits and feature maps; largest change of a score on", len(films), "films")
+    print(f"{'':34s}{'ms':>9s}{'of torch eager':>16s}{'of OpenVINO f32':>17s}{'change':>10s}")
     for name, taken in sorted(times.items(), key=lambda item: item[1]):
         line = f"{name:34s}{taken:9.2f}{taken / times['torch eager']:16.2f}{taken / times[F32]:17.2f}"
         if name in loaded:
@@ -179,7 +177,7 @@ def passes(card, bundle: Path, place: Path, rounds: int) -> None:  # type: ignor
                 float(np.abs(scores(card, run) - theirs).max()) for run, theirs in zip(runs, expected, strict=True)
             )
             reason = disagreement(loaded[name], found.probes, card, scores, CancelToken())
-            line += f"  {change:.5f}" + (f"  not used: {reason}" if reason else "")
+            line += f"{change:10.5f}" + (f"  not used: {reason}" if reason else "")
         print(line, flush=True)
 
 
@@ -260,13 +258,12 @@ def maps(card, bundle: Path, place: Path, rounds: int) -> None:  # type: ignore[
         kinds[f"{name} ours"] = lambda engine=engine: explained(engine)  # type: ignore[misc]
     times = medians_ms(kinds, rounds)
     library = medians_ms({"": lambda: reference.library_maps(film, "Grad-CAM")}, max(2, rounds // 20))[""]
-    print(
-        f"{len(card.labels)} maps with the score{'':8s}{'bare pass':>14s}{'ours, ms':>10s}{'ratio':>8s}{'grad-cam per finding':>22s}"
-    )
+    print(f"scores and {len(card.labels)} maps; beside it the grad-cam library on torch, called once per finding")
+    print(f"{'':34s}{'bare, ms':>9s}{'ours, ms':>10s}{'ratio':>8s}{'library':>12s}")
     for name in bare:
         first, second = times[f"{name} bare"], times[f"{name} ours"]
-        print(f"{name:34s}{first:9.2f}{second:10.2f}{second / first:8.2f}{library / first:21.0f}x", flush=True)
-    print(f"the library, called once per finding on torch: {library:.0f} ms")
+        print(f"{name:34s}{first:9.2f}{second:10.2f}{second / first:8.2f}{library / first:11.0f}x", flush=True)
+    print(f"the library: {library:.0f} ms")
 
 
 def scores_only(name: str, place: Path, film) -> Callable[[], object]:  # type: ignore[no-untyped-def]

@@ -171,8 +171,21 @@ def inspector(stage: Stage) -> None:
     stage.settle()
 
 
+def seen(stage: Stage) -> None:
+    """The same place on the film and in the input, whose pixels are five times as coarse."""
+    stage.open(NODULE)
+    window = stage.bench.saw
+    stage.bench.actions["compare_seen"].trigger()
+    stage.settle()
+    for picture in (window.film, window.input):
+        picture.show_cross((0.64, 0.38))
+    stage.picture("what-the-model-saw", window)
+    window.close()
+
+
 CHILD = "child-2-pneumonia.png"
 ADULT = "adult-2-cardiomegaly.dcm"
+NODULE = "adult-3-nodule.dcm"
 SCENES: dict[str, Callable[[Stage], None]] = {
     "main_window": main_window,
     "adult": adult,
@@ -181,6 +194,7 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "browser": browser,
     "report": report,
     "inspector": inspector,
+    "seen": seen,
 }
 
 

@@ -140,7 +140,8 @@ class _Job:
         for heatmap in pane.result.heatmaps:
             name = heatmap_name(pane.image, heatmap)
             write_picture(compose_heatmap(pane.image, pane.display, pane.result, heatmap), folder / name)
-            written.append({"label": heatmap.label, "method": heatmap.method, "file": name})
+            trust = heatmap.trust.value
+            written.append({"label": heatmap.label, "method": heatmap.method, "trust": trust, "file": name})
         return written
 
 

@@ -34,6 +34,7 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     parts.add_model(parser)
     parser.add_argument("--finding", metavar="LABEL", help="show the heat map of this finding")
     parser.add_argument("--contour", action="store_true", help="draw the heat map as a contour")
+    parser.add_argument("--seen", action="store_true", help="show what the model was given, and hatch what it was not")
     parser.add_argument("--comment", default="", metavar="TEXT", help="the reader's comment")
     parser.add_argument("--with-identity", action="store_true", help="write name, id, dates and institution")
     parser.add_argument("--without-model", action="store_true", help="ask no model")
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         with_identity=arguments.with_identity,
         program_version=__version__,
         created=dt.datetime.now().astimezone(),
+        show_seen=arguments.seen,
     )
     PngReportWriter().write_png(report, arguments.output)
     return 0

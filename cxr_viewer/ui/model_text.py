@@ -123,24 +123,25 @@ def _metrics(metrics: Sequence[Metric]) -> str:
 
 
 def _evidence(evidence: Sequence[MapEvidence]) -> str:
-    rows = [
-        (
-            found.label,
-            found.method,
-            f"{found.pointing:.2f} ({_interval(found.low, found.high)})",
-            f"{found.fixed_point:.2f}",
-            f"{found.iou:.2f} / {found.fixed_iou:.2f}",
-            _data(found.data, found.count),
-            "better than the fixed point" if found.beats_fixed else "map not reliable",
-        )
-        for found in evidence
-    ]
-    words = _p(
+    words = (
         "Hits: share of boxes drawn by people that the hottest point of the map lies in; beside it the one fixed point "
-        "that lies in most boxes of other films. Overlap: of map and box, and of the mean box.",
-        "muted",
+        "that lies in most boxes of other films. Overlap: of map and box, and of the mean box."
     )
-    return words + _table(("Finding", "Method", "Hits (95 %)", "Fixed point", "Overlap", "Boxes", ""), rows)
+    parts = [_p(words, "muted")]
+    for data in dict.fromkeys(found.data for found in evidence):
+        rows = [
+            (
+                f"{found.label}\n{found.method}",
+                f"{found.pointing:.2f} of {found.count:,}\n{_interval(found.low, found.high)}",
+                f"{found.fixed_point:.2f}",
+                f"{found.iou:.2f}\n{found.fixed_iou:.2f}",
+                "better than the fixed point" if found.beats_fixed else "map not reliable",
+            )
+            for found in evidence
+            if found.data == data
+        ]
+        parts += [_p(data), _table(("Finding, method", "Hits, 95 %", "Fixed point", "Overlap", ""), rows)]
+    return "".join(parts)
 
 
 def _input(spec: InputSpec) -> str:

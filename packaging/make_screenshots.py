@@ -56,6 +56,18 @@ class Stage:
             time.sleep(0.02)
             quiet = quiet + 1 if self.bench.settled else 0
 
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Let the program work until something is there, and then come to rest."""
+        import time
+
+        deadline = time.monotonic() + WAIT_S
+        while not until():
+            if time.monotonic() > deadline:
+                raise SystemExit("what was waited for did not come")
+            self.application.processEvents()
+            time.sleep(0.02)
+        self.settle()
+
     def open(self, name: str) -> None:
         """Show one of the samples."""
         self.bench.opener.open([SAMPLES / name])
@@ -183,6 +195,24 @@ def seen(stage: Stage) -> None:
     window.close()
 
 
+def models(stage: Stage) -> None:
+    """The models' window with an offer and with a card, and the first offer above the films."""
+    desk = stage.bench.models
+    stage.open(ADULT)
+    desk.offer()
+    stage.wait(desk.bar.isVisible)
+    stage.picture("model-offer")
+    desk.bar.buttons["details"].click()
+    dialog = desk.dialog
+    assert dialog is not None
+    stage.wait(lambda: not desk.keeper.busy)
+    stage.picture("models", dialog)
+    dialog.choose("paediatric-pneumonia")
+    stage.settle()
+    stage.picture("model-card", dialog)
+    dialog.close()
+
+
 CHILD = "child-2-pneumonia.png"
 ADULT = "adult-2-cardiomegaly.dcm"
 NODULE = "adult-3-nodule.dcm"
@@ -194,6 +224,7 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "browser": browser,
     "report": report,
     "inspector": inspector,
+    "models": models,
     "seen": seen,
 }
 

@@ -30,6 +30,7 @@ from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, file_sha256, write_
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines.convert_onnx import PLAIN_NAME, convert_onnx, probe_films
 from cxr_viewer.inference.engines.graph import graph_folder, read_graph
+from cxr_viewer.inference.engines.torch import load_bundle
 from cxr_viewer.inference.runner import LocalRunner, model_input
 
 FILM = "dicom/dx_nih_00000001_000_pa_cardiomegaly.dcm"
@@ -300,6 +301,13 @@ def test_other_weights_than_the_cards_are_refused(exported, tmp_path) -> None:
         convert_onnx(card, other, tmp_path / "graphs" / "graph")
     assert error.value.code == "weights-damaged"
     assert not (tmp_path / "graphs" / "graph").exists()
+
+
+def test_torch_says_that_it_does_not_run_onnx(exported) -> None:
+    folder, card, _ = exported
+    with pytest.raises(ModelError, match="is in ONNX") as error:
+        load_bundle(card, folder)
+    assert "Auto or CPU" in error.value.hint
 
 
 # ---------------------------------------------------------------- heads

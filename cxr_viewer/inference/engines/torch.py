@@ -16,7 +16,7 @@ from torch import nn
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.cards import verify_weights
-from cxr_viewer.inference.engines import Floats, thread_count
+from cxr_viewer.inference.engines import ONNX_NETWORK, Floats, thread_count
 from cxr_viewer.inference.engines.library import library_maps
 from cxr_viewer.inference.networks import SEGMENTERS, CamNetwork, load_network, load_segmenter
 
@@ -25,9 +25,15 @@ def load_bundle(card: ModelCard, folder: Path) -> nn.Module:
     """The network of a bundle on the CPU, in evaluation mode, its weights verified before they are opened.
 
     Raises:
-        ModelError: weights missing, damaged or of another network; network unknown.
+        ModelError: weights missing, damaged or of another network; network unknown, or in ONNX.
     """
     path = verify_weights(folder, card)
+    if card.network == ONNX_NETWORK:
+        raise ModelError(
+            f"The model “{card.name}” is in ONNX, which torch and the graphics processor do not run here.",
+            hint="Choose the device Auto or CPU, and for heat maps Grad-CAM or Occlusion.",
+            code="onnx-needs-cpu",
+        )
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:

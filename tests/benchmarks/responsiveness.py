@@ -88,9 +88,11 @@ def main() -> int:
 
 
 def measure(film: Path, rounds: int) -> int:
+    from PySide6.QtCore import QEventLoop
     from PySide6.QtWidgets import QApplication
 
     from cxr_viewer.app import Program, dress
+    from cxr_viewer.services.answers import Answers
 
     gc.collect()
     gc.freeze()  # what made the film is no part of the program, and must not be searched for garbage
@@ -98,6 +100,7 @@ def measure(film: Path, rounds: int) -> int:
     dress(application)
     program = Program((1280, 800))
     workbench = program.workbench
+    workbench.inference._answers = Answers(most_kept=0)  # every opening is to be scored and explained anew
     ticker = Ticker()
 
     def run_until_settled() -> float:
@@ -122,8 +125,8 @@ def measure(film: Path, rounds: int) -> int:
         ticker.start()
         clicked = time.perf_counter()
         workbench.controller.dispatch(OpenStudy(study))
-        while workbench.controller.state.pane.image is None:
-            application.processEvents()
+        while workbench.controller.state.pane.image is None:  # as the program waits: asleep until something happens
+            application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         workbench.canvas.view(0).viewport().repaint()
         clicks_ms.append(1000 * (time.perf_counter() - clicked))
         seconds += run_until_settled()

@@ -50,19 +50,22 @@ def installing() -> Iterator[Callable[[InstallProgress], None]]:
     from tqdm import tqdm
 
     bars: list[tqdm[None]] = []
+    stages: list[str] = []
 
     def show(progress: InstallProgress) -> None:
-        if bars and bars[0].desc != f"{progress.stage}: ":
+        if bars and stages != [progress.stage]:
             bars.pop().close()
+        stages[:] = [progress.stage]
         if not progress.total and not progress.done:
             print(f"{progress.stage} ...", file=sys.stderr)
             return
         if not bars:
-            bars.append(
-                tqdm(desc=progress.stage, unit="B", unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True)
-            )
+            look = {"unit": "B", "unit_scale": True, "leave": False, "dynamic_ncols": True}
+            bars.append(tqdm(desc=progress.stage, total=progress.total or None, file=sys.stderr, **look))
         bars[0].total = progress.total or None
         bars[0].update(progress.done - bars[0].n)
+        if progress.done == progress.total:
+            bars[0].refresh()  # the last step, too, which may come too soon after the one before
 
     try:
         yield show

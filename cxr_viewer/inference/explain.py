@@ -19,7 +19,9 @@ above it 0.66 and 0.83.
 
 Whether a map is shown unasked is decided by the operating point, outside this module.
 
-**Occlusion** (:mod:`cxr_viewer.inference.explain_passes`) is in logits too and stands on the same scale.
+**Occlusion** (:mod:`cxr_viewer.inference.explain_passes`) has a scale of its own, so that it can stand alone for black
+boxes: at 1.0 hiding a patch, a seventh of the side, divides the calibrated odds by ten. Taken per area as Grad-CAM is,
+it would be several times hotter: a grey square in a film is more than its absence.
 
 **The other methods'** units have nothing to do with the score (ScoreCAM's weights are a softmax, EigenCAM does not know
 the finding at all), so such a map tells *where*, and gets the strength of the Grad-CAM map of the same finding: its
@@ -58,7 +60,7 @@ PASSES = (SCORE_CAM, OCCLUSION)
 """Methods that need further forward passes and nothing else; every engine can do them."""
 
 IN_LOGITS = (GRAD_CAM, OCCLUSION)
-"""Methods whose values are shares of the score, so that they have a strength of their own."""
+"""Methods whose values are parts of the score, so that they have a strength of their own."""
 
 _SHARE = 10.0  # a tenth of the film ...
 _ODDS = 10.0  # ... multiplies the odds by ten
@@ -104,7 +106,16 @@ def reference_heat(card: ModelCard) -> float:
 
 def on_common_scale(maps: Floats, card: ModelCard) -> Floats:
     """Maps (k, h, w) of :func:`grad_cam` as 0..1, all by one factor."""
-    scaled: Floats = maps / np.float32(max(reference_heat(card), float(maps.max(initial=0.0))))
+    return _scaled(maps, reference_heat(card))
+
+
+def falls_on_scale(maps: Floats, card: ModelCard) -> Floats:
+    """Maps (k, h, w) of occlusion as 0..1, all by one factor."""
+    return _scaled(maps, math.log(_ODDS) * card.temperature)
+
+
+def _scaled(maps: Floats, reference: float) -> Floats:
+    scaled: Floats = maps / np.float32(max(reference, float(maps.max(initial=0.0))))
     return scaled
 
 

@@ -29,15 +29,14 @@ def occlusion(engine: Engine, film: Floats, cancel: CancelToken, progress: Progr
     """By how much the logits fall when a part of the film is hidden (Zeiler and Fergus, ECCV 2014).
 
     A square patch, a seventh of the side, is moved by half its width; under it the film has its own mean grey. A cell
-    is covered by four patches, at the edge by parts of patches: 225 passes. Its value is the fall under them, divided
-    by the share of the film that they hide, which is Grad-CAM's unit: logits per film that looked like the cell
-    everywhere.
+    is covered by four patches, at the edge by parts of patches: 225 passes. Its value is their mean fall, a part of a
+    patch counting for what it hides.
 
     Args:
         film: float32 (1, channels, size, size), at least 14 px.
 
     Returns:
-        float32 (k, 14, 14), clipped at 0.
+        float32 (k, 14, 14), clipped at 0, in logits per patch.
 
     Raises:
         CancelledError: ``cancel`` was set.
@@ -65,7 +64,8 @@ def occlusion(engine: Engine, film: Floats, cancel: CancelToken, progress: Progr
         area = (edges[rows[1]] - edges[rows[0]]) * (edges[columns[1]] - edges[columns[0]])
         falls[(slice(None), *place)] += (whole - logits)[:, None, None]
         shares[place] += area / size**2
-    return np.maximum(falls / shares, 0).astype(np.float32)
+    patch = (2 / cells) ** 2
+    return np.maximum(falls / shares * patch, 0).astype(np.float32)
 
 
 def score_cam(engine: Engine, film: Floats, features: Floats, cancel: CancelToken, progress: Progress) -> Floats:

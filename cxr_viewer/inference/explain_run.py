@@ -65,7 +65,7 @@ def explained(
 def _maps(asked: Question, method: str, cancel: CancelToken, progress: explain_passes.Progress) -> Floats:
     card, engine = asked.card, asked.engine
     if method == explain.OCCLUSION:
-        return explain.on_common_scale(explain_passes.occlusion(engine, asked.film, cancel, progress), card)
+        return explain.falls_on_scale(explain_passes.occlusion(engine, asked.film, cancel, progress), card)
     features, weights = asked.features, engine.head_weights
     if features is None or weights is None:
         raise AssertionError("only with a head is another method possible")

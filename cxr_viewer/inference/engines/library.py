@@ -6,7 +6,8 @@ stored would be overwritten on the CPU and not on CUDA.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -47,14 +48,56 @@ def library_maps(network: CamNetwork, film: Tensor, method: str) -> Floats:
         RuntimeError: torch's word for everything that failed in it.
     """
     method_class = _method_class(method)
-    labels = network.classifier.out_features
+    labels = range(network.classifier.out_features)
+    if method == "ScoreCAM":  # shows the network the film through its maps
+        return np.stack(
+            [_clipped(_raw_maps(method_class, network, [network.relu], film, label)[0]) for label in labels]
+        )
+    if method == LAYER_CAM_FINE and (earlier := earlier_layer(network, film)):
+        with _graph_from(earlier[0], network):
+            layers = [*earlier, network.relu]
+            return np.stack([_fused(_raw_maps(method_class, network, layers, film, label)) for label in labels])
+    tail = _Tail(network)
+    with torch.no_grad():
+        given = network.trunk(film)
+    given.requires_grad_(True)
     if method == "EigenCAM":  # it does not know the finding
-        raw = _raw_maps(method_class, network, [network.relu], film, 0)[0]
-        return np.repeat(np.maximum(_towards_activation(raw, network, film), 0)[None], labels, axis=0)
-    layers: list[nn.Module] = [network.relu]
-    if method == LAYER_CAM_FINE:
-        layers = [*earlier_layer(network, film), network.relu]
-    return np.stack([_fused(_raw_maps(method_class, network, layers, film, label)) for label in range(labels)])
+        raw = _raw_maps(method_class, tail, [network.relu], given, 0)[0]
+        return np.repeat(_clipped(_towards_activation(raw, network.relu(given)))[None], len(labels), axis=0)
+    return np.stack([_clipped(_raw_maps(method_class, tail, [network.relu], given, label)[0]) for label in labels])
+
+
+class _Tail(nn.Module):
+    """The last ReLU and the head, so that a film passes the rest of the network once for all findings and no gradient
+    is followed further down than the maps that it is wanted for."""
+
+    def __init__(self, network: CamNetwork) -> None:
+        super().__init__()
+        self.relu = network.relu
+        self.classifier = network.classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.relu(x).mean(dim=(2, 3)))
+        return logits
+
+
+@contextmanager
+def _graph_from(layer: nn.Module, network: nn.Module) -> Iterator[None]:
+    """Gradients are followed down to what this layer gives, and no further; those of the weights are not wanted."""
+
+    def begin(module: nn.Module, given: Any, out: Tensor) -> Tensor:
+        return out.detach().requires_grad_(True)
+
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    handle = layer.register_forward_hook(begin)  # before the library's own, which then see this
+    try:
+        for weight in weights:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        handle.remove()
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 def earlier_layer(network: CamNetwork, film: Tensor) -> tuple[nn.Module, ...]:
@@ -100,7 +143,7 @@ def _method_class(method: str) -> Callable[..., Any]:
 
 
 def _raw_maps(
-    method_class: Callable[..., Any], network: CamNetwork, layers: list[nn.Module], film: Tensor, label: int
+    method_class: Callable[..., Any], network: nn.Module, layers: list[nn.Module], film: Tensor, label: int
 ) -> list[Floats]:
     """One map (h, w) per layer."""
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -120,14 +163,16 @@ def _raw_maps(
     return [np.asarray(each[0], dtype=np.float32) for each in kept]
 
 
+def _clipped(raw: Floats) -> Floats:
+    return np.maximum(raw, 0)
+
+
 def _fused(maps: list[Floats]) -> Floats:
-    """Maps of several layers as one, on the grid of the finest; of one layer the map as it is. Clipped at 0.
+    """Maps of several layers as one, on the grid of the finest, clipped at 0.
 
     As in the library each counts the same: 0 to 1 over its own range above 0, then the mean.
     """
-    clipped = [np.maximum(each, 0) for each in maps]
-    if len(clipped) == 1:
-        return clipped[0]
+    clipped = [_clipped(each) for each in maps]
     size = max(each.shape for each in clipped)[::-1]
     tops = [max(float(each.max()), 1e-7) for each in clipped]
     grown = [
@@ -137,9 +182,8 @@ def _fused(maps: list[Floats]) -> Floats:
     return mean
 
 
-def _towards_activation(projection: Floats, network: CamNetwork, film: Tensor) -> Floats:
+def _towards_activation(projection: Floats, features: Tensor) -> Floats:
     """The sign of a principal component is arbitrary; bright shall be where the network is active."""
-    with torch.inference_mode():
-        activity = network.features(film).sum(dim=(0, 1)).cpu().numpy()
+    activity = features.detach().sum(dim=(0, 1)).cpu().numpy()
     agrees = float(np.sum((activity - activity.mean()) * (projection - projection.mean()))) >= 0
     return projection if agrees else -projection

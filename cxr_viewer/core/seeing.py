@@ -97,11 +97,11 @@ def _polarity_words(saw: Saw, image: Radiograph) -> str:
 
 def seen_sentence(result: AnalysisResult, image: Radiograph, orientation: Orientation | None = None) -> str:
     """What the model was given, in one line."""
-    words = f"The model saw {film_words(result, image, orientation or Orientation())}"
-    if result.saw is not None:
-        size = result.saw.picture.shape
-        words += f", as {size[1]}{_TIMES}{size[0]} pixels"
-    return f"{words}."
+    saw = f"the model saw {film_words(result, image, orientation or Orientation())}."
+    if result.saw is None:
+        return f"T{saw[1:]}"
+    rows, columns = result.saw.picture.shape
+    return f"At {columns}{_TIMES}{rows} pixels {saw}"
 
 
 def film_words(result: AnalysisResult, image: Radiograph, orientation: Orientation) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cxr_viewer import cli
 from cxr_viewer.cli import answers, parts
+from cxr_viewer.core.findings import MapTrust
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.catalog import BundleCatalog
 
@@ -145,6 +146,7 @@ def test_heat_maps_are_named_after_the_digest(need_data: NeedData, tmp_path: Pat
     found = analysed([str(named), "--heatmaps", str(folder)], tmp_path)
     answer = found[named.name]
     (heatmap,) = answer["heatmaps"]
+    assert heatmap["trust"] in {trust.value for trust in MapTrust}
     assert heatmap["label"] == "Pneumonia"
     assert heatmap["file"] == f"{answer['image']['sha256'][:16]}-pneumonia.png"
     assert [path.name for path in folder.iterdir()] == [heatmap["file"]]

@@ -41,6 +41,25 @@ def test_report_shows_the_map_that_was_asked_for(tmp_path: Path) -> None:
     assert colour(mapped) > 60
 
 
+def test_report_shows_what_the_model_saw(tmp_path: Path) -> None:
+    sample = str(resources_dir() / "samples" / "child-2-pneumonia.png")
+    plain, seen = tmp_path / "a.png", tmp_path / "b.png"
+    assert cli.main(["report", sample, "-o", str(plain)]) == 0
+    assert cli.main(["report", sample, "-o", str(seen), "--seen"]) == 0
+
+    with Image.open(plain) as picture:
+        words_from = picture.width - 1240  # the film beside them is equally wide in both
+
+    def grey(path: Path) -> int:
+        """Pixels of middle grey among the words, on white paper."""
+        with Image.open(path) as picture:
+            page = np.asarray(picture)[:, words_from:].astype(int)
+        even = page.max(axis=2) == page.min(axis=2)
+        return int((even & (page[..., 0] > 110) & (page[..., 0] < 220)).sum())
+
+    assert grey(seen) > grey(plain) + 50_000  # a picture of 480 x 480 pixels is among them
+
+
 def test_report_of_a_film_the_model_refuses(need_data: NeedData, tmp_path: Path) -> None:
     out = tmp_path / "report.png"
     assert cli.main(["report", str(need_data("dicom-other/cr_hand_kodak.dcm")), "-o", str(out)]) == 0

@@ -179,7 +179,7 @@ def test_everything_worth_knowing_is_told() -> None:
     assert "does not say" in unknown["Polarity"]
     without = dict(seen_rows(replace(told, saw=None), film()))
     assert set(without) == {"Film", "Filled up"}
-    assert plain(seen_sentence(told, film())) == "The model saw the whole film, as 50 x 50 pixels."
+    assert plain(seen_sentence(told, film())) == "At 50 x 50 pixels the model saw the whole film."
 
 
 # ---------------------------------------------------------------- maps

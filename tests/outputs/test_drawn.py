@@ -64,10 +64,8 @@ def test_a_report_shows_the_very_input_when_the_reader_shows_it(
     grey = np.random.default_rng(3).integers(0, 256, (48, 48), np.uint8)
     report = told(make_report(grey_film()), saw=Saw(grey, True, 0.02), seen=ImageRect(9, 12, 81, 108))
     quiet = compose_report(report)
-    assert (
-        "The model saw 81 % of the film: 9 pixels at the left and 12 pixels at the top were cut away, as 48 x 48"
-        in (said(drawn))
-    )
+    cut = "81 % of the film: 9 pixels at the left and 12 pixels at the top were cut away."
+    assert f"At 48 x 48 pixels the model saw {cut}" in said(drawn)
     enlarged = np.kron(grey, np.ones((10, 10), np.uint8))  # 480 px on paper
     assert not found(quiet, enlarged)
     drawn.clear()

@@ -225,6 +225,15 @@ def test_keys_work_on_the_film(driver: Driver, adult: Path, qtbot: QtBot) -> Non
     assert press(Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier).display.inverted
     assert press(Qt.Key.Key_Escape).display.inverted is False
     assert press(Qt.Key.Key_G).heatmap is None
+    press(Qt.Key.Key_E)
+    assert controller.state.show_seen
+    assert program.workbench.findings.saw.picture.isVisible()
+    press(Qt.Key.Key_E, Qt.KeyboardModifier.ShiftModifier)
+    assert program.workbench.saw.isVisible()
+    press(Qt.Key.Key_E, Qt.KeyboardModifier.ShiftModifier)
+    assert not program.workbench.saw.isVisible()
+    press(Qt.Key.Key_E)
+    assert not controller.state.show_seen
 
 
 def test_a_preview_comes_first_and_the_whole_film_takes_its_place_without_a_jump(

@@ -98,6 +98,8 @@ def parse(path: Path) -> ModelProto:
         raise _not_onnx(str(error), path.name) from error
     if not model.graph.node:
         raise _not_onnx(f"no operation in a file of {size} bytes", path.name)
+    if not all(isinstance(text, str) for text in _texts(model)):  # protobuf hands over bytes where they are no text
+        raise _not_onnx("a name is not UTF-8", path.name)
     if model.ir_version > onnx.IR_VERSION:
         raise refusal(
             f"The file {path.name} was written by a newer ONNX than this program knows.",
@@ -334,6 +336,16 @@ def _refuse_node(node: NodeProto) -> None:
         raise refusal(
             f"The model holds “{node.op_type}”, which a classifier of pictures does not need.", _FIXED_RESULTS
         )
+
+
+def _texts(model: ModelProto) -> Iterator[object]:
+    """Names of operations, values and arrays."""
+    graph = model.graph
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (item.name for kind in (graph.input, graph.output, graph.initializer) for item in kind)
+    yield from (item.domain for item in model.opset_import)
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:

@@ -142,6 +142,20 @@ def test_a_file_cut_off_anywhere_is_refused_or_is_whole_without_the_rest(tmp_pat
         refused(tmp_path / f"bundle{number}", whole[:length], card())
 
 
+def test_a_name_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    data = model().SerializeToString().replace(b"ReduceMean", b"Reduce\xff\xfean")
+    assert "is not a model in ONNX" in refused(tmp_path / "bundle", data, card()).summary
+
+
+def test_what_nobody_thought_of_is_told_by_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = "import cxr_viewer.inference.engines.convert_onnx as c\nc.prepare_onnx = lambda *given: 1 / 0\n"
+    lines = converting._BOOT.splitlines()
+    monkeypatch.setattr(converting, "_BOOT", "\n".join([*lines[:3], boot, *lines[3:]]))
+    found = refused(tmp_path / "bundle", model(), card(), caged=True)
+    assert "its file is damaged, or asks for more memory" in found.summary
+    assert "ZeroDivisionError" in found.detail
+
+
 def test_a_larger_file_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxfile, "MAX_FILE_BYTES", 1 << 20)
     found = refused(tmp_path / "bundle", model(arrays={"more": np.zeros(1 << 19, np.float32)}), card())
@@ -283,7 +297,10 @@ def test_what_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_process_that_dies_costs_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(converting, "_BOOT", "import os; os.abort()")
-    assert "or crashed" in refused(tmp_path / "bundle", model(), card(), caged=True).summary
+    assert (
+        "its file is damaged, or asks for more memory"
+        in refused(tmp_path / "bundle", model(), card(), caged=True).summary
+    )
 
 
 def test_parts_nobody_needs_do_no_harm(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ def _fault(path: Path) -> ModelError | None:
     """What the process says went wrong. It has looked at a foreign file: only plain text is taken from it."""
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        summary, hint, detail, code = (str(said[name])[:2000] for name in ("summary", "hint", "detail", "code"))
+        summary, hint, detail, code = (str(said[name])[:4000] for name in ("summary", "hint", "detail", "code"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return ModelError(summary, hint=hint, detail=detail, code=code)
@@ -125,7 +126,7 @@ def _fault(path: Path) -> ModelError | None:
 
 def _died(card: ModelCard, detail: str) -> ModelError:
     return ModelError(
-        f"The model “{card.name}” cannot be prepared: reading it took more memory than it may, or crashed.",
+        f"The model “{card.name}” cannot be prepared: its file is damaged, or asks for more memory than it may.",
         hint="Use a smaller model, or export it again.",
         detail=detail,
         code="onnx-refused",
@@ -145,8 +146,13 @@ def caged(memory_limit_bytes: int, scratch: str) -> None:
     try:
         prepare_onnx(card, bundle, place)
     except CxrError as error:
-        said = {name: getattr(error, name) for name in ("summary", "hint", "detail", "code")}
-        (place / "fault.json").write_text(json.dumps(said), encoding="utf-8")
+        fault: CxrError = error
+    except Exception as error:  # a file nobody thought of: the libraries raise what they like
+        fault = _died(card, "".join(traceback.format_exception(error)))
+    else:
+        return
+    said = {name: getattr(fault, name) for name in ("summary", "hint", "detail", "code")}
+    (place / "fault.json").write_text(json.dumps(said), encoding="utf-8")
 
 
 def prepare_onnx(card: ModelCard, bundle: Path, place: Path) -> None:

@@ -17,9 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from cxr_viewer.inference.engines import Floats
 from cxr_viewer.inference.onnxfile import INPUT_NAME
-from cxr_viewer.inference.onnxlogits import LOGITS_NAME, SHAPES_ONLY, answer, session
+from cxr_viewer.inference.onnxlogits import LOGITS_NAME, SHAPES_ONLY, Floats, answer, session
 
 FEATURES_NAME = "cxr:features"
 MAX_MAPS = 8192

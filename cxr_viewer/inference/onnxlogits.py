@@ -19,8 +19,9 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cxr_viewer.core.findings import OnnxSpec
 from cxr_viewer.inference.calibrate import sigmoid
-from cxr_viewer.inference.engines import Floats
 from cxr_viewer.inference.onnxfile import INPUT_NAME, columns_of, refusal
+
+Floats = NDArray[np.float32]
 
 LOGITS_NAME = "cxr:logits"
 LEAST_PROBABILITY = 1e-7

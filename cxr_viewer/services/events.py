@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cxr_viewer.core.annotations import MarkKind
-from cxr_viewer.core.display import OverlayMode
-from cxr_viewer.core.findings import AnalysisResult, ModelCard, Refusal
 from cxr_viewer.core.geometry import Orientation, Point
 from cxr_viewer.core.image import PixelSpacing, Radiograph, Voi
-from cxr_viewer.core.jobs import Failure, Progress
+from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.study import ImageNode, ReadStatus, StudyNode
 from cxr_viewer.services.effects import CancelAnalysis as CancelAnalysis
 from cxr_viewer.services.effects import CancelLoad as CancelLoad
@@ -19,6 +17,22 @@ from cxr_viewer.services.effects import SaveCalibration as SaveCalibration
 from cxr_viewer.services.effects import SavePreference as SavePreference
 from cxr_viewer.services.effects import SaveStatus as SaveStatus
 from cxr_viewer.services.effects import StartAnalysis as StartAnalysis
+from cxr_viewer.services.model_events import AnalysisArrived as AnalysisArrived
+from cxr_viewer.services.model_events import AnalysisFailed as AnalysisFailed
+from cxr_viewer.services.model_events import AnalysisProgressed as AnalysisProgressed
+from cxr_viewer.services.model_events import AnalysisRefused as AnalysisRefused
+from cxr_viewer.services.model_events import AskModel as AskModel
+from cxr_viewer.services.model_events import ChooseModel as ChooseModel
+from cxr_viewer.services.model_events import ModelsChanged as ModelsChanged
+from cxr_viewer.services.model_events import SelectFinding as SelectFinding
+from cxr_viewer.services.model_events import SetAutomatic as SetAutomatic
+from cxr_viewer.services.model_events import SetDevice as SetDevice
+from cxr_viewer.services.model_events import SetMethod as SetMethod
+from cxr_viewer.services.model_events import SetOverlay as SetOverlay
+from cxr_viewer.services.model_events import SetShowMaps as SetShowMaps
+from cxr_viewer.services.model_events import SetShowSeen as SetShowSeen
+from cxr_viewer.services.model_events import ShowStructure as ShowStructure
+from cxr_viewer.services.model_events import StepFinding as StepFinding
 from cxr_viewer.services.state import CornerText, Layout, NoticeLevel, Tool
 
 # ---------------------------------------------------------------- opening and hanging
@@ -207,123 +221,13 @@ class Redo:
     pane: int
 
 
-# ---------------------------------------------------------------- model
-
-
-@dataclass(frozen=True, slots=True)
-class ChooseModel:
-    """``model_id`` may be ``state.AUTO``: for each film the installed model that is meant for it."""
-
-    model_id: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelsChanged:
-    """A model was installed or removed; these are there now."""
-
-    cards: tuple[ModelCard, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SetShowSeen:
-    """Hatch what the model did not see, and show what it did."""
-
-    visible: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetAutomatic:
-    automatic: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetDevice:
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetMethod:
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetShowMaps:
-    show_maps: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AskModel:
-    """The reader asks for an analysis of the film in a pane."""
-
-    pane: int
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisProgressed:
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AnalysisArrived:
-    result: AnalysisResult
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisRefused:
-    refusal: Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisFailed:
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class SelectFinding:
-    """Light a finding; its map is shown when maps are on for the pane."""
-
-    pane: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepFinding:
-    """Next (+1) or previous (-1) finding in the order of the panel."""
-
-    pane: int
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetOverlay:
-    """Change the heat map; None keeps what is set. ``visible`` shows the selected (or most urgent) finding's map.
-
-    Of a segmenter ``visible`` draws the outlines of all structures, or of none.
-    """
-
-    pane: int
-    visible: bool | None = None
-    alpha: float | None = None
-    threshold: float | None = None
-    mode: OverlayMode | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ShowStructure:
-    """Draw, or no longer draw, the outline of one structure of a segmenter; others stay as they are."""
-
-    pane: int
-    label: str
-    visible: bool
+# ---------------------------------------------------------------- comment, library, notices
 
 
 @dataclass(frozen=True, slots=True)
 class SetOpinion:
     pane: int
     text: str = field(repr=False)
-
-
-# ---------------------------------------------------------------- library, notices
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,11 @@ def read_registry(folder: Path) -> tuple[Entry, ...]:
 @cache
 def registry() -> tuple[Entry, ...]:
     """The entries that travel with the program. Raises like :func:`read_registry`."""
-    return read_registry(resources_dir() / "registry")
+    return read_registry(_folder())
+
+
+def _folder() -> Path:
+    return resources_dir() / "registry"
 
 
 def unusable(card: ModelCard, entries: tuple[Entry, ...] | None = None) -> str:
@@ -118,6 +122,8 @@ def unusable(card: ModelCard, entries: tuple[Entry, ...] | None = None) -> str:
     Args:
         entries: those of the program by default.
     """
+    if entries is None and not card.source and not (_folder() / f"{card.model_id}.toml").exists():
+        return ""  # asked at every start, when the registry need not be read
     entry = _entry_of(card, registry() if entries is None else entries)
     if entry is None:
         return ""
@@ -155,6 +161,8 @@ def _entry(path: Path) -> Entry:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _bad(path, repr(error)) from error
     names = [label.name for label in entry.card(_NO_DIGEST, entry.address, None).labels]
+    if entry.model_id != path.stem:
+        raise _bad(path, f"its id is {entry.model_id}")
     if len(entry.rows) != len(names):
         raise _bad(path, f"{len(entry.rows)} rows for {len(names)} labels")
     if entry.published is not None and not entry.published.outputs.keys() <= set(names):

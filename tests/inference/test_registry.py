@@ -14,6 +14,7 @@ import pytest
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ScoreKind, Task
 from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.registry import Entry, read_registry, registry
 
 LIBRARY = {
@@ -129,10 +130,24 @@ def test_an_entry_with_a_fault_is_named(tmp_path: Path, old: str, new: str) -> N
 def test_printed_outputs_of_findings_it_does_not_have_are_a_fault(tmp_path: Path) -> None:
     text = (resources_dir() / "registry" / "txrv-densenet121-rsna.toml").read_text("utf-8")
     printed = '\n[published]\nfilm = "a"\nfilm_name = "b"\ntolerance = 0.1\n[published.outputs]\n"Mass" = 0.5\n'
-    (tmp_path / "a.toml").write_text(text + printed, encoding="utf-8")
+    (tmp_path / "txrv-densenet121-rsna.toml").write_text(text + printed, encoding="utf-8")
+    with pytest.raises(ModelError) as caught:
+        read_registry(tmp_path)
+    assert caught.value.detail == "published outputs of labels it does not have"
+
+
+def test_an_entry_is_called_as_its_file(tmp_path: Path) -> None:
+    text = (resources_dir() / "registry" / "txrv-densenet121-rsna.toml").read_text("utf-8")
+    (tmp_path / "a.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError) as caught:
         read_registry(tmp_path)
     assert caught.value.code == "bad-registry"
+
+
+def test_a_start_without_published_models_does_not_read_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxr_viewer.inference.registry.registry", lambda: pytest.fail("the registry was read"))
+    catalog = BundleCatalog()
+    assert "paediatric-pneumonia" in {card.model_id for card in catalog.cards()}
 
 
 WATCHED = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import stat
+import time
 from pathlib import Path
 
 from cxr_viewer.core.findings import ModelCard
@@ -93,6 +94,4 @@ def sweep(parent: Path, prefixes: tuple[str, ...]) -> None:
 
 
 def _days_old(path: Path) -> float:
-    import time
-
     return (time.time() - path.stat().st_mtime) / 86400

@@ -22,6 +22,7 @@ from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.registry import UNPROVEN_CAUTION, Entry, Published, registry
 from cxr_viewer.inference.runner import LocalRunner
 from cxr_viewer.inference.store.local import LocalStore
+from cxr_viewer.inference.store.records import Records
 
 pytestmark = pytest.mark.timeout(600)  # a whole DenseNet is converted for OpenVINO twice
 
@@ -265,7 +266,21 @@ def test_a_published_file_that_has_changed_is_not_installed_unasked(installed, p
     error = place.refusal(ALL, file=published_files["new"])
     assert error.code == "changed-file"
     assert all(digest in error.detail for digest in digests)
+    page = place.root / "page.pt"
+    page.write_bytes(b"<html>")
+    assert place.refusal(ALL, file=page, changed=True).code == "not-a-model"
+    assert Records(place.models).first_digest(ALL) == digests[0], "what was refused leaves the record as it is"
     assert place.catalog.card(ALL) == installed.card
+
+
+def test_a_file_accepted_later_takes_the_place_of_the_first_in_the_record(tmp_path) -> None:
+    records = Records(tmp_path)
+    assert records.first_digest("a") is None
+    records.note("a", "1" * 64)
+    records.note("b", "2" * 64)
+    records.note("a", "3" * 64)
+    assert (Records(tmp_path).first_digest("a"), Records(tmp_path).first_digest("b")) == ("3" * 64, "2" * 64)
+    assert names(tmp_path) == {"published.toml"}
 
 
 def test_cancelling_leaves_nothing_half_installed(tmp_path, read_film, published_files, offer) -> None:

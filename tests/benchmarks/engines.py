@@ -99,7 +99,8 @@ def dense(folder: Path, like) -> None:  # type: ignore[no-untyped-def]
 
     labels = tuple(LabelSpec(f"finding {number + 1}", 0.5) for number in range(FINDINGS))
     spec = replace(like.input, size_px=224)
-    card = replace(like, model_id="densenet121", network="densenet121-txrv", labels=labels, input=spec, metrics=())
+    card = replace(like, model_id="densenet121", network="densenet121-txrv", labels=labels, input=spec)
+    card = replace(card, metrics=(), map_evidence=())
     torch.manual_seed(0)
     network = build_network(card.network, FINDINGS).train()
     films = torch.from_numpy(sample_films(card))

@@ -191,6 +191,32 @@ def test_the_finer_layer_is_the_end_of_the_stage_before_the_last(name, earlier) 
     assert found == (network.trunk.get_submodule(earlier),)
 
 
+@pytest.mark.parametrize("name", FIELD)
+def test_layer_cam_fine_is_layer_cam_of_two_layers_worked_out_by_hand(name) -> None:
+    """From torch's own gradients, without the library and without anything kept between passes."""
+    network = field_network(name, 2)
+    film = np.random.default_rng(2).standard_normal((1, 1, 96, 96)).astype(np.float32)
+    engine = TorchEngine(network)
+    found = engine.library_maps(film, explain.LAYER_CAM_FINE)
+    assert found.shape == (2, 6, 6)
+    assert all(weight.requires_grad for weight in network.parameters())
+
+    kept: list[torch.Tensor] = []
+    layers = [*earlier_layer(network, torch.from_numpy(film)), network.relu]
+    handles = [layer.register_forward_hook(lambda layer, given, out: kept.append(out)) for layer in layers]
+    logits = network(torch.from_numpy(film))
+    for handle in handles:
+        handle.remove()
+    for label in range(2):
+        slopes = torch.autograd.grad(logits[0, label], kept, retain_graph=True)
+        raw = [(s.clamp(min=0) * a).sum(dim=1)[0].detach().numpy() for s, a in zip(slopes, kept, strict=True)]
+        fused = [cv2.resize(each / each.max(), (6, 6)) for each in raw]
+        np.testing.assert_allclose(found[label], np.mean(fused, axis=0), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(
+        engine.run(film)[0], logits.detach().numpy(), rtol=0, atol=1e-5
+    )  # nothing is left behind
+
+
 def test_layer_cam_fine_has_twice_the_cells_and_is_the_librarys_fusion(random_network) -> None:
     """The library fuses at the size of the film, we at that of the finer map, so they agree up to interpolation."""
     from pytorch_grad_cam import LayerCAM

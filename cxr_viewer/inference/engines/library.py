@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import cv2
@@ -54,7 +55,7 @@ def library_maps(network: CamNetwork, film: Tensor, method: str) -> Floats:
             [_clipped(_raw_maps(method_class, network, [network.relu], film, label)[0]) for label in labels]
         )
     if method == LAYER_CAM_FINE and (earlier := earlier_layer(network, film)):
-        with _graph_from(earlier[0], network):
+        with _graph_from(earlier[0], network, film):
             layers = [*earlier, network.relu]
             return np.stack([_fused(_raw_maps(method_class, network, layers, film, label)) for label in labels])
     tail = _Tail(network)
@@ -82,8 +83,27 @@ class _Tail(nn.Module):
 
 
 @contextmanager
-def _graph_from(layer: nn.Module, network: nn.Module) -> Iterator[None]:
-    """Gradients are followed down to what this layer gives, and no further; those of the weights are not wanted."""
+def _graph_from(layer: nn.Module, network: CamNetwork, film: Tensor) -> Iterator[None]:
+    """Gradients are followed down to what this layer gives, and no further; those of the weights are not wanted.
+
+    What the parts of the trunk before the layer give for this film is kept, so that passes for one finding after the
+    other do not work it out again.
+    """
+    outs: dict[nn.Module, list[Tensor]] = {}
+    before: dict[nn.Module, Tensor] = {}
+
+    def watch(part: nn.Module, given: Any, out: Tensor) -> None:
+        outs.setdefault(part, []).append(out)
+
+    def stop(part: nn.Module, given: Any, out: Tensor) -> None:
+        before.update({part: found[0] for part, found in outs.items() if len(found) == 1})
+
+    handles = [child.register_forward_hook(watch) for child in network.trunk.children()]
+    handles.append(layer.register_forward_hook(stop))
+    with torch.no_grad():
+        network.features(film)
+    for handle in handles:
+        handle.remove()
 
     def begin(module: nn.Module, given: Any, out: Tensor) -> Tensor:
         return out.detach().requires_grad_(True)
@@ -91,13 +111,21 @@ def _graph_from(layer: nn.Module, network: nn.Module) -> Iterator[None]:
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     handle = layer.register_forward_hook(begin)  # before the library's own, which then see this
     try:
+        for part, known in before.items():
+            part.forward = partial(_known, known)  # of this object only; taken away below
         for weight in weights:
             weight.requires_grad_(False)
         yield
     finally:
         handle.remove()
+        for part in before:
+            del part.forward
         for weight in weights:
             weight.requires_grad_(True)
+
+
+def _known(out: Tensor, *given: Any) -> Tensor:
+    return out
 
 
 def earlier_layer(network: CamNetwork, film: Tensor) -> tuple[nn.Module, ...]:

@@ -229,8 +229,9 @@ def _continues(response: requests.Response, kept: _Whole, have: int) -> bool:
     found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
     if found is None or (int(found[1]), int(found[3])) != (have, kept.total):
         return False
-    etag, modified = response.headers.get("ETag", kept.etag), response.headers.get("Last-Modified", kept.modified)
-    return (kept.etag in ("", etag)) and (kept.modified in ("", modified))
+    # The ETag has to come again, the date of change need not (RFC 9110, 15.3.7).
+    etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", kept.modified)
+    return kept.etag in ("", etag) and kept.modified in ("", modified)
 
 
 def _proxies(proxy: str) -> dict[str, str] | None:

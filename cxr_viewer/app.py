@@ -156,30 +156,8 @@ class Program(QObject):
         self._window_store = WindowStore(self._paths.window_file)
         self._library = Library(self._paths.library_file)
         catalog = BundleCatalog(bundle_dirs(self._paths.data))
-        sandbox = Sandbox()
-        self._reader = SandboxReader(sandbox)
-        cards = catalog.cards()
-        self.workbench = Workbench(
-            Parts(
-                library=self._library,
-                reader=self._reader,
-                scanner=FolderScanner(sandbox),
-                make_runner=lambda: _runner(catalog, self._paths.cache),
-                make_writer=_writer,
-                catalog=catalog,
-                make_store=lambda proxy: _store(catalog, self._paths, self._reader, proxy),
-                devices=devices(),
-                methods=METHODS,
-                methods_of=methods_of,
-                samples=resources_dir() / "samples",
-                log_file=self._paths.log_file,
-                proxy=self._settings.proxy,
-                browser_sort=self._settings.browser_sort,
-                thumbnail_px=self._settings.thumbnail_px,
-                notes=(*self._store.take_notices(), *self._library.take_notices(), *catalog.problems()),
-            ),
-            first_state(self._settings, cards),
-        )
+        self._reader = SandboxReader(sandbox := Sandbox())
+        self.workbench = Workbench(self._parts(catalog, sandbox), first_state(self._settings, catalog.cards()))
         self.workbench.controller.preference.connect(self._keep)
         self.workbench.models.preference.connect(self._keep)
         self.workbench.browser.sort_changed.connect(self._keep_sort)
@@ -194,6 +172,26 @@ class Program(QObject):
         self._closed = False
         model = self.workbench.browser.model
         self._housekeeper = Housekeeper(lambda: self.workbench.settled, lambda: model.total, self)
+
+    def _parts(self, catalog: BundleCatalog, sandbox: Sandbox) -> Parts:
+        return Parts(
+            library=self._library,
+            reader=self._reader,
+            scanner=FolderScanner(sandbox),
+            make_runner=lambda: _runner(catalog, self._paths.cache),
+            make_writer=_writer,
+            catalog=catalog,
+            make_store=lambda proxy: _store(catalog, self._paths, self._reader, proxy),
+            devices=devices(),
+            methods=METHODS,
+            methods_of=methods_of,
+            samples=resources_dir() / "samples",
+            log_file=self._paths.log_file,
+            proxy=self._settings.proxy,
+            browser_sort=self._settings.browser_sort,
+            thumbnail_px=self._settings.thumbnail_px,
+            notes=(*self._store.take_notices(), *self._library.take_notices(), *catalog.problems()),
+        )
 
     def _record(self) -> Recorder:
         recorder = Recorder(AuditTrail(self._paths.audit_file), self._redactor, self)

@@ -191,10 +191,10 @@ def _settle(module: nn.Module, batch: Tensor) -> None:
 
 
 def _set_head(head: nn.Linear, features: Tensor, thresholds: Tensor) -> None:
-    """Logits that differ by about 1 between films, around the operating points."""
+    """Logits that differ by about a half between films, around the operating points."""
     nn.init.normal_(head.weight)
     with torch.no_grad():
-        head.weight /= (features @ head.weight.T).std(dim=0)[:, None]
+        head.weight /= 2 * (features @ head.weight.T).std(dim=0)[:, None]
         head.bias.copy_(torch.logit(torch.nan_to_num(thresholds, nan=0.5)) - head.weight @ features.mean(dim=0))
 
 

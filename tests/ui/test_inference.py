@@ -29,6 +29,7 @@ from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import AnalysisStatus, Layout, ViewerState
 from cxr_viewer.ui.controller import Controller
+from cxr_viewer.ui.findings_panel import FindingsPanel
 from cxr_viewer.ui.inference import InferenceThread
 
 WAIT_MS = 30_000
@@ -210,6 +211,24 @@ def test_waiting_for_the_reader_to_stay_is_not_working(qtbot: QtBot, new_bench: 
     assert bench.seen[-1] == (AnalysisStatus.RUNNING, "")
     qtbot.waitUntil(bench.settled, timeout=WAIT_MS)
     assert (AnalysisStatus.RUNNING, "Scoring") in bench.seen
+
+
+def test_the_panel_shows_work_not_waiting(qtbot: QtBot, new_bench: Callable[..., Bench]) -> None:
+    panel = FindingsPanel((), ("auto",), ("Grad-CAM",), lambda card, device: ("Grad-CAM",))
+    qtbot.addWidget(panel)
+    bench = new_bench()
+    busy: list[tuple[str, bool]] = []
+
+    def show(state: ViewerState) -> None:
+        panel.show_state(state)
+        if state.pane.analysis is AnalysisStatus.RUNNING:
+            busy.append((state.pane.stage, panel._busy_timer.isActive()))
+
+    bench.controller.state_changed.connect(show)
+    bench.open(1)
+    qtbot.waitUntil(bench.settled, timeout=WAIT_MS)
+    assert busy == [("", False), ("Scoring", True)]
+    assert not panel._busy_timer.isActive()
 
 
 def test_who_waits_for_another_pane_is_told(qtbot: QtBot, new_bench: Callable[..., Bench]) -> None:

@@ -18,6 +18,7 @@ from cxr_viewer.ui.seen_layer import rect_of
 
 _LINE_PX, _RIM_PX = 1.8, 3.6
 _MARGIN_PX = 4.0
+_CORNER_LINES, _LEGEND_LINES, _TALL_LINES = 4, 6, 20
 
 Line = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ class StructureLines:
             if main is not None:
                 drawn.append((heatmap.label, color, main))
         painter.restore()
-        _draw_names(painter, drawn, film & QRectF(0, 0, placement.frame.width, placement.frame.height), font)
+        _draw_names(painter, drawn, film & _between_corners(placement, font), font)
 
     def _outlines(self, heatmap: Heatmap) -> list[Line]:
         kept = self._lines.get(id(heatmap))
@@ -71,6 +72,14 @@ def path_of(lines: list[Line]) -> QPainterPath:
     for line in lines:
         path.addPolygon(QPolygonF([QPointF(x, y) for x, y in line.tolist()]))
     return path
+
+
+def _between_corners(placement: Placement, font: QFont) -> QRectF:
+    """The widget without the rows that the corner texts above and the legend below are written in, where it is tall."""
+    line = QFontMetricsF(font).height()
+    tall = placement.frame.height > _TALL_LINES * line
+    above, below = (_CORNER_LINES * line, _LEGEND_LINES * line) if tall else (0.0, 0.0)
+    return QRectF(0, above, placement.frame.width, placement.frame.height - above - below)
 
 
 def _draw_names(painter: QPainter, drawn: list[tuple[str, QColor, Line]], bounds: QRectF, font: QFont) -> None:

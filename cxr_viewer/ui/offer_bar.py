@@ -53,12 +53,12 @@ class OfferBar(QWidget):
     def show_offer(self, offer: Offer) -> None:
         """Offer this model."""
         self._offer = offer
-        size = _first_upper(size_text(offer.size_bytes))
-        self.text.setText(
-            f"Recommended, not installed: {offer.name}. {offer.summary} {size}. {offer.licence.rstrip('.')}."
-        )
-        self.figures.setText(f"Published: {'; '.join(offer.figures)}" if offer.figures else "")
-        self.figures.setVisible(bool(offer.figures))
+        what, size = offer.summary.split(";")[0].rstrip("."), _first_upper(size_text(offer.size_bytes))
+        self.text.setText(f"Recommended, not installed: {offer.name}. {what}. {size}.")
+        terms, _, more = offer.licence.partition(". ")
+        published = f"Published: {'; '.join(offer.figures)}. " if offer.figures else ""
+        self.figures.setText(f"{published}{terms.rstrip('.')}.{' More under Details.' if more else ''}")
+        self.setToolTip(f"{offer.summary}\n{offer.licence}")
         self.setAccessibleName(f"{self.text.text()} {self.figures.text()}".strip())
         self.show()
 

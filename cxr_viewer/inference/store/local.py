@@ -87,7 +87,8 @@ class LocalStore:
         why = unusable(card, self._known())
         if why:
             raise ModelError(why, code="unproven")
-        return f"The model “{card.name}” is whole: its weights are those of its card (sha256 {card.sha256})."
+        whole = f"The model “{card.name}” is whole: its weights are those of its card (sha256 {card.sha256})."
+        return whole + _proven(card)
 
     # -------------------------------------------------------- installing
 
@@ -295,6 +296,15 @@ class LocalStore:
     def _forget(self, published: Path) -> None:
         with contextlib.suppress(OSError):
             published.unlink()
+
+
+def _proven(card: ModelCard) -> str:
+    """What was found at installation, as a further sentence."""
+    if card.proof is None:
+        return ""
+    if card.proof.kind == NONE_PUBLISHED:
+        return " Its publisher prints no outputs, so it was not proven."
+    return f" At its installation it reproduced the outputs known for {card.proof.film}."
 
 
 def _digest(path: Path) -> str:

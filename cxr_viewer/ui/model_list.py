@@ -145,19 +145,19 @@ class _RowPainter(QStyledItemDelegate):
         return QSize(120, _ROW_PX if index.data(_ROW) is not None else _HEADING_PX)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        area: QRect = option.rect  # type: ignore[attr-defined]
+        area: QRect = option.rect
         inner = area.adjusted(theme.SPACE_PX + 2, 4, -theme.SPACE_PX, -4)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         row = index.data(_ROW)
         painter.save()
-        font = QFont(option.font)  # type: ignore[attr-defined]
+        font = QFont(option.font)
         if row is None:
             painter.setPen(QColor(theme.MUTED))
             painter.setFont(font)
             painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, str(index.data()))
             painter.restore()
             return
-        state = option.state  # type: ignore[attr-defined]
+        state = option.state
         if state & QStyle.StateFlag.State_Selected:
             painter.fillRect(area, QColor(theme.ACCENT_DARK))
         elif state & QStyle.StateFlag.State_MouseOver:

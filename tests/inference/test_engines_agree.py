@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import ModelCard, Task
+from cxr_viewer.core.findings import ModelCard, OnnxSpec, Task
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference import networks
+from cxr_viewer.inference.cards import ONNX_NAME, file_sha256
 from cxr_viewer.inference.catalog import BundleCatalog
-from cxr_viewer.inference.engines import BF16, CANDIDATES, F32, INT8, ONNX, Engine, extend
+from cxr_viewer.inference.engines import BF16, CANDIDATES, F32, INT8, ONNX, ONNX_NETWORK, Engine, extend
 from cxr_viewer.inference.engines.agreement import MAP_LIMIT, SCORE_LIMIT, disagreement
 from cxr_viewer.inference.engines.alternatives import Alternatives, load_engine, read_alternatives
-from cxr_viewer.inference.engines.child import Extend, TorchProcess
+from cxr_viewer.inference.engines.child import Convert, Extend, TorchProcess
 from cxr_viewer.inference.engines.convert import convert
 from cxr_viewer.inference.engines.graph import graph_folder
 from cxr_viewer.inference.engines.probes import raw_maps
@@ -169,3 +171,60 @@ def test_outlines_that_moved_are_noticed(unusual) -> None:
     spread = logits - np.median(logits)
     other = type(found.probes)(found.probes.films, -spread)
     assert "outlines change" in disagreement(load_engine(F32, card, graph, found), other, card, scores, CancelToken())
+
+
+# ---------------------------------------------------------------- a model that somebody else made
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory, card) -> tuple[ModelCard, Path, Alternatives]:
+    """A classifier in ONNX, its graph and the files of other engines."""
+    root = tmp_path_factory.mktemp("foreign")
+    random = np.random.default_rng(5)
+    weights = {
+        "w": random.normal(0, 0.3, (6, 1, 5, 5)).astype(np.float32),
+        "h": random.normal(0, 0.5, (2, 6)).astype(np.float32),
+        "b": np.array([0.2, -0.1], np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], strides=[2, 2], pads=[2, 2, 2, 2]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["f"]),
+        helper.make_node("Gemm", ["f", "h", "b"], ["y"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "foreign",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 64, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    bundle = root / "foreign"
+    bundle.mkdir()
+    (bundle / ONNX_NAME).write_bytes(made.SerializeToString())
+    own = card(model_id="foreign", network=ONNX_NETWORK, onnx=OnnxSpec(), sha256=file_sha256(bundle / ONNX_NAME))
+    kept = graph_folder(root / "graphs", own)
+    process = TorchProcess()
+    process.call(Convert(own, bundle, kept), CancelToken())
+    process.call(Extend(own, bundle, kept, root / "engines"), CancelToken())
+    process.close()
+    found = read_alternatives(root / "engines", own)
+    assert found is not None
+    return own, kept, found
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_a_foreign_model_runs_on_every_engine_and_keeps_its_maps(foreign, name) -> None:
+    own, graph, found = foreign
+    assert found.refused == {}
+    engine = engine_or_skip(name, own, graph, found)
+    logits, features = engine.run(found.probes.films[:1])
+    assert (logits.shape, features.shape) == ((1, 2), (1, 6, 32, 32))
+    if name in EXACT:
+        assert disagreement(engine, found.probes, own, scores, CancelToken()) == ""
+    if name != INT8:  # it also rounds what comes after the maps
+        means = features[0].mean(axis=(1, 2))
+        np.testing.assert_allclose(engine.head_weights @ means + [0.2, -0.1], logits[0], rtol=0, atol=0.05)
+    engine.close()

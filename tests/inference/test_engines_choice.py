@@ -220,6 +220,26 @@ def test_cancelling_leaves_nothing_chosen(built, made, fast) -> None:
     assert remembered(alternatives_folder(built.cache / "engines", made[1])) is None
 
 
+def test_what_was_found_out_before_a_film_came_is_not_tried_again(built, made, fast, monkeypatch) -> None:
+    fast(ONNX)
+    owned = built()
+    on_cpu(owned, made)
+    tried: list[str] = []
+    known = supply.disagreement
+
+    def interrupted(engine, *given):
+        tried.append(engine.device_name)
+        if len(tried) == 2:
+            raise CancelledError()
+        return known(engine, *given)
+
+    monkeypatch.setattr(supply, "disagreement", interrupted)
+    with pytest.raises(CancelledError):
+        settle(owned, made)
+    assert settle(owned, made) is not None
+    assert tried.count("CPU (OpenVINO)") == 1
+
+
 def test_an_engine_whose_scores_differ_is_no_candidate(built, made, fast) -> None:
     """A scorer that magnifies: float32 engines still agree, a difference of bfloat16's size does not."""
     fast(BF16)

@@ -70,6 +70,7 @@ class EngineSupply:
         self._ready: dict[tuple[str, str], Prepared] = {}  # by weights and engine
         self._cpu: dict[str, Prepared] = {}  # by weights: the one in use
         self._settled: dict[str, Choice | None] = {}
+        self._verdicts: dict[tuple[str, str], str] = {}  # by weights and engine: why not, empty where it agrees
 
     def prepared(self, card: ModelCard, bundle: Path, device: str, cancel: CancelToken, report: Report) -> Prepared:
         """The engine to use.
@@ -267,7 +268,7 @@ class EngineSupply:
                 try:
                     engine = load_engine(name, card, self._graph(card), found)
                     agreeing[name] = engine
-                    reason = disagreement(engine, found.probes, card, self._scorer, cancel)
+                    reason = self._verdict(name, engine, found, card, cancel)
                 except ModelError as error:
                     reason = f"{error.summary} {error.detail}".strip()
                 if reason:
@@ -284,6 +285,13 @@ class EngineSupply:
         _log.info("engine for %s: %s; %s; not used: %s", card.model_id, choice.engine, medians, refused)
         remember(folder, choice)
         return choice
+
+    def _verdict(self, name: str, engine: Engine, found: Alternatives, card: ModelCard, cancel: CancelToken) -> str:
+        """See :func:`disagreement`; kept, because a reader who is back cancels the choosing again and again."""
+        key = (card.sha256, name)
+        if key not in self._verdicts:
+            self._verdicts[key] = disagreement(engine, found.probes, card, self._scorer, cancel)
+        return self._verdicts[key]
 
 
 def _cautions(name: str, troubles: list[ModelError]) -> tuple[Caution, ...]:

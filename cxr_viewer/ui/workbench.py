@@ -41,6 +41,7 @@ from cxr_viewer.ui.notices import NoticeBar
 from cxr_viewer.ui.offer_bar import OfferBar
 from cxr_viewer.ui.opener import Opener
 from cxr_viewer.ui.overlay_controls import MethodsOf
+from cxr_viewer.ui.qt_types import make_qt_types
 from cxr_viewer.ui.saw_window import SawWindow
 from cxr_viewer.ui.study_view import THUMBNAIL_PX
 from cxr_viewer.ui.unlocker import Unlocker
@@ -99,6 +100,7 @@ class Workbench(QObject):
 
     def __init__(self, parts: Parts, state: ViewerState) -> None:
         super().__init__()
+        make_qt_types()
         self._parts = parts
         self.loaders = Loaders(parts.reader, parts.scanner, parts.library, self)
         self.inference = InferenceThread(parts.make_runner, self)

@@ -230,6 +230,28 @@ def test_a_real_film_gets_the_models_own_scores(runner, kinds, real_film, name: 
     assert bool(result.heatmaps) == KINDS[name][2]
 
 
+def test_two_cards_of_one_file_do_not_get_each_others_scores(tmp_path, chest, film) -> None:
+    """They read other outputs of it, or at another size: in one session each has an engine of its own."""
+    model, image = classifier(outputs=8, size="side"), film(chest)
+    labels = (LabelSpec("G", 0.5), LabelSpec("B", 0.5))
+    ways = {
+        "one": {"onnx": OnnxSpec(columns=(6, 1))},
+        "other": {"onnx": OnnxSpec(columns=(1, 6))},
+        "larger": {"onnx": OnnxSpec(columns=(6, 1)), "input": dataclasses.replace(_PLAIN.input, size_px=96)},
+    }
+    made = {name: put(tmp_path, model, onnx_card(model_id=name, labels=labels, **way)) for name, way in ways.items()}
+    assert len({card.sha256 for _, card in made.values()}) == 1
+    owned = LocalRunner(BundleCatalog([tmp_path]), tmp_path / "cache")
+    try:
+        for name, (folder, card) in made.items():
+            assert card.onnx is not None
+            said = direct(folder / ONNX_NAME, model_input(image, card)[0]).ravel()[list(card.onnx.columns)]
+            found = [finding.score for finding in analysed(owned, image, name).findings]
+            np.testing.assert_allclose(found, sigmoid(said.astype(np.float64)), rtol=0, atol=1e-5, err_msg=name)
+    finally:
+        owned.close()
+
+
 # ---------------------------------------------------------------- from torch
 
 

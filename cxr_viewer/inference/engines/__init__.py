@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cxr_viewer.core.findings import ModelCard
 
 Floats = NDArray[np.float32]
 
@@ -62,6 +65,25 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give memory and processes back. Safe to call twice."""
         ...
+
+
+def pass_key(card: ModelCard) -> str:
+    """Names all that a forward pass depends on, hexadecimal.
+
+    The digest of the weights is not enough: two cards may read the same weights differently (another size of the input,
+    other columns of an ONNX file's output), and the score of one must never stand beside a finding of the other.
+    """
+    return _digest(card.sha256, card.network, card.input, card.onnx, len(card.labels))
+
+
+def score_key(card: ModelCard) -> str:
+    """Names all that the scores as shown depend on, hexadecimal: how far engines agree is told on that scale."""
+    points = tuple(label.threshold for label in card.labels)
+    return _digest(pass_key(card), card.score_kind, card.temperature, card.bias, points)
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def one_by_one(answer: Callable[[Floats], tuple[Floats, Floats | None]], batch: Floats) -> tuple[Floats, Floats | None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
-from cxr_viewer.inference.engines import BF16, INT8, ONNX, Engine, thread_count
+from cxr_viewer.inference.engines import BF16, INT8, ONNX, Engine, score_key, thread_count
 from cxr_viewer.inference.engines.kept import read_notes
 from cxr_viewer.inference.engines.onnxruntime import OnnxRuntimeEngine
 from cxr_viewer.inference.engines.openvino import OpenVinoEngine
@@ -41,7 +41,7 @@ class Alternatives:
 def alternatives_folder(cache: Path, card: ModelCard) -> Path:
     """Where the files for these weights on this computer belong: other versions of a library, another processor or
     number of cores are another folder."""
-    facts = (FORMAT, card.sha256, card.network, card.input, card.onnx, len(card.labels), machine())
+    facts = (FORMAT, score_key(card), machine())
     return cache / f"{card.model_id}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"
 
 

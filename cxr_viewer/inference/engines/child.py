@@ -25,7 +25,7 @@ from typing import IO, Any
 from cxr_viewer.core.errors import CxrError, ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference.engines import ONNX_NETWORK, Floats, thread_count
+from cxr_viewer.inference.engines import ONNX_NETWORK, Floats, pass_key, thread_count
 
 _BOOT = """
 import json, sys
@@ -76,9 +76,9 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Answer: (logits, features) of the engine loaded with these weights on this device."""
+    """Answer: (logits, features) of the engine loaded on this device; ``key`` is its card's ``pass_key``."""
 
-    sha256: str
+    key: str
     device: str
     batch: Floats
 
@@ -87,7 +87,7 @@ class Run:
 class LibraryMaps:
     """Answer: raw maps (k, h, w) by a method of the ``grad-cam`` library."""
 
-    sha256: str
+    key: str
     device: str
     film: Floats
     method: str
@@ -254,13 +254,13 @@ class ChildEngine:
         return bias
 
     def run(self, batch: Floats) -> tuple[Floats, Floats | None]:
-        command = Run(self._load.card.sha256, self._load.device, batch)
+        command = Run(pass_key(self._load.card), self._load.device, batch)
         answer: tuple[Floats, Floats | None] = self._call(command, CancelToken())
         return answer
 
     def library_maps(self, film: Floats, method: str, cancel: CancelToken) -> Floats:
         """See :meth:`cxr_viewer.inference.engines.torch.TorchEngine.library_maps`."""
-        command = LibraryMaps(self._load.card.sha256, self._load.device, film, method)
+        command = LibraryMaps(pass_key(self._load.card), self._load.device, film, method)
         answer: Floats = self._call(command, cancel)
         return answer
 
@@ -324,12 +324,12 @@ def _do(command: Command, engines: dict[tuple[str, str], Any]) -> object:
     from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 
     if isinstance(command, Load):
-        name = (command.card.sha256, command.device)
+        name = (pass_key(command.card), command.device)
         if name not in engines:
             engines[name] = TorchEngine(load_bundle(command.card, command.bundle), command.device)
         engine = engines[name]
         return engine.device_name, engine.head_weights, engine.head_bias
-    engine = engines[command.sha256, command.device]
+    engine = engines[command.key, command.device]
     if isinstance(command, LibraryMaps):
         return engine.library_maps(command.film, command.method)
     return engine.run(command.batch)

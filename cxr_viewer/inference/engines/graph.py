@@ -17,7 +17,7 @@ import numpy as np
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
-from cxr_viewer.inference.engines import Floats
+from cxr_viewer.inference.engines import Floats, pass_key
 from cxr_viewer.inference.engines.kept import read_notes, write_folder
 
 FORMAT = 3
@@ -69,7 +69,7 @@ def openvino_version() -> str:
 
 def graph_folder(cache: Path, card: ModelCard) -> Path:
     """Where the graph of these weights for the installed OpenVINO belongs. Raises like :func:`openvino_version`."""
-    facts = (FORMAT, card.sha256, card.network, card.input, card.onnx, len(card.labels), openvino_version())
+    facts = (FORMAT, pass_key(card), openvino_version())
     return cache / f"{card.model_id}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"
 
 

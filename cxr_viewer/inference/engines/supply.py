@@ -19,7 +19,7 @@ from cxr_viewer.core.image import Caution
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference.cards import verify_weights, weights_name
 from cxr_viewer.inference.devices import devices
-from cxr_viewer.inference.engines import CANDIDATES, ENGINES, F32, ONNX, ONNX_NETWORK, TORCH, Engine
+from cxr_viewer.inference.engines import CANDIDATES, ENGINES, F32, ONNX, ONNX_NETWORK, TORCH, Engine, score_key
 from cxr_viewer.inference.engines.agreement import Scorer, disagreement
 from cxr_viewer.inference.engines.alternatives import (
     Alternatives,
@@ -67,10 +67,10 @@ class EngineSupply:
         self._scorer, self._clock = scorer, clock
         self._torch = TorchProcess()
         self._workshop = TorchProcess()  # makes files at rest; a film never waits for it
-        self._ready: dict[tuple[str, str], Prepared] = {}  # by weights and engine
-        self._cpu: dict[str, Prepared] = {}  # by weights: the one in use
+        self._ready: dict[tuple[str, str], Prepared] = {}  # by score_key and engine
+        self._cpu: dict[str, Prepared] = {}  # by score_key: the one in use
         self._settled: dict[str, Choice | None] = {}
-        self._verdicts: dict[tuple[str, str], str] = {}  # by weights and engine: why not, empty where it agrees
+        self._verdicts: dict[tuple[str, str], str] = {}  # by score_key and engine: why not, empty where it agrees
 
     def prepared(self, card: ModelCard, bundle: Path, device: str, cancel: CancelToken, report: Report) -> Prepared:
         """The engine to use.
@@ -102,7 +102,7 @@ class EngineSupply:
 
     def needs_settling(self, card: ModelCard) -> bool:
         """Whether the model has run on the CPU and its engine has not been chosen yet."""
-        return card.sha256 in self._cpu and card.sha256 not in self._settled
+        return score_key(card) in self._cpu and score_key(card) not in self._settled
 
     def settle(self, card: ModelCard, bundle: Path, cancel: CancelToken) -> Choice | None:
         """Choose the engine of a model on the CPU, unless that has been done before on this computer.
@@ -115,8 +115,8 @@ class EngineSupply:
         Raises:
             CancelledError: ``cancel`` was set; looked at between any two passes of a network.
         """
-        if card.sha256 in self._settled:
-            return self._settled[card.sha256]
+        if score_key(card) in self._settled:
+            return self._settled[score_key(card)]
         folder = alternatives_folder(self._folders, card)
         choice = remembered(folder)
         if choice is None:
@@ -126,8 +126,8 @@ class EngineSupply:
                 raise
             except (CxrError, OSError) as error:
                 _log.warning("no engine could be chosen for %s: %s", card.model_id, getattr(error, "detail", error))
-        self._settled[card.sha256] = choice
-        current = self._cpu.get(card.sha256)
+        self._settled[score_key(card)] = choice
+        current = self._cpu.get(score_key(card))
         if choice is not None and current is not None and current.name != choice.engine:
             self._drop(card)
             self._on_cpu(card, bundle, cancel, lambda stage: None)  # now, so that the next film need not wait for it
@@ -153,11 +153,11 @@ class EngineSupply:
             return False  # loading tells what is wrong
 
     def _on_cpu(self, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> Prepared:
-        current = self._cpu.get(card.sha256)
+        current = self._cpu.get(score_key(card))
         if current is None:
             report("Loading the model")
             verify_weights(bundle, card)
-            current = self._cpu[card.sha256] = self._first_that_works(card, bundle, cancel, report)
+            current = self._cpu[score_key(card)] = self._first_that_works(card, bundle, cancel, report)
         return current
 
     def _first_that_works(self, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> Prepared:
@@ -182,7 +182,7 @@ class EngineSupply:
         raise troubles[0]
 
     def _named(self, card: ModelCard, bundle: Path, name: str, cancel: CancelToken, report: Report) -> Prepared:
-        if name not in _ALWAYS_AGREE and (card.sha256, name) not in self._ready:
+        if name not in _ALWAYS_AGREE and (score_key(card), name) not in self._ready:
             choice = remembered(alternatives_folder(self._folders, card))
             if choice is None or name not in choice.medians_s:
                 self._admit(name, card, bundle, cancel, report)
@@ -204,10 +204,10 @@ class EngineSupply:
             )
 
     def _loaded(self, name: str, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> Prepared:
-        ready = self._ready.get((card.sha256, name))
+        ready = self._ready.get((score_key(card), name))
         if ready is None:
             engine = self._load(name, card, bundle, cancel, report)
-            ready = self._ready[card.sha256, name] = Prepared(name, engine)
+            ready = self._ready[score_key(card), name] = Prepared(name, engine)
         return ready
 
     def _load(self, name: str, card: ModelCard, bundle: Path, cancel: CancelToken, report: Report) -> Engine:
@@ -240,9 +240,9 @@ class EngineSupply:
             return None
 
     def _drop(self, card: ModelCard) -> None:
-        """Close every engine of these weights in this process."""
-        self._cpu.pop(card.sha256, None)
-        for key in [key for key in self._ready if key[0] == card.sha256 and key[1] in CANDIDATES]:
+        """Close every engine of this card in this process."""
+        self._cpu.pop(score_key(card), None)
+        for key in [key for key in self._ready if key[0] == score_key(card) and key[1] in CANDIDATES]:
             self._ready.pop(key).engine.close()
 
     # -------------------------------------------------------- choosing
@@ -288,7 +288,7 @@ class EngineSupply:
 
     def _verdict(self, name: str, engine: Engine, found: Alternatives, card: ModelCard, cancel: CancelToken) -> str:
         """See :func:`disagreement`; kept, because a reader who is back cancels the choosing again and again."""
-        key = (card.sha256, name)
+        key = (score_key(card), name)
         if key not in self._verdicts:
             self._verdicts[key] = disagreement(engine, found.probes, card, self._scorer, cancel)
         return self._verdicts[key]

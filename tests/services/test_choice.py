@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
-from cxr_viewer.core.findings import InputSpec, LabelSpec, ModelCard, ScoreKind, Task
+from cxr_viewer.core.findings import AnalysisResult, InputSpec, LabelSpec, ModelCard, ScoreKind, Task
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import PatientInfo, View
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.choice import choose_model
@@ -68,3 +70,19 @@ def test_a_better_model_that_is_installed_is_asked_at_once(make_film) -> None:
     assert [effect.request.model_id for effect in effects if isinstance(effect, ev.StartAnalysis)] == ["adults"]
     state, effects = reduce(state, ev.ModelsChanged(()))
     assert (state.model_id, state.panes[0].analysis) == ("", AnalysisStatus.NONE)
+
+
+def test_a_card_that_changed_over_the_same_weights_is_asked_anew(make_film) -> None:
+    """Operating points stand in the answer: those of the card before must not stay on screen."""
+    node, shown = make_film(patient=PatientInfo(age_years=3.0), view=View.PA, body_part="CHEST")
+    state, _ = reduce(ViewerState(model_id=AUTO, cards=(CHILDREN,)), ev.OpenImage(node, 0))
+    state, effects = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, shown))
+    (request,) = [effect.request for effect in effects if isinstance(effect, ev.StartAnalysis)]
+    whole = ImageRect(0, 0, 4, 4)
+    result = AnalysisResult(0, request.generation, shown.key, "children", "", "", CHILDREN.sha256, (), (), whole, "", 0)
+    state, _ = reduce(state, ev.AnalysisArrived(result))
+    state, effects = reduce(state, ev.ModelsChanged((CHILDREN, ADULTS)))
+    assert (state.panes[0].result, effects) == (result, ())
+    state, effects = reduce(state, ev.ModelsChanged((replace(CHILDREN, temperature=3.0), ADULTS)))
+    assert state.panes[0].result is None
+    assert any(isinstance(effect, ev.StartAnalysis) for effect in effects)

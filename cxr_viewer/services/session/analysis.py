@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cxr_viewer.core.findings import ModelChoice
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.choice import choose_model as choose_for
 from cxr_viewer.services.session.moves import Step, ask, ask_again, put, shown
@@ -18,8 +19,13 @@ def choose_model(state: ViewerState, event: ev.ChooseModel) -> Step:
 
 
 def models_changed(state: ViewerState, event: ev.ModelsChanged) -> Step:
-    """Films whose model went, or for which there is a better one now, are asked about again; other answers stay."""
+    """Films whose model went, or for which there is a better one now, are asked about again; other answers stay.
+
+    A card that says something else of the same weights is another model: its operating points and calibration are part
+    of every answer.
+    """
     known = {card.model_id for card in event.cards}
+    same = {card.model_id for card in event.cards if card in state.cards}
     wanted = state.model_id if state.model_id in known or (state.model_id == AUTO and known) else ""
     state = replace(state, cards=event.cards, model_id=wanted or (AUTO if known else ""))
     effects: tuple[ev.Effect, ...] = ()
@@ -27,8 +33,7 @@ def models_changed(state: ViewerState, event: ev.ModelsChanged) -> Step:
         if pane.image is None:
             continue
         choice = choose_for(state.cards, state.model_id, pane.image)
-        before = pane.model.model_id if pane.model else None
-        if choice is not None and choice.model_id == before and _same_weights(state, pane):
+        if choice is not None and choice.model_id in same and _stands(pane, choice):
             state = put(state, index, replace(pane, model=choice))
         elif pane.analysis is not AnalysisStatus.NONE or state.automatic:
             state, more = ask(state, index)
@@ -36,9 +41,9 @@ def models_changed(state: ViewerState, event: ev.ModelsChanged) -> Step:
     return state, effects
 
 
-def _same_weights(state: ViewerState, pane: Pane) -> bool:
-    """The answer on screen is one of weights that are still installed; a question under way is asked anew."""
-    return pane.result is not None and any(card.sha256 == pane.result.model_sha256 for card in state.cards)
+def _stands(pane: Pane, choice: ModelChoice) -> bool:
+    """There is an answer of the model that is chosen now; a question under way is asked anew."""
+    return pane.result is not None and pane.result.model_id == choice.model_id
 
 
 def set_show_seen(state: ViewerState, event: ev.SetShowSeen) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import requests
@@ -21,7 +22,20 @@ __all__ = [
     "too_long",
 ]
 
-_BY_HAND = "or fetch the file on another computer and install it from there."
+_BY_HAND = "or fetch the file on another computer and install it from that file."
+
+
+_PASSWORD = re.compile(r"""//[^\s"']*@""")
+
+
+def _without_password(text: str) -> str:
+    """What a library says of a proxy's address, without the name and password in it: details go into the log."""
+    return _PASSWORD.sub("//", text)
+
+
+def _told(error: Exception) -> str:
+    """An address that cannot be taken apart is told in pieces, in which no password can be found any more."""
+    return type(error).__name__ if isinstance(error, ValueError) else _without_password(repr(error))
 
 
 def no_connection(error: Exception, *, through_proxy: bool) -> ModelError:
@@ -30,20 +44,20 @@ def no_connection(error: Exception, *, through_proxy: bool) -> ModelError:
         return ModelError(
             "The proxy cannot be reached, or does not let the download through.",
             hint=f"Check the proxy's address in the settings, {_BY_HAND}",
-            detail=repr(error),
+            detail=_told(error),
             code="bad-proxy",
         )
     if isinstance(error, requests.exceptions.SSLError):
         return ModelError(
             "The server could not prove who it is, so nothing was fetched.",
             hint=f"A proxy may be opening secure connections; ask who runs your network, {_BY_HAND}",
-            detail=repr(error),
+            detail=_told(error),
             code="bad-certificate",
         )
     return ModelError(
         "The server cannot be reached.",
         hint=f"Check the connection to the internet and the proxy, {_BY_HAND}",
-        detail=repr(error),
+        detail=_told(error),
         code="no-connection",
     )
 
@@ -80,7 +94,7 @@ def broken_off(have: int, total: int, detail: str) -> ModelError:
     return ModelError(
         f"The download broke off after {have / 1e6:.1f}{of} MB.",
         hint="Try again: it goes on where it stopped.",
-        detail=detail,
+        detail=_without_password(detail),
         code="broken-off",
     )
 

@@ -55,6 +55,9 @@ class Storage:
     def bytes(self) -> int:
         return self.count * self.dtype.itemsize
 
+    def __setstate__(self, state: object) -> None:
+        raise pickle.UnpicklingError("numbers were given a state")  # else the reader would set the attributes itself
+
 
 class _StorageType:
     """Stands for ``torch.FloatStorage`` and the like; cannot be called."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -214,6 +215,13 @@ def test_the_proxy_of_the_settings_is_used_and_one_that_is_not_there_named(serve
     server.close()
     assert refusal(through).code == "bad-proxy"
     assert refusal({**through, "proxy": "http://:::"}).code == "bad-proxy"
+
+
+@pytest.mark.parametrize("proxy", ["http://reader:secret@[::", "http://reader:sec/ret@x:99999", "reader:secret@a b:1"])
+def test_the_password_of_a_proxy_is_never_told(server, given, proxy: str) -> None:
+    error = refusal({**given, "address": "http://publisher.invalid/net.pt", "proxy": proxy})
+    assert error.code in ("bad-proxy", "no-connection")
+    assert not re.search("reader|sec|ret@", f"{error.summary} {error.hint} {error.detail}")
 
 
 def test_the_proxy_of_the_system_is_used_where_the_settings_name_none(server, serve, given, monkeypatch) -> None:

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.inference.store.pickles import Storage, load
 from cxr_viewer.inference.store.process import run_job
 from cxr_viewer.inference.store.reading import read_published
 
@@ -197,6 +198,16 @@ def test_the_claims_of_a_tensor_are_held_against_its_numbers(tmp_path) -> None:
     ]:
         path.write_bytes(old_file(tensor_code(shape, strides, count, offset), ["0"], numbers))
         assert refusal(path).code == "not-a-model"
+
+
+@pytest.mark.parametrize("name", ["count", "dtype", "values"])
+def test_no_pickle_sets_what_was_found_out_about_numbers(tmp_path, name: str) -> None:
+    """BUILD with a pair sets attributes of whatever has no ``__setstate__``."""
+    storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuI4\nNtQ"
+    storages: dict[str, Storage] = {}
+    with pytest.raises(pickle.UnpicklingError, match="a state"):
+        load(io.BytesIO(b"\x80\x02" + storage + f"N}}S'{name}'\nI-7\ns\x86b.".encode("latin-1")), storages)
+    assert (storages["0"].count, storages["0"].dtype, storages["0"].values) == (4, np.float32, None)
 
 
 def test_numbers_that_were_on_a_graphics_card_are_read_as_they_are(tmp_path) -> None:

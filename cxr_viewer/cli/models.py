@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from cxr_viewer.core.jobs import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cxr_viewer.inference.catalog import BundleCatalog
     from cxr_viewer.services.ports import ModelStore
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -60,7 +62,7 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     )
     begun.add_argument("file", type=Path, metavar="FILE.onnx")
     remove = actions.add_parser("remove", help="remove a model that was installed")
-    remove.add_argument("model", metavar="ID")
+    remove.add_argument("model", metavar="ID", help="its id; of one that cannot be used also the name of its folder")
     return run
 
 
@@ -80,9 +82,19 @@ def _list(arguments: argparse.Namespace) -> int:
         print(f"{card.model_id}  {card.version}  {card.name}: {', '.join(label.name for label in card.labels)}")
     for problem in models.problems():
         print(f"cxr-viewer: {problem}", file=sys.stderr)
+    _tell_ways_out(models)
     if not models.cards():
         parts.choose_card(models, None)
     return 1 if models.problems() else 0
+
+
+def _tell_ways_out(models: BundleCatalog) -> None:
+    """How the user's own bundles that cannot be used are removed: their sentence may not name their folder."""
+    from cxr_viewer.services.settings import Paths
+
+    own = [folder.name for folder, _ in models.damaged() if folder.parent == Paths.of_user().models]
+    for name in own:
+        print(f"cxr-viewer: To remove it: cxr-viewer models remove {shlex.quote(name)}", file=sys.stderr)
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -36,6 +36,19 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """A bundle of the user's that cannot be used.
+
+    Attributes:
+        folder: its name in the models folder.
+        sentence: why.
+    """
+
+    folder: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstallProgress:
     """How far an installation is. ``total`` is 0 where it is not known; both count bytes while downloading."""
 

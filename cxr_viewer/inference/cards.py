@@ -85,6 +85,8 @@ def read_card(path: Path) -> ModelCard:
     """
     path = path / CARD_NAME if path.is_dir() else path
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a plain file")  # to open a pipe would be to wait for ever
         with path.open("rb") as file:
             raw = file.read(_LARGEST_CARD_BYTES + 1)
         if len(raw) > _LARGEST_CARD_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class _Bundle:
 @dataclass(frozen=True, slots=True)
 class _Seen:
     bundles: dict[str, _Bundle]
-    problems: tuple[str, ...]
+    problems: tuple[tuple[Path, str], ...]
 
 
 class BundleCatalog:
@@ -70,6 +71,10 @@ class BundleCatalog:
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for each bundle that cannot be used."""
+        return tuple(sentence for _, sentence in self._found().problems)
+
+    def damaged(self) -> tuple[tuple[Path, str], ...]:
+        """The folders that :meth:`problems` is about, a models folder that cannot be read among them, and why."""
         return self._found().problems
 
     def card(self, model_id: str) -> ModelCard:
@@ -93,13 +98,13 @@ class BundleCatalog:
             raise ModelError(
                 "No model is installed.",
                 hint="Install the program again, or put a model's folder into the models folder of the program's data.",
-                detail="\n".join((*map(str, self._dirs), *seen.problems)),
+                detail="\n".join((*map(str, self._dirs), *self.problems())),
                 code="no-model",
             )
         raise ModelError(
             f"There is no model “{model_id}”." if model_id else "No model was chosen.",
             hint=f"Choose one of: {', '.join(sorted(found))}.",
-            detail="\n".join(seen.problems),
+            detail="\n".join(self.problems()),
             code="unknown-model",
         )
 
@@ -112,42 +117,46 @@ class BundleCatalog:
 
 def _look(dirs: tuple[Path, ...], *, unproven: bool) -> _Seen:
     found: dict[str, _Bundle] = {}
-    problems: list[str] = []
+    problems: list[tuple[Path, str]] = []
     for folder in (bundle for parent in dirs for bundle in _bundle_folders(parent, problems)):
         try:
             card = read_card(folder)
         except ModelError as error:
-            problems.append(f"{error.summary} {error.hint}".strip())
+            problems.append((folder, f"{error.summary} {error.hint}".strip()))
             continue
-        if not (folder / weights_name(card)).is_file():
-            problems.append(
-                f"The model “{card.name}” has no weights ({weights_name(card)} is missing). Install it again."
-            )
-        elif card.model_id in found:
-            other = found[card.model_id].card.version
-            problems.append(
-                f"The model “{card.model_id}” is installed twice; version {other} is used, not {card.version}."
-            )
-        elif not unproven and (why := unusable(card)):
-            problems.append(why)
+        why = _fault(card, folder, found, unproven=unproven)
+        if why:
+            problems.append((folder, why))
         else:
             found[card.model_id] = _Bundle(card, folder)
     return _Seen(found, tuple(problems))
 
 
-def _bundle_folders(parent: Path, problems: list[str]) -> list[Path]:
+def _fault(card: ModelCard, folder: Path, found: dict[str, _Bundle], *, unproven: bool) -> str:
+    """Why a bundle with a good card cannot be used, beside those found before it; empty where it can."""
+    if not (folder / weights_name(card)).is_file():
+        return f"The model “{card.name}” has no weights ({weights_name(card)} is missing). Install it again."
+    if card.model_id in found:
+        other = found[card.model_id].card.version
+        return f"The model “{card.model_id}” is installed twice; version {other} is used, not {card.version}."
+    return "" if unproven else unusable(card)
+
+
+def _bundle_folders(parent: Path, problems: list[tuple[Path, str]]) -> list[Path]:
     try:
         candidates = sorted(parent.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(f"The models folder “{parent.name}” cannot be read ({error.strerror}).")
+        problems.append((parent, f"The models folder “{parent.name}” cannot be read ({error.strerror})."))
         return []
     folders = []
     for path in candidates:
         try:
             if (path / CARD_NAME).is_file():
                 folders.append(path)
+            elif os.path.lexists(path / CARD_NAME):  # a pipe would hold up whoever opens it
+                problems.append((path, f"In the model folder “{path.name}”, {CARD_NAME} is not a plain file."))
         except OSError as error:
-            problems.append(f"The model folder “{path.name}” cannot be read ({error.strerror}).")
+            problems.append((path, f"The model folder “{path.name}” cannot be read ({error.strerror})."))
     return folders

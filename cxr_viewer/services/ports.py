@@ -9,7 +9,7 @@ from typing import Protocol
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.core.report import Report
 from cxr_viewer.core.study import ImageNode, LookUp, ScanBatch
 from cxr_viewer.core.tags import TagList
@@ -156,8 +156,20 @@ class ModelStore(Protocol):
         """Check an installed model's weights against its card; a sentence that says it is whole. Raises ModelError."""
         ...
 
+    def damaged(self) -> tuple[Damaged, ...]:
+        """The bundles in the user's own folder that cannot be used."""
+        ...
+
     def remove(self, model_id: str) -> None:
-        """Remove an installed model. Raises ModelError (also for a model that travels with the program)."""
+        """Remove an installed model, by its id or, where it cannot be used, the name of its folder.
+
+        Raises:
+            ModelError: also for a model that travels with the program.
+        """
+        ...
+
+    def remove_damaged(self, folder: str) -> None:
+        """Remove a bundle that cannot be used, by the name of its folder. Raises ModelError."""
         ...
 
 

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from cxr_viewer.core.errors import CancelledError, ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken, failure_from
-from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.services.ports import ModelCatalog, ModelStore
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ class Inventory:
         cards: the installed ones, by name.
         offers: the published ones, the recommended first.
         problems: a sentence for each bundle that cannot be used.
+        damaged: those among them that lie in the user's own folder and can be removed.
         fault: why the offers could not be listed, empty where they could.
     """
 
@@ -35,6 +36,7 @@ class Inventory:
     offers: tuple[Offer, ...] = ()
     problems: tuple[str, ...] = ()
     fault: str = ""
+    damaged: tuple[Damaged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,11 @@ class ModelKeeper(QObject):
 
     def remove(self, model_id: str, name: str) -> None:
         """Remove an installed model; ``name`` is what the reader knows it by."""
-        self._submit(lambda: self._remove(model_id, name))
+        self._submit(lambda: self._remove(model_id, name, lambda store: store.remove(model_id)))
+
+    def remove_damaged(self, folder: str) -> None:
+        """Remove a bundle that cannot be used, by the name of its folder."""
+        self._submit(lambda: self._remove("", f"The folder {folder}", lambda store: store.remove_damaged(folder)))
 
     def cancel(self) -> None:
         """Stop the installation under way; what was downloaded is kept for the next time."""
@@ -193,7 +199,8 @@ class ModelKeeper(QObject):
 
     def _inventory(self, cards: tuple[ModelCard, ...]) -> Inventory:
         try:
-            return Inventory(cards, self._made().offers(), self._catalog.problems())
+            store = self._made()
+            return Inventory(cards, store.offers(), self._catalog.problems(), damaged=store.damaged())
         except Exception as error:
             return Inventory(cards, (), self._catalog.problems(), _sentence(error))
 
@@ -237,14 +244,14 @@ class ModelKeeper(QObject):
         self.checked.emit(model_id, not outcome.failed, outcome.sentence)
         self.ended.emit(outcome)
 
-    def _remove(self, model_id: str, name: str) -> None:
+    def _remove(self, model_id: str, name: str, work: Callable[[ModelStore], None]) -> None:
         try:
-            self._made().remove(model_id)
+            work(self._made())
         except Exception as error:
             self._tell_change()  # some of its files may be gone
             self.ended.emit(Outcome("remove", model_id, _sentence(error), failed=True))
             return
-        _log.info("the model %s was removed", model_id)
+        _log.info("a model was removed: %s", model_id or name)
         self._tell_change()
         self.ended.emit(Outcome("remove", model_id, f"{name} was removed."))
 

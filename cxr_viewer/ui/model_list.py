@@ -31,6 +31,7 @@ class Row:
         key: the model's id; the sentence of a problem.
         mark: one or two words at the right.
         colour: of the mark.
+        folder: of a problem with a bundle of the user's: its name.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Row:
     words: str
     mark: str = ""
     colour: str = theme.MUTED
+    folder: str = ""
 
 
 class ModelList(QListWidget):
@@ -70,8 +72,11 @@ class ModelList(QListWidget):
         self._heading("Installed")
         for card in inventory.cards:
             self._add(_card_row(card, checked.get(card.model_id)))
+        own = {damaged.sentence: damaged.folder for damaged in inventory.damaged}
         for sentence in inventory.problems:
-            self._add(Row("problem", sentence, "Cannot be used", sentence, "damaged", theme.ERROR))
+            folder = own.get(sentence, "")
+            name = folder or "Cannot be used"
+            self._add(Row("problem", sentence, name, sentence, "damaged", theme.ERROR, folder))
         known = {card.model_id for card in inventory.cards}
         offers = [offer for offer in inventory.offers if offer.offer_id not in known]
         if offers:
@@ -111,7 +116,7 @@ class ModelList(QListWidget):
         self.addItem(item)
 
     def sizeHint(self) -> QSize:
-        return QSize(340, 400)
+        return QSize(360, 400)
 
 
 def _row_of(item: QListWidgetItem | None) -> Row | None:
@@ -170,7 +175,7 @@ class _RowPainter(QStyledItemDelegate):
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, row.mark)
         painter.setPen(QColor(theme.TEXT))
         elide = Qt.TextElideMode.ElideRight
-        painter.drawText(line, left, metrics.elidedText(row.name, Qt.TextElideMode.ElideMiddle, line.width() - mark_px))
+        painter.drawText(line, left, metrics.elidedText(row.name, elide, line.width() - mark_px))
         painter.setPen(QColor(theme.TEXT if state & QStyle.StateFlag.State_Selected else theme.MUTED))
         second = line.translated(0, line.height())
         painter.drawText(second, left, metrics.elidedText(row.words, elide, second.width()))

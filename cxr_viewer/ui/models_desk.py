@@ -83,6 +83,7 @@ class ModelsDesk(QObject):
         dialog.add_wanted.connect(self._add)
         dialog.verify_wanted.connect(keeper.verify)
         dialog.remove_wanted.connect(keeper.remove)
+        dialog.remove_damaged_wanted.connect(keeper.remove_damaged)
         dialog.cancel_wanted.connect(keeper.cancel)
         dialog.proxy_given.connect(self._use_proxy)
         dialog.show_inventory(self._inventory)

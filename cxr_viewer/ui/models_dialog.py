@@ -42,6 +42,7 @@ class ModelsDialog(QDialog):
             takes it without proof.
         add_wanted(object): folder of a bundle.
         verify_wanted(str), remove_wanted(str, str): id of an installed model; its name as well.
+        remove_damaged_wanted(str): the folder of a bundle that cannot be used.
         cancel_wanted(): stop the installation.
         proxy_given(str): what the reader typed, as it stands.
     """
@@ -50,6 +51,7 @@ class ModelsDialog(QDialog):
     add_wanted = Signal(object)
     verify_wanted = Signal(str)
     remove_wanted = Signal(str, str)
+    remove_damaged_wanted = Signal(str)
     cancel_wanted = Signal()
     proxy_given = Signal(str)
 
@@ -57,7 +59,7 @@ class ModelsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Models")
         self.setModal(False)
-        self.resize(940, 640)
+        self.resize(980, 640)
         self._inventory = Inventory()
         self._checked: dict[str, tuple[bool, str]] = {}
         self._wanted = ""
@@ -118,11 +120,14 @@ class ModelsDialog(QDialog):
         column = QVBoxLayout(right)
         column.setContentsMargins(theme.SPACE_PX * 2, theme.SPACE_PX, theme.SPACE_PX, 0)
         column.addWidget(self.card, 1)
+        # What comes and goes takes its room from the card, so that no button moves from under the pointer.
+        for widget in (self.progress, self.sentence, self.question):
+            column.addWidget(widget)
         column.addLayout(acts)
         split = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         split.addWidget(self.list)
         split.addWidget(right)
-        split.setSizes([340, 600])
+        split.setSizes([360, 620])
         split.setStretchFactor(1, 1)
         below = QHBoxLayout()
         below.addWidget(self.add)
@@ -132,12 +137,10 @@ class ModelsDialog(QDialog):
         outer = QVBoxLayout(self)
         outer.setSpacing(theme.SPACE_PX)
         outer.addWidget(split, 1)
-        for widget in (self.progress, self.sentence, self.question):
-            outer.addWidget(widget)
         outer.addLayout(below)
         order = (
-            self.list, self.card, self.install, self.from_file, self.verify, self.remove, self.cancel,
-            self.question.field, self.question.yes, self.question.no, self.add, self.proxy, self.close_button,
+            self.list, self.card, self.cancel, self.question.field, self.question.yes, self.question.no,
+            self.install, self.from_file, self.verify, self.remove, self.add, self.proxy, self.close_button,
         )  # fmt: skip
         for before, after in pairwise(order):
             QWidget.setTabOrder(before, after)
@@ -260,7 +263,7 @@ class ModelsDialog(QDialog):
             (self.install, offer is not None),
             (self.from_file, offer is not None),
             (self.verify, card is not None),
-            (self.remove, card is not None),
+            (self.remove, card is not None or (row is not None and bool(row.folder))),
         ):
             button.setVisible(there)
             button.setEnabled(there and not self._working)
@@ -315,14 +318,24 @@ class ModelsDialog(QDialog):
 
     @Slot()
     def _ask_to_remove(self) -> None:
-        card = self._chosen_card()
+        card, row = self._chosen_card(), self.list.chosen()
         if card is None:
+            if row is not None and row.folder:
+                self._ask_to_remove_damaged(row.folder)
             return
         self._ask(
             f"Remove {card.name}? Its files are deleted from this computer; films it has scored are asked about anew.",
             "Remove",
             "Keep it",
             lambda _: self.remove_wanted.emit(card.model_id, card.name),
+        )
+
+    def _ask_to_remove_damaged(self, folder: str) -> None:
+        self._ask(
+            f"Remove the folder {folder} from the models folder? All that is in it is deleted from this computer.",
+            "Remove",
+            "Keep it",
+            lambda _: self.remove_damaged_wanted.emit(folder),
         )
 
     @Slot()

@@ -92,6 +92,19 @@ def test_a_folder_is_installed_listed_verified_and_removed(bundle: Path, capsys:
     assert main(["models", "info", "mine"]) == 2
 
 
+def test_a_bundle_that_cannot_be_read_is_removed_by_the_name_of_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Paths.of_user().models / "torn model"
+    folder.mkdir(parents=True)
+    (folder / "card.toml").write_text("schema = ")
+    assert main(["models", "list"]) == 1
+    assert "cxr-viewer models remove 'torn model'" in capsys.readouterr().err
+    assert main(["models", "verify", "torn model"]) == 1
+    assert "not valid TOML" in capsys.readouterr().err
+    assert main(["models", "remove", "torn model"]) == 0
+    assert not folder.exists()
+    assert main(["models", "list"]) == 0
+
+
 def test_without_a_readme_it_says_so(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (bundle / "README.md").unlink()
     assert main(["models", "install", "--folder", str(bundle)]) == 0

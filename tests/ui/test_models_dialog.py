@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import LabelSpec, ModelCard, Proof, ScoreKind
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.cards import CARD_NAME, read_card, verify_weights, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
@@ -85,6 +85,13 @@ class Shelf:
         folder = self._folder / model_id
         verify_weights(folder if folder.is_dir() else BUNDLED, read_card(folder if folder.is_dir() else BUNDLED))
         return "The weights are whole."
+
+    def damaged(self) -> tuple[Damaged, ...]:
+        found = BundleCatalog([self._folder]).damaged()
+        return tuple(Damaged(folder.name, why) for folder, why in found if folder.parent == self._folder)
+
+    def remove_damaged(self, folder: str) -> None:
+        shutil.rmtree(self._folder / folder)
 
     def remove(self, model_id: str) -> None:
         if not (self._folder / model_id).is_dir():
@@ -259,6 +266,24 @@ def test_a_model_is_removed_after_a_question_only(bench: Bench) -> None:
     bench.click(dialog.question.yes)
     bench.said("This model travels with the program. It cannot be removed.")
     assert "paediatric-pneumonia" in bench.rows()
+
+
+def test_a_bundle_that_cannot_be_read_is_removed_by_its_folder(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "torn"
+    folder.mkdir()
+    (folder / CARD_NAME).write_text("schema = ")
+    dialog = bench.open()
+    (problem,) = bench.catalog.problems()
+    dialog.choose(problem)
+    assert dialog.list.currentItem().text() == "torn"
+    assert not dialog.verify.isVisible()
+    bench.click(dialog.remove)
+    assert "folder torn" in dialog.question.text.text()
+    assert folder.exists()
+    bench.click(dialog.question.yes)
+    bench.said("The folder torn was removed.")
+    assert not folder.exists()
+    assert problem not in bench.rows()
 
 
 def test_damaged_weights_are_told_and_can_be_installed_again(bench: Bench, tmp_path: Path) -> None:

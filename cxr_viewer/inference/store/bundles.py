@@ -78,13 +78,6 @@ def copy(folder: Path, target: Path, cancel: CancelToken) -> None:
                 copied.write(chunk)
 
 
-def folders(parent: Path) -> list[Path]:
-    """Sub-folders with a card."""
-    with contextlib.suppress(OSError):
-        return [path for path in sorted(parent.iterdir()) if (path / CARD_NAME).is_file()]
-    return []
-
-
 def sweep(parent: Path, prefixes: tuple[str, ...]) -> None:
     """Remove what an installation left behind that was killed; a running one is younger than a day."""
     for path in parent.iterdir():

@@ -83,6 +83,14 @@ def travels(model_id: str) -> ModelError:
     )
 
 
+def not_damaged(folder: str) -> ModelError:
+    return ModelError(
+        f"There is no damaged model in a folder “{folder}”.",
+        hint="Look at the list again; it may be gone.",
+        code="unknown-model",
+    )
+
+
 def no_weights(name: str) -> ModelError:
     return ModelError(f"The model “{name}” has no weights.", hint="Fetch the folder again.", code="weights-missing")
 

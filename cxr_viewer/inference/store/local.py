@@ -13,7 +13,7 @@ from pathlib import Path
 from cxr_viewer.core.errors import CxrError, ModelError
 from cxr_viewer.core.findings import ModelCard, Proof
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.core.offers import InstallProgress, Offer
+from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.inference.cards import (
     CARD_NAME,
     WEIGHTS_NAME,
@@ -82,13 +82,18 @@ class LocalStore:
 
     def verify(self, model_id: str) -> str:
         """Check an installed model's weights against its card; a sentence that says it is whole. Raises ModelError."""
-        card = self._catalog.card(model_id)
+        card = self._card(model_id)
         verify_weights(self._catalog.folder(model_id), card)
         why = unusable(card, self._known())
         if why:
             raise ModelError(why, code="unproven")
         whole = f"The model “{card.name}” is whole: its weights are those of its card (sha256 {card.sha256})."
         return whole + _proven(card)
+
+    def damaged(self) -> tuple[Damaged, ...]:
+        """The bundles in the user's own folder that cannot be used."""
+        found = self._catalog.damaged()
+        return tuple(Damaged(folder.name, why) for folder, why in found if folder.parent == self._models)
 
     # -------------------------------------------------------- installing
 
@@ -231,29 +236,49 @@ class LocalStore:
         return card
 
     def remove(self, model_id: str) -> None:
-        """Remove an installed model. Raises ModelError (also for a model that travels with the program)."""
+        """Remove an installed model, or one that cannot be used, by its id or the name of its folder.
+
+        Raises:
+            ModelError: also for a model that travels with the program.
+        """
         folder = self._own_folder(model_id)
         if folder is None:
             self._catalog.card(model_id)  # raises where there is none
             raise faults.travels(model_id)
+        self._remove(folder)
+
+    def remove_damaged(self, folder: str) -> None:
+        """Remove a bundle that cannot be used, by the name of its folder. Raises ModelError."""
+        if folder not in {found.folder for found in self.damaged()}:
+            raise faults.not_damaged(folder)
+        self._remove(self._models / folder)
+
+    def _remove(self, folder: Path) -> None:
+        """``folder`` lies in the user's own; where it is a link, the link goes and what it leads to stays."""
         with _told_of_disk():
             going = Path(tempfile.mkdtemp(prefix=_GOING, dir=self._models))
             folder.rename(going / folder.name)
             self._catalog.refresh()
             shutil.rmtree(going, ignore_errors=True)
 
-    def _own_folder(self, model_id: str) -> Path | None:
+    def _own_folder(self, name: str) -> Path | None:
         """The folder of a model the user installed, also of one that cannot be used; None where there is none."""
         with contextlib.suppress(ModelError):
-            folder = self._catalog.folder(model_id)
-            return folder if folder.parent == self._models else None
-        for folder in bundles.folders(self._models):
-            with contextlib.suppress(ModelError):
-                if read_card(folder).model_id == model_id:
-                    return folder
-            if folder.name == model_id:
+            folder = self._catalog.folder(name)
+            if folder.parent == self._models:
                 return folder
-        return None
+        own = [self._models / found.folder for found in self.damaged()]
+        return next((folder for folder in own if folder.name == name or _id_of(folder) == name), None)
+
+    def _card(self, model_id: str) -> ModelCard:
+        """The card of a model that can be used. Raises ModelError, with the reason where it cannot."""
+        try:
+            return self._catalog.card(model_id)
+        except ModelError:
+            for folder, why in self._catalog.damaged():
+                if model_id in (folder.name, _id_of(folder)):
+                    raise ModelError(why, code="cannot-be-used") from None
+            raise
 
     # -------------------------------------------------------- helpers
 
@@ -296,6 +321,14 @@ class LocalStore:
     def _forget(self, published: Path) -> None:
         with contextlib.suppress(OSError):
             published.unlink()
+
+
+def _id_of(folder: Path) -> str:
+    """What the card of a bundle calls it; empty where that cannot be read."""
+    try:
+        return read_card(folder).model_id
+    except ModelError:
+        return ""
 
 
 def _proven(card: ModelCard) -> str:

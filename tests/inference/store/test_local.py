@@ -371,6 +371,64 @@ def test_a_model_that_cannot_be_used_can_be_removed(tmp_path, read_film, bundle,
     assert names(place.models) == {"other"}
 
 
+def test_verify_says_why_a_model_cannot_be_used(tmp_path, read_film, installed, bundle, random_network) -> None:
+    place = Place(tmp_path, read_film, [entry_of(ALL)])
+    folder = place.models / ALL
+    folder.mkdir(parents=True)
+    os.link(installed.place.models / ALL / "weights.safetensors", folder / "weights.safetensors")
+    write_card(dataclasses.replace(installed.card, proof=None), folder / "card.toml")
+    bundle(place.models, random_network())
+    (place.models / "tiny" / "card.toml").write_text("schema = ")
+    for asked, why in ((ALL, "never held against its publisher's outputs"), ("tiny", "not valid TOML")):
+        with pytest.raises(ModelError) as caught:
+            place.store.verify(asked)
+        assert why in caught.value.summary
+        assert caught.value.code == "cannot-be-used"
+
+
+def test_every_damaged_bundle_of_the_user_is_named_by_its_folder_and_removed(
+    tmp_path, read_film, bundle, random_network
+) -> None:
+    """Also one whose card is no text, a pipe or a folder, and one that leads elsewhere: what is there stays."""
+    place = Place(tmp_path, read_film, [])
+    bundle(place.models, random_network(), model_id="good")
+    outside, _ = bundle(tmp_path / "outside", random_network(), model_id="mine")
+    (outside / "card.toml").write_text("schema = 9")
+    (place.models / "link").symlink_to(outside)
+    for name in ("text", "pipe", "folder", "twice"):
+        (place.models / name).mkdir()
+    (place.models / "text" / "card.toml").write_bytes(b"\xff\xfe")
+    os.mkfifo(place.models / "pipe" / "card.toml")
+    (place.models / "folder" / "card.toml").mkdir()
+    for name in ("card.toml", "weights.safetensors"):
+        (place.models / "twice" / name).write_bytes((place.models / "good" / name).read_bytes())
+    (place.models / "notes").mkdir()
+    damaged = ["folder", "link", "pipe", "text", "twice"]
+    assert sorted(found.folder for found in place.store.damaged()) == damaged
+    for odd in ("", ".", "..", "good", "notes", "../outside/mine", "nothing", str(outside)):
+        with pytest.raises(ModelError):
+            place.store.remove_damaged(odd)
+    for name in damaged[:2]:
+        place.store.remove_damaged(name)
+    for name in damaged[2:]:
+        place.store.remove(name)
+    assert names(place.models) == {"good", "notes"}
+    assert place.store.damaged() == ()
+    assert names(outside) == {"card.toml", "weights.safetensors"}
+
+
+def test_a_copy_of_what_travels_with_the_program_can_be_removed(tmp_path, read_film, bundle, random_network) -> None:
+    place = Place(tmp_path, read_film, [])
+    bundle(tmp_path / "program", random_network())
+    bundle(place.models, random_network())
+    place.catalog._dirs = (tmp_path / "program", place.models)
+    place.store.remove("tiny")
+    assert names(place.models) == set()
+    with pytest.raises(ModelError) as caught:
+        place.store.remove("tiny")
+    assert caught.value.code == "travels-with-program"
+
+
 # ---------------------------------------------------------------- folders
 
 

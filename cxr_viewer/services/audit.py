@@ -1,4 +1,4 @@
-"""The audit trail: which film was opened, scored and exported when, without saying whose it is."""
+"""The audit trail: which film was opened, scored and exported when, without saying whose it is, and by which models."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cxr_viewer.core.findings import AnalysisResult, Refusal
+from cxr_viewer.core.findings import AnalysisResult, ModelCard, Refusal
 from cxr_viewer.core.image import ImageKey
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,10 @@ class AuditTrail:
         return self._append("opened", key, {})
 
     def analysed(self, result: AnalysisResult) -> bool:
-        """A model has scored a film; scores are meaningless without the weights they come from, so both stand here."""
+        """A model has scored a film; scores are meaningless without the weights they come from, so both stand here.
+
+        ``kept`` says that the answer was given before and shown again.
+        """
         findings = [
             {"label": f.label, "score": round(f.score, 6), "kind": f.kind.value, "threshold": f.threshold}
             for f in result.findings
@@ -60,8 +63,10 @@ class AuditTrail:
             "version": result.model_version,
             "sha256": result.model_sha256,
             "device": result.device,
+            "kept": result.kept,
             "findings": findings,
             "limits": limits,
+            "cautions": [caution.code for caution in result.cautions],
         }
         return self._append("analysed", result.key, more)
 
@@ -72,6 +77,19 @@ class AuditTrail:
     def exported(self, key: ImageKey, what: str, *, with_identity: bool) -> bool:
         """Something left the program: ``what`` is e.g. ``"report"`` or ``"view"``."""
         return self._append("exported", key, {"what": what, "with_identity": with_identity})
+
+    def models(self, cards: Sequence[ModelCard]) -> bool:
+        """Models were installed, replaced or removed; these are there now, each with its weights and its proof."""
+        there = [
+            {
+                "model": card.model_id,
+                "version": card.version,
+                "sha256": card.sha256,
+                "proof": card.proof.kind if card.proof is not None else "",
+            }
+            for card in cards
+        ]
+        return self._append("models", None, {"models": there})
 
     def image_id(self, key: ImageKey) -> str:
         """The name of a film in this file, hexadecimal.
@@ -105,10 +123,10 @@ class AuditTrail:
             with _file_lock(self._path.with_suffix(".lock")):
                 yield
 
-    def _append(self, event: str, key: ImageKey, more: dict[str, Any]) -> bool:
+    def _append(self, event: str, key: ImageKey | None, more: dict[str, Any]) -> bool:
         try:
             with self._held():
-                self._write(event, self._name(key), more)
+                self._write(event, "" if key is None else self._name(key), more)
         except OSError as error:
             _log.error("the audit trail cannot be written: %s", error.strerror)
             return False

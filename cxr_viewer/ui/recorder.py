@@ -36,6 +36,8 @@ class Recorder(QObject):
             self._submit(lambda: self._trail.analysed(event.result))
         elif isinstance(event, ev.AnalysisRefused):
             self._submit(lambda: self._trail.refused(event.refusal))
+        elif isinstance(event, ev.ModelsChanged):
+            self._submit(lambda: self._trail.models(event.cards))
 
     @Slot(object, object)
     def exported(self, report: Report, path: Path) -> None:

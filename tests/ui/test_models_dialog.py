@@ -218,6 +218,21 @@ def test_what_goes_wrong_is_one_sentence_and_nothing_is_lost(bench: Bench) -> No
     assert dialog.sentence.property("role") == "muted"
 
 
+def test_no_button_moves_while_something_is_told(bench: Bench) -> None:
+    dialog = bench.open()
+    dialog.choose("first")
+    buttons = (dialog.install, dialog.from_file, dialog.add, dialog.proxy, dialog.close_button)
+    bench.wait(lambda: all(button.isVisible() for button in buttons))
+    before = [button.mapTo(dialog, button.rect().topLeft()) for button in buttons]
+    bench.shelf.fault = ModelError("The server cannot be reached.", hint="Try again later. " * 20, code="no-network")
+    bench.click(dialog.install)
+    bench.said("The server cannot be reached.")
+    bench.click(dialog.proxy)
+    bench.wait(dialog.question.isVisible)
+    dialog.layout().activate()
+    assert [button.mapTo(dialog, button.rect().topLeft()) for button in buttons] == before
+
+
 def test_nothing_unproven_is_installed_without_a_clear_yes(bench: Bench) -> None:
     dialog = bench.open()
     dialog.choose("second")

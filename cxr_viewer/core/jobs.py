@@ -118,7 +118,11 @@ class LatestSlot(Generic[RequestT]):
             self._running[name].cancel()
 
     def take(self, timeout_s: float | None = None) -> tuple[Hashable, RequestT, CancelToken] | None:
-        """The next request, within a rank the oldest name first; None after :meth:`close` or when ``timeout_s`` has passed."""
+        """The next request, within a rank the oldest name first.
+
+        Returns:
+            None after :meth:`close`, or when ``timeout_s`` has passed.
+        """
         with self._ready:
             self._ready.wait_for(lambda: self._closed or bool(self._waiting), timeout_s)
             if self._closed or not self._waiting:

@@ -121,6 +121,10 @@ class LocalRunner:
                 return True
         return False
 
+    def forget_removed(self) -> None:
+        """Give back what is held for models that are no longer installed, or are installed in another version."""
+        self._engines.keep_only(self._catalog.cards())
+
     def close(self) -> None:
         """Give memory and the torch process back. Safe to call twice."""
         self._engines.close()

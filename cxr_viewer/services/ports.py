@@ -100,6 +100,10 @@ class ModelRunner(Protocol):
         """
         ...
 
+    def forget_removed(self) -> None:
+        """Give back what is held for models that are no longer installed."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 DWELL_MS = 250
 """How long the reader stays on a film before a model is asked about it."""
-_WARM_UP, _AHEAD, _IDLE = "warm-up", "ahead", "idle"
-_RANKS: dict[Hashable, int] = {_WARM_UP: 2, _AHEAD: 3, _IDLE: 4}
+_FORGET, _WARM_UP, _AHEAD, _IDLE = "forget", "warm-up", "ahead", "idle"
+_RANKS: dict[Hashable, int] = {_FORGET: 2, _WARM_UP: 2, _AHEAD: 3, _IDLE: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class _WarmUp:
 
     model_id: str
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Forget:
+    """Give back what is held for models that were removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,9 @@ class _Asked:
 
     request: AnalysisRequest
     question: Question | None
+
+
+_Work = _Asked | _WarmUp | _Forget | _Idle
 
 
 class InferenceThread(QThread):
@@ -61,7 +69,7 @@ class InferenceThread(QThread):
         super().__init__(parent)
         self.setObjectName("inference")
         self._make_runner = make_runner
-        self._slot: LatestSlot[_Asked | _WarmUp | _Idle] = LatestSlot(self._rank)
+        self._slot: LatestSlot[_Work] = LatestSlot(self._rank)
         self._answers = Answers()
         self._active = 0
         self._state: ViewerState | None = None
@@ -73,6 +81,8 @@ class InferenceThread(QThread):
         """Know which models are installed and which pane the reader looks at. Cheap; called at every change."""
         if self._state is None or state.cards is not self._state.cards:
             self._answers.installed(state.cards)
+            if self._state is not None:
+                self._slot.put(_FORGET, _Forget())
         self._active = state.active
         self._state = state
 
@@ -151,8 +161,9 @@ class InferenceThread(QThread):
         while (taken := self._slot.take()) is not None:
             name, work, token = taken
             try:
-                runner = runner or self._make_runner()
-                self._do(runner, work, token)
+                if runner is not None or not isinstance(work, _Forget):
+                    runner = runner or self._make_runner()
+                    self._do(runner, work, token)
             except CancelledError:
                 pass
             except Exception as error:
@@ -165,10 +176,12 @@ class InferenceThread(QThread):
         if runner is not None:
             runner.close()
 
-    def _do(self, runner: ModelRunner, work: _Asked | _WarmUp | _Idle, token: CancelToken) -> None:
+    def _do(self, runner: ModelRunner, work: _Work, token: CancelToken) -> None:
         match work:
             case _WarmUp():
                 _warm_up(runner, work)
+            case _Forget():
+                runner.forget_removed()
             case _Idle():
                 while runner.settle(token):
                     token.raise_if_cancelled()
@@ -194,7 +207,7 @@ class InferenceThread(QThread):
         if request.pane >= 0:
             self.sends.emit(ev.AnalysisProgressed(Progress(request.pane, request.generation, stage)))
 
-    def _fail(self, work: _Asked | _WarmUp | _Idle, error: Exception) -> None:
+    def _fail(self, work: _Work, error: Exception) -> None:
         pane, generation = -1, -1
         if isinstance(work, _Asked):
             pane, generation = work.request.pane, work.request.generation

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import shutil
 import types
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +197,25 @@ def test_the_fastest_is_taken_and_remembered(built, made, fast) -> None:
     assert on_cpu(again, made).name == ONNX  # and its first film has it at once
     assert settle(again, made) == choice
     assert asked.count == 1
+
+
+def test_what_is_held_for_a_removed_model_is_given_back(built, made, fast, bundle, random_network) -> None:
+    fast(ONNX)
+    owned = built()
+    _, card = other = bundle(built.cache / "others", random_network(seed=5), model_id="other")
+    on_cpu(owned, made)
+    settle(owned, made)
+    gone = weakref.ref(on_cpu(owned, made).engine)
+    stays = on_cpu(owned, other).engine
+    owned.prepared(made[1], made[0], "torch", CancelToken(), lambda stage: None)
+    owned.keep_only([card, made[1]])
+    assert on_cpu(owned, made).engine is gone()
+    owned.keep_only([card])
+    gc.collect()
+    assert gone() is None
+    assert not owned._torch.running  # it held the removed model's weights, too
+    assert on_cpu(owned, other).engine is stays
+    assert on_cpu(owned, made).engine.device_name == "CPU (ONNX Runtime)"  # installed again
 
 
 def test_a_torn_choice_is_measured_again(built, made, fast) -> None:

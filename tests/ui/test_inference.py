@@ -95,6 +95,9 @@ class Runner:
         self.rested += 1
         return self.rested < 3
 
+    def forget_removed(self) -> None:
+        self.asked.append("forget")
+
     def close(self) -> None: ...
 
 
@@ -268,7 +271,7 @@ def test_answers_go_with_their_model(qtbot: QtBot, new_bench: Callable[..., Benc
     bench.open(1)
     assert bench.score() is None
     qtbot.waitUntil(bench.settled, timeout=WAIT_MS)
-    assert bench.runner.asked == ["film 1", "film 1"]
+    assert bench.runner.asked == ["film 1", "forget", "film 1"]
 
 
 def test_a_film_scored_ahead_is_answered_when_it_opens(qtbot: QtBot, new_bench: Callable[..., Bench]) -> None:
@@ -306,3 +309,13 @@ def test_what_nobody_waits_for_comes_last_and_is_given_up(qtbot: QtBot, new_benc
         bench.runner.hold.set()
     bench.open(10)
     assert bench.score() is None
+
+
+def test_models_that_are_removed_are_given_back(qtbot: QtBot, new_bench: Callable[..., Bench]) -> None:
+    bench = new_bench()
+    bench.controller.dispatch(ev.ModelsChanged((CARD, replace(CARD, model_id="other"))))
+    bench.open(1)
+    qtbot.waitUntil(bench.settled, timeout=WAIT_MS)
+    assert bench.runner.asked == ["film 1"], "nothing is held before a model was asked"
+    bench.controller.dispatch(ev.ModelsChanged((CARD,)))
+    qtbot.waitUntil(lambda: bench.runner.asked[-1] == "forget", timeout=WAIT_MS)

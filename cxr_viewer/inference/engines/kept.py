@@ -69,9 +69,18 @@ def read_notes(folder: Path, sha256: str, needed: tuple[str, ...] = ()) -> dict[
         return None
 
 
+def kept_for(cache: Path, model_id: str) -> set[Path]:
+    """All the folders in the program's cache that were made of a model's weights."""
+    return {path for path in cache.glob("*/*") if _own(model_id).fullmatch(path.name)}
+
+
+def _own(model_id: str) -> re.Pattern[str]:
+    return re.compile(re.escape(model_id) + r"-[0-9a-f]{20}")
+
+
 def _drop_older(folder: Path, model_id: str) -> None:
     """Files of earlier weights or another library are of no more use, nor is what an interrupted run left."""
-    own = re.compile(re.escape(model_id) + r"-[0-9a-f]{20}")
+    own = _own(model_id)
     for other in folder.parent.iterdir():
         left = other.name.startswith(_PARTIAL) and time.time() - other.stat().st_mtime > _STALE_S
         if left or (other != folder and own.fullmatch(other.name)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,19 @@ class EngineSupply:
             self._drop(card)
             self._on_cpu(card, bundle, cancel, lambda stage: None)  # now, so that the next film need not wait for it
         return choice
+
+    def keep_only(self, cards: Iterable[ModelCard]) -> None:
+        """Give back what is held for any model but these: they are no longer installed."""
+        wanted = {score_key(card) for card in cards}
+        gone = [key for key in self._ready if key[0] not in wanted]
+        left = [self._ready.pop(key).engine for key in gone]
+        left += [self._cpu.pop(key).engine for key in [*self._cpu] if key not in wanted]
+        for engine in left:
+            engine.close()
+        if left:
+            self._torch.release()  # whatever else it holds is loaded again when it is asked for
+        self._settled = {key: choice for key, choice in self._settled.items() if key in wanted}
+        self._verdicts = {key: verdict for key, verdict in self._verdicts.items() if key[0] in wanted}
 
     def close(self) -> None:
         """Give memory and processes back. Safe to call twice."""

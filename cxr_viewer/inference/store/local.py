@@ -24,6 +24,7 @@ from cxr_viewer.inference.cards import (
     write_card,
 )
 from cxr_viewer.inference.catalog import BundleCatalog
+from cxr_viewer.inference.engines.kept import kept_for
 from cxr_viewer.inference.registry import NONE_PUBLISHED, Entry, Published, registry, unusable
 from cxr_viewer.inference.store import bundles, faults
 from cxr_viewer.inference.store.process import run_job
@@ -179,17 +180,13 @@ class LocalStore:
 
     def _tried(self, bundle: Path, card: ModelCard, published: Published | None, cancel: CancelToken) -> Proof:
         """The proof; what was made for it is kept, so that the first film does not wait, but only if it passed."""
-        before = self._made_for(card)
+        before = kept_for(self._cache, card.model_id)
         try:
             return prove(bundle, card, published, self._cache, self._read_film, cancel)
         except CxrError:
-            for folder in self._made_for(card) - before:
+            for folder in kept_for(self._cache, card.model_id) - before:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-
-    def _made_for(self, card: ModelCard) -> set[Path]:
-        """Folders that engines keep of a model; they begin with its name."""
-        return set(self._cache.glob(f"*/{card.model_id}-*"))
 
     def _fetch(self, entry: Entry, cancel: CancelToken, report: Report) -> Path:
         folder = self._cache / "downloads"
@@ -255,11 +252,15 @@ class LocalStore:
 
     def _remove(self, folder: Path) -> None:
         """``folder`` lies in the user's own; where it is a link, the link goes and what it leads to stays."""
+        model_id = _id_of(folder)
         with _told_of_disk():
             going = Path(tempfile.mkdtemp(prefix=_GOING, dir=self._models))
             folder.rename(going / folder.name)
             self._catalog.refresh()
             shutil.rmtree(going, ignore_errors=True)
+        if model_id and all(card.model_id != model_id for card in self._catalog.cards()):
+            for made in kept_for(self._cache, model_id):  # by engines, of its weights
+                shutil.rmtree(made, ignore_errors=True)
 
     def _own_folder(self, name: str) -> Path | None:
         """The folder of a model the user installed, also of one that cannot be used; None where there is none."""

@@ -417,6 +417,18 @@ def test_every_damaged_bundle_of_the_user_is_named_by_its_folder_and_removed(
     assert names(outside) == {"card.toml", "weights.safetensors"}
 
 
+def test_what_engines_made_of_a_model_goes_with_it(tmp_path, read_film, bundle, random_network) -> None:
+    place = Place(tmp_path, read_film, [])
+    bundle(place.models, random_network())
+    digest = "0123456789abcdef0123"
+    for kind in ("graphs", "engines"):
+        for name in (f"tiny-{digest}", f"tiny-2-{digest}", "downloads"):
+            (place.cache / kind / name).mkdir(parents=True)
+    place.store.remove("tiny")
+    for kind in ("graphs", "engines"):
+        assert names(place.cache / kind) == {f"tiny-2-{digest}", "downloads"}
+
+
 def test_a_copy_of_what_travels_with_the_program_can_be_removed(tmp_path, read_film, bundle, random_network) -> None:
     place = Place(tmp_path, read_film, [])
     bundle(tmp_path / "program", random_network())

@@ -64,6 +64,7 @@ class ModelsDialog(QDialog):
         self._checked: dict[str, tuple[bool, str]] = {}
         self._wanted = ""
         self._working = False
+        self._drawing = False
         self._proxy = ""
         self._asked_about = ""
         self.list = ModelList()
@@ -147,6 +148,7 @@ class ModelsDialog(QDialog):
 
     def _connect(self) -> None:
         self.list.row_chosen.connect(self._show_row)
+        self.list.row_chosen.connect(self._forget_sentence)
         self.install.clicked.connect(self.install_chosen)
         self.from_file.clicked.connect(self.install_from_file)
         self.verify.clicked.connect(self._verify)
@@ -205,7 +207,9 @@ class ModelsDialog(QDialog):
 
     def choose(self, key: str) -> None:
         """Show this model, now or as soon as it is in the list."""
+        drawing, self._drawing = self._drawing, True
         self._wanted = "" if self.list.choose(key) else key
+        self._drawing = drawing
 
     def set_proxy(self, proxy: str) -> None:
         """The proxy in use."""
@@ -222,7 +226,9 @@ class ModelsDialog(QDialog):
     # ------------------------------------------------------------ drawing
 
     def _draw_list(self) -> None:
+        self._drawing = True
         self.list.show_inventory(self._inventory, {key: whole for key, (whole, _) in self._checked.items()})
+        self._drawing = False
         if self._wanted:
             self.choose(self._wanted)
 
@@ -271,6 +277,12 @@ class ModelsDialog(QDialog):
         self.install.setText("Install again" if card is not None and offer is not None else "Install")
         # Return in the list installs what can be installed; of an installed model it does no more than check it.
         (self.install if offer is not None else self.verify).setDefault(True)
+
+    @Slot(object)
+    def _forget_sentence(self, _row: Row | None) -> None:
+        """What was told of one model must not stand below another one that the reader chose."""
+        if not self._drawing:
+            self.say("")
 
     def _show_html(self, html: str) -> None:
         if html != self.card.property("html"):

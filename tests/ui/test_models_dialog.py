@@ -233,6 +233,17 @@ def test_no_button_moves_while_something_is_told(bench: Bench) -> None:
     assert [button.mapTo(dialog, button.rect().topLeft()) for button in buttons] == before
 
 
+def test_what_was_told_of_a_model_goes_when_another_is_chosen(bench: Bench) -> None:
+    dialog = bench.open()
+    dialog.choose("first")
+    bench.click(dialog.install)
+    bench.said("is installed.")
+    bench.wait(lambda: bench.rows().get("first") == "whole")
+    assert dialog.sentence.isVisible()  # drawing the list anew has not taken it away
+    bench.press(Qt.Key.Key_Down, dialog.list)
+    assert not dialog.sentence.isVisible()
+
+
 def test_nothing_unproven_is_installed_without_a_clear_yes(bench: Bench) -> None:
     dialog = bench.open()
     dialog.choose("second")

@@ -83,6 +83,8 @@ def _empty(path: Path, card: ModelCard | None, image: Radiograph | None, choice:
             "name": card.name if card else "",
             "version": card.version if card else "",
             "sha256": card.sha256 if card else "",
+            "intended_use": card.intended_use if card else "",
+            "proof": card.proof.kind if card and card.proof else "",
             "reason": choice.reason if choice else "",
         },
         "findings": [],
@@ -169,6 +171,9 @@ class LineWriter:
         if answer["limits"]:
             words.append("The score does not hold for this film:")
             words += [limit["text"] for limit in answer["limits"]]
+        if answer["cautions"]:  # that a model was never proven among them: it stands beside every score
+            words.append("Caution:")
+            words += [caution["text"] for caution in answer["cautions"]]
         model = answer["model"]
         who = f" {model['name']}: {model['reason']}" if model["reason"] else ""
         print(f"{name}: {answer['status']}. {' '.join(words)}{who}", flush=True)

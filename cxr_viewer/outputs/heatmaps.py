@@ -55,6 +55,7 @@ def _caption(
     if result.limits:
         words.append("The score does not hold for this film:")
     words += [limit.text for limit in result.limits]
+    words += [caution.text for caution in result.cautions]
     words.append(f"{heatmap.method}, {result.model_name} {result.model_version}, weights {result.model_sha256[:8]}.")
     words.append(seen_sentence(result, image, display.orientation))
     if unseen_strips(result, image.rows, image.columns):

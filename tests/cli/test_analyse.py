@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from cxr_viewer import cli
 from cxr_viewer.cli import answers, parts
-from cxr_viewer.core.findings import MapTrust
+from cxr_viewer.core.findings import MapTrust, Proof
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.catalog import BundleCatalog
 
@@ -38,7 +39,8 @@ def check_form(answer: dict[str, Any]) -> None:
     """Every answer has every field, whatever became of the file."""
     assert answer["status"] in ("ok", "refused", "failed")
     assert isinstance(answer["file"], str)
-    assert set(answer["model"]) == {"id", "name", "version", "sha256", "reason"}
+    assert set(answer["model"]) == {"id", "name", "version", "sha256", "intended_use", "proof", "reason"}
+    assert bool(answer["model"]["intended_use"]) is bool(answer["model"]["id"])
     asked = answer["status"] != "failed" or bool(answer["model"]["id"])  # a film that cannot be read suits no model
     assert len(answer["model"]["sha256"]) == (64 if asked else 0)
     assert answer["model"]["reason"].endswith(".") is asked
@@ -215,6 +217,15 @@ def test_no_model_installed(
     for arguments in (["analyse", "a.dcm"], ["report", "a.dcm", "-o", "a.png"], ["models", "list"]):
         assert cli.main(arguments) == 1
         assert "No model is installed." in capsys.readouterr().err
+
+
+def test_cautions_stand_beside_the_scores_on_a_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
+    card = replace(parts.choose_card(BundleCatalog(), None), proof=Proof("none-published"))
+    answer = answers.failed(Path("a.dcm"), parts.failure_from(parts.no_such_file(), job="read"), card, None)
+    assert answer["model"]["proof"] == "none-published"
+    caution = {"code": "unproven", "text": "Not proven.", "tag": ""}
+    answers.LineWriter().put(answer | {"status": "ok", "cautions": [caution]})
+    assert "Caution: Not proven." in capsys.readouterr().out
 
 
 def test_a_name_that_is_no_text_does_not_stop_the_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

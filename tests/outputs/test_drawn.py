@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxr_viewer.core.display import DisplayState, OverlayState
 from cxr_viewer.core.findings import Heatmap, MapEvidence, MapScale, MapTrust, Saw
 from cxr_viewer.core.geometry import ImageRect, Orientation, Point
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.core.report import Report
 from cxr_viewer.core.seeing import unseen_strips
 from cxr_viewer.imaging.structures import structure_colour
@@ -161,6 +161,19 @@ def test_a_heat_map_picture_carries_its_badge_wherever_it_goes(
     changed = (picture[:300] != plain[:300]).any(axis=2)
     assert 0.1 < changed[:60].mean() < 0.4
     assert not changed[60:].any()
+
+
+def test_a_model_that_was_never_proven_says_so_on_every_picture_with_a_score(
+    grey_film: GreyFilm, make_report: MakeReport, drawn: list[str]
+) -> None:
+    image = grey_film(300, 400)
+    report = told(make_report(image), cautions=(Caution("unproven", "Not proven: only its structure was checked."),))
+    assert report.result is not None
+    compose_heatmap(image, report.display, report.result, report.result.heatmaps[0])
+    assert "Not proven: only its structure was checked." in said(drawn)
+    drawn.clear()
+    compose_report(report)
+    assert "Not proven: only its structure was checked." in said(drawn)
 
 
 # ---------------------------------------------------------------- outlines

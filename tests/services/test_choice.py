@@ -51,6 +51,29 @@ def test_where_none_is_meant_the_nearest_is_taken_and_says_so(make_film) -> None
     assert choice.reason.startswith("None of the 2 installed models is meant for this film")
 
 
+@pytest.mark.parametrize(
+    ("age", "model_id"), [(6.0, "children"), (8.0, "children"), (16.0, "adults"), (97.0, "adults")]
+)
+def test_nearest_is_the_model_whose_ages_are_nearest(make_film, age: float, model_id: str) -> None:
+    """Not the one with the narrowest range, or a patient of 97 years would get a model made for small children."""
+    _, shown = make_film(patient=PatientInfo(age_years=age), view=View.PA, body_part="CHEST")
+    choice = choose_model((CHILDREN, ADULTS), AUTO, shown)
+    assert choice is not None
+    assert choice.model_id == model_id
+
+
+@pytest.mark.parametrize("age", [None, -1.0, 400.0])
+def test_where_the_age_is_not_known_the_model_made_for_most_ages_is_taken(make_film, age: float | None) -> None:
+    _, shown = make_film(patient=PatientInfo(age_years=age), view=View.PA, body_part="CHEST")
+    choice = choose_model((CHILDREN, ADULTS), AUTO, shown)
+    assert choice is not None
+    assert choice.model_id == "adults"
+    assert choice.reason == (
+        "The patient's age is not known; of the 2 installed models this one is made for most ages."
+    )
+    assert choose_model((CHILDREN, ADULTS, ANYBODY), AUTO, shown).model_id == "anybody"  # type: ignore[union-attr]
+
+
 def test_the_readers_own_choice_stands(make_film) -> None:
     _, shown = make_film(patient=PatientInfo(age_years=57.0))
     choice = choose_model((CHILDREN, ADULTS), "children", shown)

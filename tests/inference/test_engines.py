@@ -295,6 +295,21 @@ def test_a_process_that_dies_is_told_and_started_anew(own_process, tiny) -> None
     assert engine.run(noise(1, 64))[0].shape == (1, 2)
 
 
+def test_every_engine_of_a_process_that_was_released_loads_again(
+    own_process, tiny, tmp_path, bundle, random_network
+) -> None:
+    """The first that is asked starts the new process; the others are not in it yet."""
+    other, other_card = bundle(tmp_path, random_network(seed=8), model_id="other")
+    engines = [
+        ChildEngine(own_process, card, folder, "cpu", CancelToken()) for folder, card in (tiny[:2], (other, other_card))
+    ]
+    film = noise(1, 64)
+    before = [engine.run(film)[0] for engine in engines]
+    own_process.release()
+    for engine, answer in zip(engines, before, strict=True):
+        np.testing.assert_array_equal(engine.run(film)[0], answer)
+
+
 def test_a_fault_in_the_process_is_one_sentence(process, tiny) -> None:
     folder, card, _ = tiny
     engine = ChildEngine(process, card, folder, "cpu", CancelToken())

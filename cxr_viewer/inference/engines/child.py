@@ -109,10 +109,16 @@ class TorchProcess:
         self._listener: threading.Thread | None = None
         self._unanswered = 0
         self._ending: list[tuple[subprocess.Popen[bytes], threading.Thread, float]] = []
+        self._starts = 0
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def starts(self) -> int:
+        """How often it was started: what was loaded before the last start is gone."""
+        return self._starts
 
     def start(self) -> None:
         """Start the process ahead of the first command. Raises OSError where the system would not."""
@@ -177,6 +183,7 @@ class TorchProcess:
         if self._process is None or not self.running:
             self.release()
             self._process = _start()
+            self._starts += 1
             self._answers = queue.SimpleQueue()  # a process that ended may still be answering into the old one
             given = (_pipe(self._process.stdout), self._answers)
             self._listener = threading.Thread(target=_listen, args=given, name="torch-answers", daemon=True)
@@ -238,6 +245,7 @@ class ChildEngine:
         self._process = process
         self._load = Load(card, bundle, device)
         self._name, self._weights, self._bias = process.call(self._load, cancel)
+        self._loaded_in = process.starts
 
     @property
     def device_name(self) -> str:
@@ -268,8 +276,9 @@ class ChildEngine:
         """Nothing to do: the process belongs to its owner."""
 
     def _call(self, command: Command, cancel: CancelToken) -> Any:
-        if not self._process.running:  # it died since, or was closed: a new one has to load first
-            self._process.call(self._load, cancel)
+        if not self._process.running or self._loaded_in != self._process.starts:
+            self._process.call(self._load, cancel)  # it died since, or was released: the new one has to load first
+            self._loaded_in = self._process.starts
         return self._process.call(command, cancel)
 
 

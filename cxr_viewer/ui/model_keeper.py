@@ -47,6 +47,7 @@ class Outcome:
         kind: ``"install"``, ``"add"``, ``"verify"`` or ``"remove"``.
         model_id: of the model it was about; empty where none came of it.
         sentence: for the reader; empty where it was cancelled.
+        code: of the fault, where there was one.
     """
 
     kind: str
@@ -54,6 +55,23 @@ class Outcome:
     sentence: str
     failed: bool = False
     cancelled: bool = False
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An offer that is to be installed.
+
+    Attributes:
+        file: its published file; None to fetch it.
+        unproven: the reader takes it without proof.
+        changed: the reader takes it though the published file is another one than at the first installation.
+    """
+
+    offer: Offer
+    file: Path | None = None
+    unproven: bool = False
+    changed: bool = False
 
 
 class ModelKeeper(QObject):
@@ -122,11 +140,18 @@ class ModelKeeper(QObject):
         """List what is installed and what can be; with ``check`` also hold each model's weights against its card."""
         self._submit(lambda: self._look(check))
 
-    def install(self, offer_id: str, file: Path | None = None, *, unproven: bool = False) -> None:
+    def install(self, wanted: Wanted) -> None:
         """Fetch a published model, or take its published file."""
 
         def work(token: CancelToken) -> ModelCard:
-            return self._made().install(offer_id, token, self._report, file=file, unproven=unproven)
+            return self._made().install(
+                wanted.offer.offer_id,
+                token,
+                self._report,
+                file=wanted.file,
+                unproven=wanted.unproven,
+                changed=wanted.changed,
+            )
 
         self._start("install", work)
 
@@ -221,7 +246,8 @@ class ModelKeeper(QObject):
         except CancelledError:
             outcome = Outcome(kind, "", "", cancelled=True)
         except Exception as error:
-            outcome = Outcome(kind, "", _sentence(error), failed=True)
+            code = error.code if isinstance(error, ModelError) else ""
+            outcome = Outcome(kind, "", _sentence(error), failed=True, code=code)
         else:
             outcome = Outcome(kind, card.model_id, f"{card.name} is installed.")
             _log.info("the model %s, weights %s, was installed", card.model_id, card.sha256[:8])

@@ -206,3 +206,36 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(heads[column])}</th>" for column in used)
     body = "".join("<tr>" + "".join(f"<td>{_cell(row[column])}</td>" for column in used) + "</tr>" for row in rows)
     return f"<table cellspacing='0' width='99%'><tr>{head}</tr>{body}</table>"
+
+
+def unproven_question(name: str) -> str:
+    """Whether a model of this name is wanted though nothing proves it."""
+    return (
+        f"{name}: its publisher prints no outputs to hold it against, so nobody can tell whether it works here as it "
+        "does there. It will be marked as unproven. Install it all the same?"
+    )
+
+
+def changed_question(name: str) -> str:
+    """Whether a model of this name is wanted though its published file is another one than before."""
+    return (
+        f"{name}: the published file is not the one that was installed on this computer first. Its publisher may have "
+        "replaced it, or somebody else may have. Install it only if you know why it has changed; later files are then "
+        "held against this one."
+    )
+
+
+def remove_question(name: str) -> str:
+    """Whether the files of an installed model shall go."""
+    return f"Remove {name}? Its files are deleted from this computer; films it has scored are asked about anew."
+
+
+def remove_folder_question(folder: str) -> str:
+    """Whether a bundle that cannot be used shall go."""
+    return f"Remove the folder {folder} from the models folder? All that is in it is deleted from this computer."
+
+
+PROXY_QUESTION = (
+    "Address of the proxy for downloads, as http://host:port; empty for the system's own. It is kept in the settings "
+    "file of this program."
+)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import NoticeLevel
-from cxr_viewer.ui.model_keeper import Inventory, ModelKeeper, Outcome
+from cxr_viewer.ui.model_keeper import Inventory, ModelKeeper, Outcome, Wanted
 from cxr_viewer.ui.models_dialog import ModelsDialog
 from cxr_viewer.ui.offer_bar import OfferBar
 
@@ -97,10 +97,10 @@ class ModelsDesk(QObject):
 
     # ------------------------------------------------------------ what the reader asks for
 
-    @Slot(str, object, bool)
-    def _install(self, offer_id: str, file: object, unproven: bool) -> None:
+    @Slot(object)
+    def _install(self, wanted: Wanted) -> None:
         self._begin("Starting")
-        self.keeper.install(offer_id, file, unproven=unproven)  # type: ignore[arg-type]  # a Path or None
+        self.keeper.install(wanted)
 
     @Slot(object)
     def _add(self, folder: object) -> None:

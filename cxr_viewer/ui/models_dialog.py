@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,10 +23,9 @@ from PySide6.QtWidgets import (
 
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.offers import InstallProgress, Offer
-from cxr_viewer.ui import theme
-from cxr_viewer.ui.model_keeper import Inventory, Outcome
+from cxr_viewer.ui import model_text, theme
+from cxr_viewer.ui.model_keeper import Inventory, Outcome, Wanted
 from cxr_viewer.ui.model_list import ModelList, Row
-from cxr_viewer.ui.model_text import STYLE, card_html, offer_html, problem_html, progress_text
 from cxr_viewer.ui.question_strip import QuestionStrip
 from cxr_viewer.ui.widgets import named
 
@@ -38,8 +38,7 @@ class ModelsDialog(QDialog):
     """Stands beside the films, which can be read on. It asks for things, and shows what came of them.
 
     Signals:
-        install_wanted(str, object, bool): id of an offer, its published file (Path) or None, and whether the reader
-            takes it without proof.
+        install_wanted(object): what is to be installed, a Wanted.
         add_wanted(object): folder of a bundle.
         verify_wanted(str), remove_wanted(str, str): id of an installed model; its name as well.
         remove_damaged_wanted(str): the folder of a bundle that cannot be used.
@@ -47,7 +46,7 @@ class ModelsDialog(QDialog):
         proxy_given(str): what the reader typed, as it stands.
     """
 
-    install_wanted = Signal(str, object, bool)
+    install_wanted = Signal(object)
     add_wanted = Signal(object)
     verify_wanted = Signal(str)
     remove_wanted = Signal(str, str)
@@ -67,10 +66,11 @@ class ModelsDialog(QDialog):
         self._drawing = False
         self._proxy = ""
         self._asked_about = ""
+        self._last: Wanted | None = None
         self.list = ModelList()
         self.card = named(QTextBrowser(), "Card of the model")
         self.card.setOpenLinks(False)
-        self.card.document().setDefaultStyleSheet(STYLE)
+        self.card.document().setDefaultStyleSheet(model_text.STYLE)
         self.card.setTabChangesFocus(True)
         self.question = QuestionStrip()
         self._make_buttons()
@@ -181,7 +181,7 @@ class ModelsDialog(QDialog):
         """How far the installation is."""
         if not self._working:
             return
-        self.stage.setText(progress_text(progress))
+        self.stage.setText(model_text.progress_text(progress))
         known = progress.total > 0
         self.bar.setRange(0, _STEPS if known else 0)
         if known:
@@ -198,6 +198,8 @@ class ModelsDialog(QDialog):
             self.say(outcome.sentence, failed=outcome.failed)
         if outcome.model_id and outcome.kind != "remove":
             self.choose(outcome.model_id)
+        if outcome.kind == "install" and outcome.code == "changed-file":
+            self._ask_about_change()
 
     def begin(self, stage: str) -> None:
         """An installation is under way."""
@@ -260,11 +262,11 @@ class ModelsDialog(QDialog):
             self.question.take_back()
         if card is not None:
             whole, state = self._checked.get(card.model_id, (None, ""))
-            self._show_html(card_html(card, state, whole=whole))
+            self._show_html(model_text.card_html(card, state, whole=whole))
         elif offer is not None:
-            self._show_html(offer_html(offer))
+            self._show_html(model_text.offer_html(offer))
         else:
-            self._show_html(problem_html(row.key) if row is not None else "")
+            self._show_html(model_text.problem_html(row.key) if row is not None else "")
         for button, there in (
             (self.install, offer is not None),
             (self.from_file, offer is not None),
@@ -311,14 +313,30 @@ class ModelsDialog(QDialog):
         if offer is None or self._working:
             return
         if offer.proven:
-            self.install_wanted.emit(offer.offer_id, file, False)
+            self._want(Wanted(offer, file))
             return
         self._ask(
-            f"{offer.name}: its publisher prints no outputs to hold it against, so nobody can tell whether it works "
-            "here as it does there. It will be marked as unproven. Install it all the same?",
+            model_text.unproven_question(offer.name),
             "Install unproven",
             "Leave it",
-            lambda _: self.install_wanted.emit(offer.offer_id, file, True),
+            lambda _: self._want(Wanted(offer, file, unproven=True)),
+        )
+
+    def _want(self, wanted: Wanted) -> None:
+        self._last = wanted
+        self.install_wanted.emit(wanted)
+
+    def _ask_about_change(self) -> None:
+        """The offer whose file was just refused; it is chosen, so that what the question is about is in sight."""
+        last = self._last
+        if last is None:
+            return
+        self.choose(last.offer.offer_id)
+        self._ask(
+            model_text.changed_question(last.offer.name),
+            "Install the changed file",
+            "Leave it",
+            lambda _: self._want(replace(last, changed=True)),
         )
 
     @Slot()
@@ -331,24 +349,12 @@ class ModelsDialog(QDialog):
     @Slot()
     def _ask_to_remove(self) -> None:
         card, row = self._chosen_card(), self.list.chosen()
-        if card is None:
-            if row is not None and row.folder:
-                self._ask_to_remove_damaged(row.folder)
-            return
-        self._ask(
-            f"Remove {card.name}? Its files are deleted from this computer; films it has scored are asked about anew.",
-            "Remove",
-            "Keep it",
-            lambda _: self.remove_wanted.emit(card.model_id, card.name),
-        )
-
-    def _ask_to_remove_damaged(self, folder: str) -> None:
-        self._ask(
-            f"Remove the folder {folder} from the models folder? All that is in it is deleted from this computer.",
-            "Remove",
-            "Keep it",
-            lambda _: self.remove_damaged_wanted.emit(folder),
-        )
+        if card is not None:
+            text = model_text.remove_question(card.name)
+            self._ask(text, "Remove", "Keep it", lambda _: self.remove_wanted.emit(card.model_id, card.name))
+        elif row is not None and row.folder:
+            text = model_text.remove_folder_question(row.folder)
+            self._ask(text, "Remove", "Keep it", lambda _: self.remove_damaged_wanted.emit(row.folder))
 
     @Slot()
     def _add(self) -> None:
@@ -360,8 +366,7 @@ class ModelsDialog(QDialog):
     @Slot()
     def _ask_for_proxy(self) -> None:
         self._ask(
-            "Address of the proxy for downloads, as http://host:port; empty for the system's own. It is kept in the "
-            "settings file of this program.",
+            model_text.PROXY_QUESTION,
             "Use it",
             "Leave it",
             self.proxy_given.emit,

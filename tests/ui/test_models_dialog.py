@@ -47,6 +47,7 @@ class Shelf:
         self.go_on.set()
         self.at_half = threading.Event()
         self.fault: ModelError | None = None
+        self.replaced: set[str] = set()
         self.installed_with: list[tuple[str, Path | None, bool]] = []
 
     def offers(self) -> tuple[Offer, ...]:
@@ -60,8 +61,11 @@ class Shelf:
         *,
         file: Path | None = None,
         unproven: bool = False,
+        changed: bool = False,
     ) -> ModelCard:
         self.installed_with.append((offer_id, file, unproven))
+        if offer_id in self.replaced and not changed:
+            raise ModelError("The published file is not the first.", hint="Find out why.", code="changed-file")
         report(InstallProgress("Downloading", 14_300_000, 28_600_000))
         self.at_half.set()
         while not self.go_on.wait(0.01):
@@ -262,6 +266,30 @@ def test_nothing_unproven_is_installed_without_a_clear_yes(bench: Bench) -> None
     bench.said("is installed.")
     assert bench.shelf.installed_with == [("second", None, True)]
     assert bench.rows()["second"] == "unproven"
+
+
+def test_a_changed_file_is_installed_after_a_clear_yes_of_its_own(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = bench.open()
+    bench.shelf.replaced = {"second"}
+    file = tmp_path / "second.pt"
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    dialog.choose("second")
+    bench.click(dialog.from_file)
+    bench.click(dialog.question.yes)  # unproven
+    bench.said("The published file is not the first. Find out why.")
+    assert "not the one that was installed on this computer first" in dialog.question.text.text()
+    assert dialog.question.no.hasFocus()
+    bench.press(Qt.Key.Key_Return)
+    assert not dialog.question.isVisible()
+    bench.click(dialog.from_file)
+    bench.click(dialog.question.yes)
+    bench.wait(lambda: "installed on this computer first" in dialog.question.text.text())
+    assert bench.changes() == []
+    bench.click(dialog.question.yes)
+    bench.said("is installed.")
+    assert bench.shelf.installed_with == [("second", file, True)] * 3
 
 
 def test_escape_takes_the_question_back_before_it_closes(bench: Bench) -> None:

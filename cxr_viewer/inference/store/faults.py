@@ -27,7 +27,7 @@ def none_published(name: str) -> ModelError:
 def changed_file(name: str, first: str, found: str) -> ModelError:
     return ModelError(
         f"The published file of “{name}” is not the one that was installed here first.",
-        hint="Its publisher has replaced it, or somebody else has. Find out why (then, in a terminal: --changed).",
+        hint="Its publisher has replaced it, or somebody else has. Find out why before you install it (in a terminal: --changed).",
         detail=f"sha256 at the first installation {first}, now {found}",
         code="changed-file",
     )

@@ -27,11 +27,12 @@ from cxr_viewer.core.suitability import population_text
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import AUTO, AnalysisStatus, Pane, PaneStatus, ViewerState, sorted_findings
 from cxr_viewer.ui import theme
+from cxr_viewer.ui.answer_box import AnswerBox
 from cxr_viewer.ui.finding_bars import FindingBars, MapNote
 from cxr_viewer.ui.overlay_controls import MethodsOf, OverlayControls
 from cxr_viewer.ui.saw_section import SawSection
 from cxr_viewer.ui.structure_list import StructureList
-from cxr_viewer.ui.widgets import named
+from cxr_viewer.ui.widgets import ElidingBox, named
 
 _NO_MODEL_HINT = "Films can be read without one. To get the bundled model back, install the program again."
 _MODEL_TIP = (
@@ -69,6 +70,13 @@ def _reason(pane: Pane, card: ModelCard | None) -> str:
     """Which model looked at this film, and why this one."""
     asked = pane.model is not None and pane.analysis is not AnalysisStatus.NONE
     return f"{card.name}. {pane.model.reason}" if asked and pane.model is not None and card is not None else ""
+
+
+def _took(result: AnalysisResult | None) -> str:
+    """Where the model ran, and how long; the line keeps its place while there is no answer."""
+    if result is None:
+        return "\N{NO-BREAK SPACE}"
+    return f"{result.device}, " + ("kept from before" if result.kept else f"{result.elapsed_s:.2f} s")
 
 
 def _map_notes(result: AnalysisResult, card: ModelCard | None) -> dict[str, MapNote]:
@@ -140,7 +148,7 @@ class FindingsPanel(QWidget):
     # ------------------------------------------------------------ building
 
     def _make_controls(self, devices: Sequence[str]) -> None:
-        self._model = named(QComboBox(), "Model", _MODEL_TIP)
+        self._model = named(ElidingBox(), "Model", _MODEL_TIP)
         self._models = named(QPushButton("Models\N{HORIZONTAL ELLIPSIS}"), "Models", _MODELS_TIP)
         self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:
@@ -187,9 +195,10 @@ class FindingsPanel(QWidget):
         column.addLayout(choice)
         column.addLayout(row)
         column.addWidget(_line())
-        for widget in (self._reason, self._busy, self._status, self._hint, self._limits, self._bars, self._cautions):
-            column.addWidget(widget)
-        for part in (self.structures, self._overlay, self.saw):
+        self._answer = AnswerBox(
+            (self._reason, self._busy, self._status, self._hint, self._limits, self._bars, self._cautions)
+        )
+        for part in (self._answer, self.structures, self._overlay, self.saw):
             column.addWidget(part)
         comment = QHBoxLayout()
         comment.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
@@ -240,6 +249,7 @@ class FindingsPanel(QWidget):
             self._show_choices(state)
         elif same_pane:
             return
+        self._answer.wait(pane.status is PaneStatus.LOADING or pane.analysis is AnalysisStatus.RUNNING)
         self._show_status(pane)
         self._show_result(pane)
         self._show_about(pane.model.model_id if pane.model else state.model_id, pane)
@@ -298,11 +308,7 @@ class FindingsPanel(QWidget):
             self._about.setText("" if self._cards else "No model is installed.")
             self._intended.setText("")
             return
-        text = f"{card.name} {card.version}, weights {card.sha256[:8]}"
-        if pane.result is not None:
-            text += f"\n{pane.result.device}, {pane.result.elapsed_s:.2f} s"
-            text += ", kept from before" if pane.result.kept else ""
-        self._about.setText(text)
+        self._about.setText(f"{card.name} {card.version}, weights {card.sha256[:8]}\n{_took(pane.result)}")
         self._about.setToolTip(f"Trained on: {card.trained_on}\nWeights sha256: {card.sha256}")
         self._intended.setText(card.intended_use)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSlider, QStyledItemDelegate, QWidget
 
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.findings import ModelCard, Task
@@ -53,6 +53,7 @@ class OverlayControls(QWidget):
             "How the map is computed. Grad-CAM comes with every score; the others take longer.",
         )
         self._method.addItems(list(methods))
+        self._method.setItemDelegate(QStyledItemDelegate(self._method))  # its own one greys nothing under a style sheet
         self._offered: tuple[str, ...] = tuple(methods)
         self._alpha_text, self._threshold_text = QLabel(), QLabel()
         self._lay_out()

@@ -55,6 +55,8 @@ QPushButton:disabled, QToolButton:disabled, QLabel:disabled, QCheckBox:disabled 
 QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit {{
     background: {WINDOW}; border: 1px solid {LINE}; border-radius: 4px; padding: 3px 6px; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {LINE}; }}
+QComboBox QAbstractItemView::item:selected {{ background: {ACCENT_DARK}; }}
+QComboBox QAbstractItemView::item:disabled {{ color: {DISABLED}; }}
 QCheckBox, QRadioButton {{ background: transparent; spacing: 6px; }}
 QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {MUTED}; border-radius: 3px;
     background: {WINDOW}; }}

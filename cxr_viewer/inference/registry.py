@@ -124,7 +124,7 @@ def unusable(card: ModelCard, entries: tuple[Entry, ...] | None = None) -> str:
     """
     if entries is None and not card.source and not (_folder() / f"{card.model_id}.toml").exists():
         return ""  # asked at every start, when the registry need not be read
-    entry = _entry_of(card, registry() if entries is None else entries)
+    entry = entry_of(card, registry() if entries is None else entries)
     if entry is None:
         return ""
     kinds = (PUBLISHED_OUTPUTS,) if entry.published is not None else (PUBLISHED_OUTPUTS, NONE_PUBLISHED)
@@ -133,8 +133,8 @@ def unusable(card: ModelCard, entries: tuple[Entry, ...] | None = None) -> str:
     return f"The model “{card.name}” was never held against its publisher's outputs. Remove it and install it again."
 
 
-def _entry_of(card: ModelCard, entries: tuple[Entry, ...]) -> Entry | None:
-    """The entry a card comes from, by its name or by the address in its source."""
+def entry_of(card: ModelCard, entries: tuple[Entry, ...]) -> Entry | None:
+    """The entry a card comes from, by its name or by the address in its source; None where it is from elsewhere."""
     return next((e for e in entries if e.model_id == card.model_id or (card.source and e.address in card.source)), None)
 
 

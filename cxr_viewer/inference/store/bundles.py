@@ -12,6 +12,7 @@ from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, WEIGHTS_NAME, read_card, weights_name
 from cxr_viewer.inference.store import faults
+from cxr_viewer.inference.store.records import RECORDS_NAME
 
 LARGEST_BYTES = 4 << 30
 MOST_FILES = 64
@@ -38,7 +39,7 @@ def check(folder: Path) -> ModelCard:
     for path in paths:
         _check_file(path)
     card = read_card(folder)
-    if set(card.model_id) <= {"."}:
+    if card.model_id.startswith(".") or card.model_id == RECORDS_NAME:  # names of what else lies in the models folder
         raise faults.bad_folder(f"its id is {card.model_id!r}")
     if not (folder / weights_name(card)).is_file():
         raise faults.bad_folder(f"it has no {weights_name(card)}")

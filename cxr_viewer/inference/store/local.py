@@ -25,7 +25,15 @@ from cxr_viewer.inference.cards import (
 )
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines.kept import kept_for
-from cxr_viewer.inference.registry import NONE_PUBLISHED, Entry, Published, registry, unusable
+from cxr_viewer.inference.registry import (
+    NONE_PUBLISHED,
+    UNPROVEN_CAUTION,
+    Entry,
+    Published,
+    entry_of,
+    registry,
+    unusable,
+)
 from cxr_viewer.inference.store import bundles, faults
 from cxr_viewer.inference.store.process import run_job
 from cxr_viewer.inference.store.proving import ReadFilm, prove
@@ -214,16 +222,18 @@ class LocalStore:
                 bundle = work / card.model_id
                 report(InstallProgress("Copying the model"))
                 bundles.copy(folder, bundle, cancel)
+                if read_card(bundle) != card:
+                    raise faults.bad_folder("it was changed while it was copied")
                 verify_weights(bundle, card)
-                entry = next((entry for entry in self._known() if entry.model_id == card.model_id), None)
+                entry = entry_of(card, self._known())
                 why = unusable(card, self._known())
                 if why:
                     raise ModelError(why, hint="Install it from its publisher instead.", code="unproven")
                 report(InstallProgress("Trying the model on a sample film"))
                 published = None if entry is None else entry.published
                 proof = self._tried(bundle, card, published, cancel)
-                if proof.kind != NONE_PUBLISHED:
-                    card = replace(card, proof=proof)
+                if card.proof is not None:  # what its card claims is not believed: what was found here stands in it
+                    card = replace(card, proof=proof, cautions=_cautions(card, proof))
                     write_card(card, bundle / CARD_NAME)
                 cancel.raise_if_cancelled()
                 self._move_in(bundle, card)
@@ -308,7 +318,7 @@ class LocalStore:
         if not (bundle / weights_name(card)).is_file():
             raise faults.no_weights(card.name)
         place = self._models / card.model_id
-        old = bundle.parent / "old"
+        old = bundle.parent / ".old"
         if place.exists():
             place.rename(old)
         try:
@@ -330,6 +340,12 @@ def _id_of(folder: Path) -> str:
         return read_card(folder).model_id
     except ModelError:
         return ""
+
+
+def _cautions(card: ModelCard, proof: Proof) -> tuple[str, ...]:
+    """The card's, the first that it was not proven where that is so."""
+    others = tuple(caution for caution in card.cautions if caution != UNPROVEN_CAUTION)
+    return (UNPROVEN_CAUTION, *others) if proof.kind == NONE_PUBLISHED else others
 
 
 def _proven(card: ModelCard) -> str:

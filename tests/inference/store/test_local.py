@@ -21,6 +21,7 @@ from cxr_viewer.inference.cards import file_sha256, read_card, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.registry import UNPROVEN_CAUTION, Entry, Published, registry
 from cxr_viewer.inference.runner import LocalRunner
+from cxr_viewer.inference.store import bundles
 from cxr_viewer.inference.store.local import LocalStore
 from cxr_viewer.inference.store.records import Records
 
@@ -509,10 +510,52 @@ def test_a_folder_that_is_none_is_not_added(tmp_path, read_film, card) -> None:
         assert caught.value.code == "bad-bundle"
     dots = tmp_path / "dots"
     dots.mkdir()
-    write_card(card(model_id=".."), dots / "card.toml")
     (dots / "weights.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match="its id is"):
-        place.store.add(dots, CancelToken(), place.told.append)
+    for odd in ("..", ".installing-x", "published.toml"):
+        write_card(card(model_id=odd), dots / "card.toml")
+        with pytest.raises(ModelError, match="its id is"):
+            place.store.add(dots, CancelToken(), place.told.append)
+
+
+@pytest.mark.parametrize("kind", ["published-outputs", "own-outputs"])
+def test_a_proof_that_a_card_only_claims_is_not_believed(tmp_path, read_film, bundle, random_network, kind) -> None:
+    place = Place(tmp_path, read_film, [])
+    folder, card = bundle(tmp_path / "elsewhere", random_network(), model_id="old")
+    write_card(dataclasses.replace(card, proof=Proof(kind, "a film", 0.0)), folder / "card.toml")
+    for _ in range(2):  # the second takes the place of the first
+        added = place.store.add(folder, CancelToken(), place.told.append)
+        assert added.proof == Proof("none-published")
+        assert added.cautions[0] == UNPROVEN_CAUTION
+        assert place.catalog.card("old") == added
+    assert names(place.models) == {"old"}
+
+
+def test_a_published_model_under_another_name_is_proven_too(tmp_path, read_film, bundle, random_network) -> None:
+    folder, card = bundle(tmp_path / "elsewhere", random_network(), model_id="another-name")
+    published = Published("adult-2-cardiomegaly.dcm", "a film", 0.01, {"Bright": 2.0})
+    entry = dataclasses.replace(entry_of(ALL), published=published)
+    place = Place(tmp_path, read_film, [entry])
+    claimed = dataclasses.replace(card, source=entry.address, proof=Proof("published-outputs", "a film", 0.0))
+    write_card(claimed, folder / "card.toml")
+    with pytest.raises(ModelError, match="for Bright"):
+        place.store.add(folder, CancelToken(), place.told.append)
+
+
+def test_a_card_that_changes_while_it_is_copied_is_not_added(
+    tmp_path, read_film, bundle, random_network, monkeypatch
+) -> None:
+    place = Place(tmp_path, read_film, [])
+    folder, card = bundle(tmp_path / "elsewhere", random_network())
+    copy = bundles.copy
+
+    def swapped(source: Path, target: Path, cancel: CancelToken) -> None:
+        copy(source, target, cancel)
+        write_card(dataclasses.replace(card, temperature=9.0), target / "card.toml")
+
+    monkeypatch.setattr(bundles, "copy", swapped)
+    with pytest.raises(ModelError, match="changed while it was copied"):
+        place.store.add(folder, CancelToken(), place.told.append)
+    assert names(place.models) == set()
 
 
 def test_a_model_that_does_not_run_is_not_added(tmp_path, read_film, bundle, random_network) -> None:

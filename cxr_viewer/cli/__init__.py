@@ -1,16 +1,18 @@
 """The work of the program without a window: render, analyse, report, models, train, evaluate, localise.
 
 Exit status: 0 good, 1 something failed, 2 wrong use, 130 stopped by the user. A fault is one sentence and a way out on
-standard error; ``--verbose`` adds the technical detail.
+standard error; ``--verbose`` adds the technical detail and what the program noted on the way.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 from cxr_viewer import __version__
 from cxr_viewer.core.errors import CxrError
@@ -26,6 +28,23 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; ``argv`` begins with its name. Returns the exit status."""
     parser, commands = build_parser(argv[0] if argv else "")
     arguments = parser.parse_args(_joined(argv))
+    with _log_to(sys.stderr if arguments.verbose else None):
+        return _run(commands, arguments)
+
+
+@contextlib.contextmanager
+def _log_to(stream: TextIO | None) -> Iterator[None]:
+    """What the program notes goes there: without a place of its own, Python would put it before the sentence."""
+    handler = logging.NullHandler() if stream is None else logging.StreamHandler(stream)
+    logger = logging.getLogger("cxr_viewer")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _run(commands: dict[str, Command], arguments: argparse.Namespace) -> int:
     try:
         return commands[arguments.command](arguments)
     except CxrError as error:

@@ -63,6 +63,8 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     begun.add_argument("file", type=Path, metavar="FILE.onnx")
     remove = actions.add_parser("remove", help="remove a model that was installed")
     remove.add_argument("model", metavar="ID", help="its id; of one that cannot be used also the name of its folder")
+    for action in actions.choices.values():  # also where most people write it, at the end
+        action.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return run
 
 

@@ -34,7 +34,7 @@ class ImageReader(Protocol):
         ...
 
     def read_ahead(self, node: ImageNode, cancel: CancelToken) -> Radiograph:
-        """A film nobody waits for; in nobody's way, and over at once when ``cancel`` is set. Raises like :meth:`read`."""
+        """A film nobody waits for; in nobody's way, over at once when ``cancel`` is set. Raises like :meth:`read`."""
         ...
 
     def thumbnail(self, node: ImageNode, side_px: int, cancel: CancelToken) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 from PIL import Image
 
 from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.cards import card_to_dict, read_card
 
 NODULE = "dicom/dx_nih_00002527_nodule_f37.dcm"
 NeedData = Callable[[str], Path]
@@ -54,6 +57,29 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         started.wait(60)
     assert b"Traceback" not in told
     assert b"Exception ignored" not in told
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_refused_model_is_one_sentence(tmp_path: Path, verbose: bool) -> None:
+    """What the program notes for its log goes to the terminal only where that is asked for."""
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "weights.onnx").write_bytes(b"no model")
+    card = card_to_dict(read_card(resources_dir() / "models" / "paediatric-pneumonia"))
+    digest = hashlib.sha256(b"no model").hexdigest()
+    card |= {"id": "foreign", "network": "onnx", "sha256": digest, "onnx": {"activation": "none"}, "map_evidence": []}
+    (folder / "card.toml").write_bytes(tomli_w.dumps(card).encode())
+    words = ["models", "install", "--folder", str(folder), *(["--verbose"] if verbose else [])]
+    done = subprocess.run(
+        [sys.executable, "-m", "cxr_viewer", *words], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if "README.md" not in line]
+    assert sum("is not a model in ONNX" in line for line in told if line.startswith("cxr-viewer: ")) == 1
+    assert any("openvino-f32 is not used" in line for line in told) == verbose
+    if not verbose:
+        (sentence,) = (line for line in told if not line.startswith(("Checking", "Copying", "Trying")))
+        assert sentence.startswith("cxr-viewer: ")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal is made otherwise on Windows")

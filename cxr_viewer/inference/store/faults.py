@@ -27,7 +27,8 @@ def none_published(name: str) -> ModelError:
 def changed_file(name: str, first: str, found: str) -> ModelError:
     return ModelError(
         f"The published file of “{name}” is not the one that was installed here first.",
-        hint="Its publisher has replaced it, or somebody else has. Find out why before you install it (in a terminal: --changed).",
+        hint="Its publisher has replaced it, or somebody else has. Find out why before you install it (in a terminal: "
+        "--changed).",
         detail=f"sha256 at the first installation {first}, now {found}",
         code="changed-file",
     )
@@ -55,6 +56,10 @@ def no_model(why: str, detail: str = "") -> ModelError:
 
 def cut_off(detail: str) -> ModelError:
     return ModelError("The published file is cut off.", hint=_OTHER_FILE, detail=detail, code="cut-off")
+
+
+def replaced() -> ModelError:
+    return ModelError("The published file was replaced while it was looked at.", hint=_OTHER_FILE, code="replaced")
 
 
 def too_large(detail: str) -> ModelError:

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 
 from cxr_viewer.core.findings import InputSpec, MapEvidence, ModelCard, OnnxSpec, Proof, ScoreKind, Task
 from cxr_viewer.core.image import View
-
-ONNX = "onnx"
-"""The network of a card whose weights bring their own graph."""
+from cxr_viewer.inference.cardtables import ONNX
 
 FITS = ("pad", "crop", "stretch")
 INTENSITIES = ("stretched", "presented")

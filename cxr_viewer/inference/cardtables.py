@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 SCHEMA = 1
+ONNX = "onnx"
+"""The network of a card whose weights bring their own graph."""
 KINDS = {kind.name.lower().replace("_", "-"): kind for kind in ScoreKind}
 T = TypeVar("T")
 TASKS = {task.value: task for task in Task}
@@ -157,7 +159,7 @@ def card_from_reader(reader: Reader) -> ModelCard:
         licence=reader.text("licence"),
         labels=tuple(_label(item) for item in reader.items("labels")),
         score_kind=kind,
-        input=_input_spec(reader.inner("input")),
+        input=_input_spec(reader.inner("input"), foreign=reader.table.get("network") == ONNX),
         temperature=calibration.number("temperature"),
         bias=calibration.number("bias"),
         intended_ages=_ages(intended),
@@ -223,7 +225,10 @@ def _label(reader: Reader) -> LabelSpec:
     return label
 
 
-def _input_spec(reader: Reader) -> InputSpec:
+def _input_spec(reader: Reader, *, foreign: bool) -> InputSpec:
+    """``foreign``: the network was made elsewhere, so that nothing may be taken for granted that changes its scores."""
+    if foreign and "intensity" not in reader.table:
+        reader.fault('intensity is missing: "presented" for nearly every model trained on pictures, or "stretched"')
     spec = InputSpec(
         size_px=reader.whole("size_px"),
         fit=reader.text("fit"),

@@ -173,6 +173,18 @@ def test_a_card_without_the_newer_entries_is_a_classifier_of_stretched_films(tmp
     assert read_card(path).task is Task.CLASSIFY
 
 
+def test_a_card_of_a_model_in_onnx_says_where_black_and_white_lie(tmp_path: Path) -> None:
+    """Nobody knows it of a network made elsewhere, and taking the wrong one changes every score."""
+    card = dataclasses.replace(CARD, network="onnx", onnx=OnnxSpec(), source="")
+    write_card(card, tmp_path / CARD_NAME)
+    assert read_card(tmp_path) == card
+    table = card_to_dict(card)
+    del table["input"]["intensity"]
+    (tmp_path / CARD_NAME).write_bytes(tomli_w.dumps(table).encode())
+    with pytest.raises(ModelError, match=r"input\.intensity is missing"):
+        read_card(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["a = " + "[" * 3000, "a = 1\n" * 2, "#" * 1_000_001])
 def test_a_card_made_to_do_harm_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / CARD_NAME).write_text(text, encoding="utf-8")

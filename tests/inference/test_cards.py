@@ -23,6 +23,7 @@ from cxr_viewer.core.findings import (
 )
 from cxr_viewer.inference.cards import (
     CARD_NAME,
+    card_to_dict,
     file_sha256,
     read_card,
     verify_weights,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 One object per file, in a JSON array (one object per line when OUT ends in .jsonl):
-  file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, findings, limits,
+  file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, findings, seen, limits,
   cautions, heatmaps, seconds.
 "seconds" is what reading and scoring this film took; the next films are read meanwhile.
 "model" names the model that looked, its weights and why it is this one; its id is empty where none was asked.

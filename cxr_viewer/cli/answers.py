@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cxr_viewer.core.errors import ExportError
-from cxr_viewer.core.findings import ModelCard, ModelChoice
+from cxr_viewer.core.findings import Heatmap, ModelCard, ModelChoice
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.wording import finding_sentence
@@ -33,6 +34,7 @@ def answer_of(path: Path, pane: Pane, card: ModelCard | None) -> Answer:
     result = pane.result
     if result is None:
         raise ValueError("the model has not answered")
+    maps = {heatmap.label: heatmap for heatmap in result.heatmaps}
     findings = [
         {
             "label": finding.label,
@@ -41,12 +43,14 @@ def answer_of(path: Path, pane: Pane, card: ModelCard | None) -> Answer:
             "threshold": finding.threshold,
             "positive": finding.positive,
             "sentence": finding_sentence(finding),
+            "map": _map_facts(maps.get(finding.label)),
         }
         for finding in sorted_findings(result)
     ]
     return answer | {
         "status": "ok",
         "findings": findings,
+        "seen": _rectangle(result.seen),
         "limits": _cautions(result.limits),
         "cautions": _cautions(result.cautions),
         "device": result.device,
@@ -88,12 +92,23 @@ def _empty(path: Path, card: ModelCard | None, image: Radiograph | None, choice:
             "reason": choice.reason if choice else "",
         },
         "findings": [],
+        "seen": None,
         "limits": [],
         "cautions": [],
         "device": "",
         "heatmaps": [],
         "seconds": 0.0,
     }
+
+
+def _map_facts(heatmap: Heatmap | None) -> dict[str, str] | None:
+    """How the heat map of a finding was made and how far it may be believed; None where the model gives none."""
+    return None if heatmap is None else {"method": heatmap.method, "trust": heatmap.trust.value}
+
+
+def _rectangle(seen: ImageRect) -> dict[str, float]:
+    """The part of the film that the model was given, in image pixels."""
+    return {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height}
 
 
 def image_facts(image: Radiograph) -> dict[str, Any]:

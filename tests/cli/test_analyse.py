@@ -74,6 +74,12 @@ def test_every_kind_of_file(need_data: NeedData, tmp_path: Path) -> None:
     assert nodule["image"]["photometric"] == "MONOCHROME2"
     assert nodule["image"]["spacing"] is None
     assert [limit["code"] for limit in nodule["limits"]] == ["age-outside"]
+    seen = nodule["seen"]
+    assert seen["width"] == seen["height"] >= max(nodule["image"]["rows"], nodule["image"]["columns"]) / 2
+    assert [finding["map"] for finding in nodule["findings"]] == [
+        {"method": "Grad-CAM", "trust": "map not reliable"},
+    ]
+    assert found["cr_hand_kodak.dcm"]["seen"] is None
     assert found["not_dicom.dcm"]["image"] is None
     assert found["cr_hand_kodak.dcm"]["image"]["spacing"]["source"]
 

@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
 def run(arguments: list[str]) -> int:
     """Open the program's window in place of this process."""
     python, paths = _set_up(arguments, tests=False)
+    _prepare_models(python)
     if not paths:
         samples = REPOSITORY / "resources" / "samples"
         paths = [str(samples)] if samples.is_dir() else []
@@ -132,6 +133,22 @@ def _set_up(arguments: list[str], *, tests: bool) -> tuple[Path, list[str]]:
     if not ready:
         dev_environment.make(environment)
     return environment.python, [argument for argument in arguments if argument != "--cpu"]
+
+
+def _prepare_models(python: Path) -> None:
+    """The first time, convert the bundled models for this computer, so that the first film has its answer at once.
+
+    What goes wrong here is told by the program itself when a film asks; the window opens all the same.
+    """
+    from dev_progress import say
+
+    done = python.parent.parent / ".models-prepared"
+    if done.exists():
+        return
+    say("Preparing the models for this computer (only once, some ten seconds).")
+    command = [str(python), "-P", "-m", "cxr_viewer", "models", "prepare"]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+        done.touch()
 
 
 def _watched(command: list[str]) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cxr_viewer.cli import parts
 from cxr_viewer.cli.cards import card_text, offer_text
+from cxr_viewer.cli.prepare import prepare
 from cxr_viewer.cli.progress import installing
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.jobs import CancelToken
@@ -57,6 +58,10 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     )
     verify = actions.add_parser("verify", help="hold the weights of installed models against their cards")
     verify.add_argument("model", nargs="?", metavar="ID", help="default: all")
+    ready = actions.add_parser(
+        "prepare", help="convert models for this computer and choose their engines now, not when the first film waits"
+    )
+    ready.add_argument("model", nargs="?", metavar="ID", help="default: all")
     begun = actions.add_parser(
         "card", help="the beginning of a card.toml for a classifier in ONNX; docs/adding-models.md says how to go on"
     )
@@ -152,6 +157,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _prepare(arguments: argparse.Namespace) -> int:
+    return prepare(arguments.model)
+
+
 def _card(arguments: argparse.Namespace) -> int:
     from cxr_viewer.inference.onnxcard import card_skeleton  # brings onnx along
 
@@ -172,6 +181,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "offers": _offers,
     "install": _install,
     "verify": _verify,
+    "prepare": _prepare,
     "card": _card,
     "remove": _remove,
 }

@@ -59,12 +59,15 @@ def test_children_have_their_shape_again() -> None:
 
 def test_can_be_made_again(repository: Path, need_data: Callable[[str], Path], tmp_path: Path) -> None:
     script = repository / "packaging" / "make_samples.py"
-    arguments = ["--dicom", need_data("dicom"), "--images", need_data("images"), "--out", tmp_path]
+    out, probes = tmp_path / "samples", tmp_path / "probes"
+    arguments = ["--dicom", need_data("dicom"), "--images", need_data("images"), "--out", out, "--probes", probes]
     subprocess.run([sys.executable, script, *arguments], check=True, timeout=100)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [path.name for path in FILMS]
+    assert sorted(path.name for path in out.iterdir()) == [path.name for path in FILMS]
     for path in DICOM:  # PNG of another library version may be packed otherwise
-        assert pydicom.dcmread(tmp_path / path.name) == pydicom.dcmread(path)
-    for path in FILMS:
-        if path.suffix == ".png":
-            with Image.open(tmp_path / path.name) as again, Image.open(path) as kept:
-                assert again.tobytes() == kept.tobytes()
+        assert pydicom.dcmread(out / path.name) == pydicom.dcmread(path)
+    pictures = [path.relative_to(SAMPLES.parent) for path in FILMS if path.suffix == ".png"]
+    pictures += [path.relative_to(SAMPLES.parent) for path in (SAMPLES.parent / "probes").glob("*.png")]
+    assert len(pictures) == 5
+    for picture in pictures:
+        with Image.open(tmp_path / picture) as again, Image.open(SAMPLES.parent / picture) as kept:
+            assert again.tobytes() == kept.tobytes()

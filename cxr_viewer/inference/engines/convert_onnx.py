@@ -64,7 +64,7 @@ def convert_onnx(card: ModelCard, bundle: Path, folder: Path) -> None:
     """
     if read_graph(folder, card) is not None:
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
         _in_cage(card, bundle, scratch)

@@ -32,7 +32,7 @@ def write_folder(folder: Path, sha256: str, model_id: str, fill: Callable[[Path]
     Raises:
         OSError: the folder cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
     try:
         notes = fill(partial)

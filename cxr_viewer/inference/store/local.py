@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,8 @@ from cxr_viewer.inference.store.process import run_job
 from cxr_viewer.inference.store.proving import ReadFilm, prove
 from cxr_viewer.inference.store.readme import readme_text
 from cxr_viewer.inference.store.records import Records
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[InstallProgress], None]
 
@@ -154,7 +157,7 @@ class LocalStore:
         with self._work_folder() as work:
             bundle = work / entry.model_id
             bundle.mkdir()
-            self._convert(entry, published, work, bundle / WEIGHTS_NAME, cancel, report)
+            self._convert(entry, published, digest, work, bundle / WEIGHTS_NAME, cancel, report)
             source = f"{entry.address} (published file: sha256 {digest})"
             card = entry.card(file_sha256(bundle / WEIGHTS_NAME), source, None)
             proof = self._prove(entry, card, bundle, cancel, report)
@@ -168,13 +171,22 @@ class LocalStore:
         return card
 
     def _convert(
-        self, entry: Entry, published: Path, work: Path, weights: Path, cancel: CancelToken, report: Report
+        self,
+        entry: Entry,
+        published: Path,
+        digest: str,
+        work: Path,
+        weights: Path,
+        cancel: CancelToken,
+        report: Report,
     ) -> None:
         report(InstallProgress("Reading the published file"))
         scratch = work / "read"
         scratch.mkdir()
-        given = {"path": str(published.absolute()), "scratch": str(scratch), "most_bytes": entry.most_bytes}
-        run_job("read", given, cancel, limit_s=READING_LIMIT_S)
+        asked = {"path": str(published.absolute()), "scratch": str(scratch), "sha256": digest}
+        told = run_job("read", {**asked, "most_bytes": entry.most_bytes}, cancel, limit_s=READING_LIMIT_S)
+        if missing := told.get("missing_protections"):
+            _log.warning("a published file was read without protection of: %s", ", ".join(map(str, missing)))
         report(InstallProgress("Converting the weights"))
         state = scratch / "state.safetensors"
         given = {"state": str(state), "weights": str(weights), "network": entry.network, "rows": list(entry.rows)}
@@ -198,7 +210,7 @@ class LocalStore:
 
     def _fetch(self, entry: Entry, cancel: CancelToken, report: Report) -> Path:
         folder = self._cache / "downloads"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         stage = "Downloading"
         report(InstallProgress(stage, 0, entry.about_bytes))
         given = {
@@ -305,7 +317,7 @@ class LocalStore:
     @contextmanager
     def _work_folder(self) -> Iterator[Path]:
         """A folder beside the models, so that moving in is a renaming; gone afterwards, whatever happened."""
-        self._models.mkdir(parents=True, exist_ok=True)
+        self._models.mkdir(parents=True, exist_ok=True, mode=0o700)
         bundles.sweep(self._models, (_WORK, _GOING))
         work = Path(tempfile.mkdtemp(prefix=_WORK, dir=self._models))
         try:

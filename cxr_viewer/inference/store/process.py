@@ -26,6 +26,8 @@ serve(sys.argv[2])
 """
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _POLL_S = 0.05  # how soon a cancelled job ends
+_LONGEST_LINE = 1 << 20
+_ENDING_S = 1.0  # what lies between the end of its answers and its own
 _ENDED = object()
 
 Heard = Callable[[int, int], None]
@@ -83,7 +85,7 @@ def _answer(
         except queue.Empty:
             continue
         if word is _ENDED:
-            raise _died(job, process.wait())
+            raise _died(job, _status(process))
         if not isinstance(word, dict):
             raise _died(job, -1)
         if "error" in word:
@@ -92,6 +94,14 @@ def _answer(
             return dict(word["answer"])
         if heard is not None:
             heard(int(word["done"]), int(word["total"]))
+
+
+def _status(process: subprocess.Popen[bytes]) -> int:
+    """Of a process that has ended, or is made to because nothing it says can be understood."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(_ENDING_S)
+    process.kill()
+    return process.wait()
 
 
 def _start(job: str) -> subprocess.Popen[bytes]:
@@ -110,9 +120,12 @@ def _start(job: str) -> subprocess.Popen[bytes]:
 
 
 def _listen(pipe: IO[bytes], said: queue.SimpleQueue[object]) -> None:
-    """Pass lines on until the process ends; in a thread, because Windows cannot poll a pipe."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in pipe:
+    """Pass lines on until the process ends; in a thread, because Windows cannot poll a pipe.
+
+    A process that has looked at a foreign file may say anything: what is no line of JSON of this length ends it.
+    """
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        while line := pipe.readline(_LONGEST_LINE):
             said.put(json.loads(line))
     said.put(_ENDED)
 

@@ -10,6 +10,7 @@ torch itself is not made for whole modules, and would bring all of torch into th
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mmap
 import pickle
 import re
@@ -47,20 +48,21 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     path = Path(arguments["path"])
     protections = cage.shut(scratch, MEMORY_BYTES)
     _limit_processor()
-    state = read_published(path, arguments["most_bytes"])
+    state = read_published(path, arguments["most_bytes"], arguments.get("sha256", ""))
     save_file(state, scratch / "state.safetensors")
     return {"tensors": len(state), "missing_protections": list(protections.missing)}
 
 
-def read_published(path: Path, most_bytes: int) -> State:
+def read_published(path: Path, most_bytes: int, sha256: str = "") -> State:
     """The tensors of a published file by name, C-contiguous copies.
 
     Args:
         most_bytes: a larger file, or more numbers than that, are not read.
+        sha256: what was noted of it; another file that has taken its place since is not read.
 
     Raises:
         ModelError: ``foreign-content`` names what is in it that does not belong there; ``not-a-model``, ``cut-off``,
-            ``too-large``, ``weights-damaged``; ``unreadable``.
+            ``too-large``, ``weights-damaged``, ``replaced``; ``unreadable``.
     """
     try:
         size = path.stat().st_size
@@ -75,6 +77,9 @@ def read_published(path: Path, most_bytes: int) -> State:
             archive = start.startswith(b"PK\x03\x04")
             if not archive and _MAGIC.to_bytes(10, "little") not in start[:32]:
                 raise faults.no_model("it was not written by torch")
+            file.seek(0)
+            if sha256 and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise faults.replaced()
             file.seek(0)
             with _read_errors():
                 state = _read_zip(file) if archive else _read_old(file, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import pickle
@@ -19,6 +20,7 @@ from safetensors.numpy import load_file
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.inference.store import process
 from cxr_viewer.inference.store.pickles import Storage, load
 from cxr_viewer.inference.store.process import run_job
 from cxr_viewer.inference.store.reading import read_published
@@ -297,6 +299,16 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, old: bool) -> None:
     assert "b" in error.detail
 
 
+def test_a_file_that_took_the_place_of_the_one_noted_is_not_read(tmp_path) -> None:
+    path = save(small_state(), tmp_path / "net.pt")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read_published(path, MOST, digest).keys() == {"weight", "count"}
+    save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(ModelError) as caught:
+        read_published(path, MOST, digest)
+    assert caught.value.code == "replaced"
+
+
 def test_a_larger_file_than_the_model_can_have_is_not_read(tmp_path) -> None:
     path = save({"a": torch.ones(1000)}, tmp_path / "net.pt")
     assert refusal(path, 3000).code == "too-large"
@@ -348,6 +360,15 @@ def test_a_job_that_takes_too_long_or_is_cancelled_ends(tmp_path) -> None:
     cancelled.cancel()
     with pytest.raises(Exception, match="Cancelled"):
         run_job("read", given, cancelled)
+
+
+@pytest.mark.parametrize("said", ["'[' * 100_000", "'x'", "'1'", "'[' + '1,' * 1_000_000 + '1]'"])
+def test_a_process_that_says_anything_else_is_given_up(tmp_path, monkeypatch, said: str) -> None:
+    """And not waited for: downloads have no limit of time."""
+    monkeypatch.setattr(process, "_BOOT", f"import time; print({said}, flush=True); time.sleep(100)")
+    with pytest.raises(ModelError) as caught:
+        run_job("download", {}, CancelToken())
+    assert caught.value.code == "job-died"
 
 
 def test_a_stream_of_nothing_but_codes_ends(tmp_path) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "card_to_dict",
     "file_sha256",
     "read_card",
+    "read_weights",
     "verify_weights",
     "weights_name",
     "write_card",
@@ -61,12 +62,33 @@ def verify_weights(folder: Path, card: ModelCard) -> Path:
     try:
         digest = file_sha256(path)
     except OSError as error:
-        raise ModelError(
-            f"The weights of the model “{card.name}” cannot be read.",
-            hint="Install the model again.",
-            detail=str(error),
-            code="weights-missing",
-        ) from error
+        raise _missing(card, error) from error
+    _check_digest(card, digest)
+    return path
+
+
+def read_weights(folder: Path, card: ModelCard) -> bytes:
+    """The very bytes whose digest is the card's: a bundle may be replaced at any moment, by another window of the
+    program too, and weights of one version must not run under the card of another. Raises like :func:`verify_weights`.
+    """
+    try:
+        data = (folder / weights_name(card)).read_bytes()
+    except OSError as error:
+        raise _missing(card, error) from error
+    _check_digest(card, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def _missing(card: ModelCard, error: OSError) -> ModelError:
+    return ModelError(
+        f"The weights of the model “{card.name}” cannot be read.",
+        hint="Install the model again.",
+        detail=str(error),
+        code="weights-missing",
+    )
+
+
+def _check_digest(card: ModelCard, digest: str) -> None:
     if digest != card.sha256:
         raise ModelError(
             f"The weights of the model “{card.name}” are damaged or belong to another version.",
@@ -74,7 +96,6 @@ def verify_weights(folder: Path, card: ModelCard) -> Path:
             detail=f"expected sha256 {card.sha256}, found {digest}",
             code="weights-damaged",
         )
-    return path
 
 
 def read_card(path: Path) -> ModelCard:

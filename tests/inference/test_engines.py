@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -156,6 +157,25 @@ def test_damaged_weights_are_not_opened(tmp_path, bundle, random_network, proces
         assert error.value.code == "weights-damaged"
         assert "Install the model again" in error.value.hint
     assert not (tmp_path / "graph").exists()
+
+
+def test_weights_that_take_the_place_of_others_are_never_run_under_their_card(
+    tmp_path, bundle, random_network, monkeypatch
+) -> None:
+    """Another window may install another version between the look at the digest and the reading."""
+    folder, card = bundle(tmp_path, random_network(seed=7))
+    other, _ = bundle(tmp_path, random_network(seed=8), model_id="other")
+    for name in ("sha256", "file_digest"):
+
+        def then_replaced(*given, digest=getattr(hashlib, name)):
+            found = digest(*given)
+            shutil.copyfile(other / WEIGHTS_NAME, folder / WEIGHTS_NAME)
+            return found
+
+        monkeypatch.setattr(hashlib, name, then_replaced)
+    film = noise(1, 64)
+    ours = TorchEngine(load_bundle(card, folder)).run(film)[0]
+    np.testing.assert_array_equal(ours, TorchEngine(random_network(seed=7)).run(film)[0])
 
 
 def test_weights_that_are_no_safetensors_are_told(tmp_path, bundle, random_network) -> None:

@@ -164,6 +164,7 @@ def prepare_onnx(card: ModelCard, bundle: Path, place: Path) -> None:
     from cxr_viewer.inference import onnxfile, onnxhead, onnxlogits
 
     model = onnxfile.read_onnx(verify_weights(bundle, card), card.onnx.output if card.onnx is not None else "")
+    verify_weights(bundle, card)  # no other version has taken its place while it was read
     onnxfile.fix_input(model, card)
     onnxfile.refuse_sizes(model, open_ones=False)
     plain = _folded(model, place)

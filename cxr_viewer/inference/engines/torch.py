@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
-from cxr_viewer.inference.cards import verify_weights
+from cxr_viewer.inference.cards import read_weights
 from cxr_viewer.inference.engines import ONNX_NETWORK, Floats, thread_count
 from cxr_viewer.inference.engines.library import library_maps
 from cxr_viewer.inference.networks import SEGMENTERS, CamNetwork, load_network, load_segmenter
@@ -27,7 +27,7 @@ def load_bundle(card: ModelCard, folder: Path) -> nn.Module:
     Raises:
         ModelError: weights missing, damaged or of another network; network unknown, or in ONNX.
     """
-    path = verify_weights(folder, card)
+    data = read_weights(folder, card)
     if card.network == ONNX_NETWORK:
         raise ModelError(
             f"The model “{card.name}” is in ONNX, which torch and the graphics processor do not run here.",
@@ -35,16 +35,16 @@ def load_bundle(card: ModelCard, folder: Path) -> nn.Module:
             code="onnx-needs-cpu",
         )
     try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
+        state = load(data)
+    except SafetensorError as error:
         raise ModelError(
             f"The weights of the model “{card.name}” cannot be read.",
             hint="Install the model again.",
             detail=str(error),
             code="weights-unreadable",
         ) from error
-    load = load_segmenter if card.network in SEGMENTERS else load_network
-    return load(card.network, len(card.labels), state)
+    build = load_segmenter if card.network in SEGMENTERS else load_network
+    return build(card.network, len(card.labels), state)
 
 
 class TorchEngine:

@@ -88,8 +88,8 @@ def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, 
         training.add_localise_parser(subparsers)
         commands |= {
             "train": training.run_train,
-            "evaluate": training.run_evaluate,
-            "localise": training.run_localise,
+            "evaluate": _of_installed(training.run_evaluate),
+            "localise": _of_installed(training.run_localise),
         }
     else:
         subparsers.add_parser("train", help="train the bundled model again", add_help=False)
@@ -98,6 +98,18 @@ def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, 
     for subparser in set(subparsers.choices.values()):
         subparser.add_argument("-v", "--verbose", action="store_true", help="say the technical detail of a fault too")
     return parser, commands
+
+
+def _of_installed(command: Command) -> Command:
+    """``command`` with the id of any installed model as ``--model``: training knows no folders of the user."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from cxr_viewer.cli import parts
+
+        arguments.model = parts.model_folder(arguments.model)
+        return command(arguments)
+
+    return run
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

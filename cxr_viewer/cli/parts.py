@@ -112,6 +112,18 @@ def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:
     return found
 
 
+def model_folder(model: str) -> str:
+    """The folder of an installed model, or ``model`` itself where it is the folder of one.
+
+    Raises:
+        CxrError: like :func:`choose_card`.
+    """
+    if (Path(model) / "card.toml").is_file():
+        return model
+    models = catalog()
+    return str(models.folder(choose_card(models, model).model_id))
+
+
 def wanted_model(models: ModelCatalog, model_id: str | None) -> str:
     """What the session is to ask: the model named, or where none was the one that is meant for each film.
 

@@ -96,3 +96,14 @@ def test_outlines_alone_answer_nothing_unasked(
     )
     assert cli.main(["analyse", str(ADULT)]) != 0
     assert "No installed model gives findings. Name one with --model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "localise"])
+def test_models_of_the_user_can_be_measured_by_their_id(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    given = [command, "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"), "--model"]
+    assert cli.main([*given, "adults"]) == 1
+    assert "There is no model" not in capsys.readouterr().err  # but no films
+    assert cli.main([*given, "nobodys"]) == 2
+    assert "There is no model “nobodys”. Installed: adults, paediatric-pneumonia." in capsys.readouterr().err

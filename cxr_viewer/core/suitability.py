@@ -59,6 +59,8 @@ def _age(years: float) -> str:
         return "90 or older"
     if years < 2:
         months = int(years * 12 + 1e-6)
+        if months < 1:
+            return "less than a month old"
         return f"{months} month{'' if months == 1 else 's'} old"
     return str(int(years))
 

@@ -88,4 +88,4 @@ def seen(sheet: Sheet, report: Report) -> None:
     for name, words in seen_rows(result, report.image, report.display.orientation):
         sheet.row(name, words)
     if hatched(report):
-        sheet.paragraph(f"{_HATCHED[:-1]}, on the film.", SMALL)
+        sheet.paragraph(f"On the film: {_HATCHED[0].lower()}{_HATCHED[1:]}", SMALL)

@@ -25,6 +25,10 @@ class Layout(Enum):
     TWO_BY_TWO = (2, 2)
 
 
+QUICK_METHOD = "Grad-CAM"
+"""The heat map that comes with every score; all others take longer."""
+
+
 class PaneStatus(Enum):
     EMPTY = "empty"
     LOADING = "loading"
@@ -208,7 +212,7 @@ class ViewerState:
     cards: tuple[ModelCard, ...] = ()
     automatic: bool = True
     device: str = "auto"
-    method: str = "Grad-CAM"
+    method: str = QUICK_METHOD
     show_maps: bool = True
     show_seen: bool = False
     invert_drag: bool = False

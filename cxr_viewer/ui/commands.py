@@ -10,7 +10,7 @@ from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import Radiograph, Voi
 from cxr_viewer.imaging.levels import auto_window
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.state import CornerText, Layout, Pane, PaneStatus, Tool
+from cxr_viewer.services.state import QUICK_METHOD, AnalysisStatus, CornerText, Layout, Pane, PaneStatus, Tool
 from cxr_viewer.ui.controller import Controller
 
 ZOOM_STEP = 1.25
@@ -92,8 +92,8 @@ class FilmCommands:
             self._send(ev.RemoveMark(self._index, self._pane.selected_mark))
 
     def cancel(self) -> None:
-        """First a half-drawn mark, then what is being read, then the tool, then the film as it was opened."""
-        if self._cancel_tool() or self._cancel_reading():
+        """First a half-drawn mark, what is being read, a long heat map, then the tool, then the film as opened."""
+        if self._cancel_tool() or self._cancel_reading() or self._cancel_long_map():
             return
         if self._controller.state.tool is not Tool.WINDOW:
             self._send(ev.SetTool(Tool.WINDOW))
@@ -110,6 +110,14 @@ class FilmCommands:
             self._send(ev.StepFrame(self._index, pane.node.key.frame - pane.pending.key.frame))
             return True
         return False
+
+    def _cancel_long_map(self) -> bool:
+        """Back to the map that comes with the score, so that nobody waits for the score; whether it was another."""
+        state = self._controller.state
+        if self._pane.analysis is not AnalysisStatus.RUNNING or state.method == QUICK_METHOD:
+            return False
+        self._send(ev.SetMethod(QUICK_METHOD))
+        return True
 
     def next_corner_text(self) -> None:
         order = list(CornerText)

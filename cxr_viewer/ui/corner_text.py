@@ -152,7 +152,7 @@ def legend_lines(pane: Pane, show_seen: bool) -> tuple[Line, ...]:
     if lines and result.limits:
         lines.append(Line("not made for this film", theme.CAUTION))
     if (lines or show_seen) and unseen_strips(result, image.rows, image.columns):
-        lines.append(Line("hatched: not seen by the model", theme.MUTED))
+        lines.append(Line("hatched: not seen", theme.MUTED))
     return tuple(lines)
 
 

@@ -111,7 +111,11 @@ class FindingBars(QWidget):
         return QRect()
 
     def sizeHint(self) -> QSize:
-        return QSize(240, sum(self._row_px(finding) for finding in self._findings))
+        rows = sum(self._row_px(finding) for finding in self._findings)
+        if self._findings and self._roomy and any(note.badge for note in self._notes.values()):
+            # Room for one badge, shown or not: what stands below must not move when a map comes on.
+            rows = len(self._findings) * _ROW_PX + _BADGE_ROW_PX
+        return QSize(240, rows)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(160, self.sizeHint().height())

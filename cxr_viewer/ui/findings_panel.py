@@ -72,6 +72,12 @@ def _reason(pane: Pane, card: ModelCard | None) -> str:
     return f"{card.name}. {pane.model.reason}" if asked and pane.model is not None and card is not None else ""
 
 
+def _awaits(pane: Pane) -> bool:
+    """An answer is under way, or a film that will be asked about."""
+    preview = pane.image is not None and pane.image.preview
+    return preview or pane.status is PaneStatus.LOADING or pane.analysis is AnalysisStatus.RUNNING
+
+
 def _took(result: AnalysisResult | None) -> str:
     """Where the model ran, and how long; the line keeps its place while there is no answer."""
     if result is None:
@@ -198,7 +204,8 @@ class FindingsPanel(QWidget):
         self._answer = AnswerBox(
             (self._reason, self._busy, self._status, self._hint, self._limits, self._bars, self._cautions)
         )
-        for part in (self._answer, self.structures, self._overlay, self.saw):
+        self._seen = AnswerBox((self.saw,))
+        for part in (self._answer, self.structures, self._overlay, self._seen):
             column.addWidget(part)
         comment = QHBoxLayout()
         comment.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
@@ -249,7 +256,8 @@ class FindingsPanel(QWidget):
             self._show_choices(state)
         elif same_pane:
             return
-        self._answer.wait(pane.status is PaneStatus.LOADING or pane.analysis is AnalysisStatus.RUNNING)
+        for box in (self._answer, self._seen):
+            box.wait(_awaits(pane))
         self._show_status(pane)
         self._show_result(pane)
         self._show_about(pane.model.model_id if pane.model else state.model_id, pane)

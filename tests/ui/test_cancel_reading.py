@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
 from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.cards import read_card
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.state import Layout, PaneStatus, Tool
+from cxr_viewer.services.state import AnalysisStatus, Layout, PaneStatus, Tool
 from cxr_viewer.ui.canvas import CanvasGrid
 from cxr_viewer.ui.commands import FilmCommands
 from cxr_viewer.ui.pane_view import BUSY_AFTER_MS
@@ -78,3 +81,22 @@ def test_the_pane_that_esc_would_empty_says_so(
     session.dispatch(ev.ActivatePane(1))
     assert first[0] > first[1]
     assert words() == first[::-1]
+
+
+def test_a_long_heat_map_is_given_up_for_the_one_that_comes_with_the_score(
+    session: Any, film: Radiograph, escape: Callable[[], None]
+) -> None:
+    card = read_card(resources_dir() / "models" / "paediatric-pneumonia")
+    session.show(replace(session.state, cards=(card,), model_id=card.model_id))
+    session.open(film)
+    session.dispatch(ev.SetMethod("Occlusion"))
+    session.dispatch(ev.SetInverted(0, True))
+    session.dispatch(ev.AskModel(0))
+    assert session.state.pane.analysis is AnalysisStatus.RUNNING
+    asked = session.state.pane.question
+    escape()
+    assert session.state.method == "Grad-CAM"
+    assert session.state.pane.question > asked  # the answer with the long map is no longer waited for
+    assert session.state.pane.display.inverted  # and the film stays as it was set
+    escape()
+    assert not session.state.pane.display.inverted

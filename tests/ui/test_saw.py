@@ -272,14 +272,15 @@ def test_the_badge_is_on_the_film_and_in_the_row_while_the_map_is_shown(
     canvas.grab()
     assert not any("map" in text for text in written)
     assert "map" not in panel._bars.accessibleDescription()
-    plain_height = panel._bars.sizeHint().height()
+    plain_height, whole_height = panel._bars.place_of("Effusion").height(), panel._bars.sizeHint().height()
     session.dispatch(ev.SetOverlay(0, visible=True))
     canvas.grab()
     badge = "" if trust is MapTrust.RELIABLE else trust.value
     assert any(badge in text for text in written) is True
     assert ("map not" in " ".join(written)) is bool(badge)
     assert (f"Effusion: {badge}." in panel._bars.accessibleDescription()) is bool(badge)
-    assert (panel._bars.sizeHint().height() > plain_height) is bool(badge)
+    assert (panel._bars.place_of("Effusion").height() > plain_height) is bool(badge)
+    assert panel._bars.sizeHint().height() == whole_height  # what stands below the rows has not moved
 
 
 def test_the_tooltip_of_a_row_has_the_figures(

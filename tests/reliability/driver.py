@@ -271,13 +271,13 @@ def _cpu_lines() -> list[str]:
         return []
 
 
-def write_section(name: str, text: str) -> None:
-    """Put ``text`` between the marks of section ``name`` in docs/reliability.md."""
-    page = PAGE.read_text(encoding="utf-8")
+def write_section(name: str, text: str, target: Path = PAGE) -> None:
+    """Put ``text`` between the marks of section ``name`` in a page, by itself docs/reliability.md."""
+    page = target.read_text(encoding="utf-8")
     begin, end = f"<!-- {name}: made by tests/reliability/{name}.py -->", f"<!-- end of {name} -->"
     before, rest = page.split(begin)
     after = rest.split(end)[1]
-    PAGE.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}", encoding="utf-8")
+    target.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}", encoding="utf-8")
 
 
 def plain(words: str) -> str:

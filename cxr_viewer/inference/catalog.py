@@ -14,7 +14,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.cards import CARD_NAME, read_card, weights_name
-from cxr_viewer.inference.registry import unusable
+from cxr_viewer.inference.registry import believed, unusable
 
 
 def bundle_dirs(data: Path | None = None) -> tuple[Path, ...]:
@@ -128,7 +128,7 @@ def _look(dirs: tuple[Path, ...], *, unproven: bool) -> _Seen:
         if why:
             problems.append((folder, why))
         else:
-            found[card.model_id] = _Bundle(card, folder)
+            found[card.model_id] = _Bundle(card if unproven else believed(card), folder)
     return _Seen(found, tuple(problems))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,15 @@ def unusable(card: ModelCard, entries: tuple[Entry, ...] | None = None) -> str:
     if card.proof is not None and card.proof.kind in kinds:
         return ""
     return f"The model “{card.name}” was never held against its publisher's outputs. Remove it and install it again."
+
+
+def believed(card: ModelCard) -> ModelCard:
+    """The card with no more proof than this program stands for: only models of the registry are held against outputs
+    at their installation; what any other card says of a proof was written by whoever wrote the card."""
+    if card.proof is None or card.proof.kind == NONE_PUBLISHED or entry_of(card, registry()) is not None:
+        return card
+    others = tuple(caution for caution in card.cautions if caution != UNPROVEN_CAUTION)
+    return replace(card, proof=Proof(NONE_PUBLISHED), cautions=(UNPROVEN_CAUTION, *others))
 
 
 def entry_of(card: ModelCard, entries: tuple[Entry, ...]) -> Entry | None:

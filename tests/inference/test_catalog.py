@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME
+from cxr_viewer.core.findings import Proof
+from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, write_card
 from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
+from cxr_viewer.inference.registry import UNPROVEN_CAUTION
 
 
 def test_the_bundled_model_is_found() -> None:
@@ -98,3 +101,13 @@ def test_start_up_knows_models_devices_and_methods_without_an_engine(repository:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=repository, check=True)
+
+
+@pytest.mark.parametrize("kind", ["published-outputs", "own-outputs"])
+def test_a_proof_that_only_a_card_speaks_of_is_none(tmp_path, bundle, random_network, kind: str) -> None:
+    """A folder that was copied by hand was never held against anything."""
+    folder, card = bundle(tmp_path, random_network())
+    write_card(dataclasses.replace(card, proof=Proof(kind, "a film", 0.0)), folder / "card.toml")
+    (found,) = BundleCatalog([tmp_path]).cards()
+    assert found.proof == Proof("none-published")
+    assert found.cautions[0] == UNPROVEN_CAUTION

@@ -20,6 +20,7 @@ from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.cards import CARD_NAME, read_card, verify_weights, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
+from cxr_viewer.inference.registry import registry
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.ports import ModelStore
 from cxr_viewer.ui.model_keeper import Inventory, ModelKeeper
@@ -78,7 +79,10 @@ class Shelf:
         folder = self._folder / offer_id
         shutil.copytree(BUNDLED, folder)
         name = PROVEN.name if offer_id == PROVEN.offer_id else UNPROVEN.name
-        card = replace(read_card(folder), model_id=offer_id, name=name, proof=Proof(proof, "a film", 0.001))
+        known = next(entry for entry in registry() if entry.published is not None)  # only its proofs are believed
+        source = known.address if proof == "published-outputs" else ""
+        card = replace(read_card(folder), model_id=offer_id, name=name, source=source)
+        card = replace(card, proof=Proof(proof, "a film", 0.001))
         write_card(card, folder / CARD_NAME)
         return card
 

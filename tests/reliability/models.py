@@ -23,6 +23,7 @@ from driver import DATA, REPOSITORY, machine, plain, write_section
 
 from cxr_viewer.cli import parts
 from cxr_viewer.cli.find import find
+from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, ModelCard
 from cxr_viewer.core.geometry import Orientation
 from cxr_viewer.core.image import Radiograph
@@ -61,7 +62,11 @@ def main() -> int:
     if not arguments.films.is_dir():
         print(f"{arguments.films} is missing; name a folder with films.")
         return 2
-    cards = tuple(parts.choose_card(parts.catalog(), name) for name in arguments.model or [BUNDLED])
+    try:
+        cards = tuple(parts.choose_card(parts.catalog(), name) for name in arguments.model or [BUNDLED])
+    except CxrError as error:
+        print(error.summary, error.hint)
+        return 2
     rows = []
     for row in ask(arguments.films, cards):
         print(f"{row.film}: {row.chosen}. {row.reason}", flush=True)

@@ -77,12 +77,14 @@ def parse(path: Path) -> ModelProto:
         ModelError: ``onnx-refused``.
     """
     try:
+        if not path.is_file():  # to open a pipe would be to wait for ever, a device to fill the memory
+            raise FileNotFoundError(path)
         size = path.stat().st_size
         data = path.read_bytes() if size <= MAX_FILE_BYTES else b""
     except OSError as error:
         raise refusal(
-            "The file weights.onnx cannot be read.",
-            "Install the model again.",
+            f"The file {path.name} cannot be read.",
+            "Check its name; of an installed model: install it again.",
             detail=str(error),
             code="weights-missing",
         ) from error

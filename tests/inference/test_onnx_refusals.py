@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_a_larger_file_is_not_even_read(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(onnxfile, "MAX_FILE_BYTES", 1 << 20)
     found = refused(tmp_path / "bundle", model(arrays={"more": np.zeros(1 << 19, np.float32)}), card())
     assert "has 2 MiB; models of up to 1 MiB are taken" in found.summary
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_what_has_no_end_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path / "pipe.onnx", Path("/dev/zero"), tmp_path, tmp_path / "nothing.onnx"):
+        with pytest.raises(ModelError) as fault:
+            onnxfile.parse(path)
+        assert fault.value.summary == f"The file {path.name} cannot be read."
 
 
 def test_a_newer_form_is_told(tmp_path: Path) -> None:

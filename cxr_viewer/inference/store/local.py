@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -148,7 +149,7 @@ class LocalStore:
         self, entry: Entry, published: Path, cancel: CancelToken, report: Report, *, changed: bool
     ) -> ModelCard:
         report(InstallProgress("Checking the published file"))
-        digest = _digest(published)
+        digest = _digest(published, entry.most_bytes)
         records = Records(self._models)
         first = records.first_digest(entry.model_id)
         if first is not None and first != digest and not changed:
@@ -369,8 +370,14 @@ def _proven(card: ModelCard) -> str:
     return f" At its installation it reproduced the outputs known for {card.proof.film}."
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, most_bytes: int) -> str:
+    """Of a plain file that is not larger than the model can be: a pipe or a device has no end to wait for."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise faults.unreadable("it is not a plain file")
+        if status.st_size > most_bytes:
+            raise faults.too_large(f"{status.st_size} bytes, at most {most_bytes}")
         return file_sha256(path)
     except FileNotFoundError as error:
         raise faults.no_such_file(str(error)) from error

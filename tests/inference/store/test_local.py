@@ -260,6 +260,16 @@ def test_a_wrong_file_or_page_in_its_place_is_refused(tmp_path, server, serve, r
     assert place.refusal("nothing").code == "unknown-offer"
 
 
+def test_a_published_file_that_is_no_plain_file_is_not_waited_for(tmp_path, read_film, offer) -> None:
+    place = Place(tmp_path, read_film, [offer()])
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 1 << 40)
+    for path, code in ((tmp_path / "pipe", "unreadable"), (Path("/dev/zero"), "unreadable"), (tmp_path, "unreadable")):
+        assert place.refusal(ALL, file=path).code == code
+    assert place.refusal(ALL, file=tmp_path / "large").code == "too-large"
+
+
 def test_a_published_file_that_has_changed_is_not_installed_unasked(installed, published_files) -> None:
     """Also after the model was removed: the record stays."""
     place = installed.place

@@ -68,8 +68,10 @@ def _choices(state: ViewerState) -> tuple[object, ...]:
 
 def _reason(pane: Pane, card: ModelCard | None) -> str:
     """Which model looked at this film, and why this one."""
-    asked = pane.model is not None and pane.analysis is not AnalysisStatus.NONE
-    return f"{card.name}. {pane.model.reason}" if asked and pane.model is not None and card is not None else ""
+    if pane.model is None or card is None or pane.analysis is AnalysisStatus.NONE:
+        return ""
+    unproven = card.proof is not None and card.proof.kind == "none-published"
+    return f"{card.name}{', unproven' if unproven else ''}. {pane.model.reason}"
 
 
 def _awaits(pane: Pane) -> bool:

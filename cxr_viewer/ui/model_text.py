@@ -110,7 +110,8 @@ def _labels(card: ModelCard) -> tuple[str, str]:
             point = f"0.50 (its own {label.threshold:.3g})"
         else:
             point = score_text(label.threshold, card.score_kind)
-        rows.append((f"{label.name}\n{label.description}".strip(), point))
+        told = label.description != f"Published as “{label.name}”."  # the publisher's word, where it is another one
+        rows.append((f"{label.name}\n{label.description if told else ''}".strip(), point))
     return f"Findings ({card.score_kind.value})", _table(("Finding", "Operating point"), rows)
 
 

@@ -518,12 +518,14 @@ def test_only_calibrated_operating_points_have_a_percent_sign() -> None:
     other = replace(
         card,
         score_kind=ScoreKind.OPERATING_POINT,
-        labels=(LabelSpec("Mass", 0.0742),),
+        labels=(LabelSpec("Mass", 0.0742, "Published as “Mass”."), LabelSpec("Edema", 0.1, "Published as “Oedema”.")),
         metrics=(),
         cautions=(),
         trained_on="",
     )
     html = card_html(other)
+    assert "“Mass”" not in html  # the publisher's word only where it is another one
+    assert "“Oedema”" in html
     assert "0.50 (its own 0.0742)" in html
     assert "%" not in html.replace("99%", "").replace("95 %", "")
 

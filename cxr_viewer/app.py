@@ -20,6 +20,7 @@ from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
 from cxr_viewer.inference.devices import devices
 from cxr_viewer.inference.explain import METHODS, methods_of
+from cxr_viewer.inference.store.bundles import sweep
 from cxr_viewer.services.audit import AuditTrail
 from cxr_viewer.services.library import Library
 from cxr_viewer.services.ports import ModelRunner, ModelStore, ReportWriter
@@ -155,6 +156,7 @@ class Program(QObject):
         self._settings = self._store.load()
         self._window_store = WindowStore(self._paths.window_file)
         self._library = Library(self._paths.library_file)
+        sweep(self._paths.models)
         catalog = BundleCatalog(bundle_dirs(self._paths.data))
         self._reader = SandboxReader(sandbox := Sandbox())
         self.workbench = Workbench(self._parts(catalog, sandbox), first_state(self._settings, catalog.cards()))

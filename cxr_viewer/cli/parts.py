@@ -88,9 +88,12 @@ def runner(catalog: BundleCatalog) -> Iterator[ModelRunner]:
 def catalog() -> BundleCatalog:
     """The installed models."""
     from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
+    from cxr_viewer.inference.store.bundles import sweep
     from cxr_viewer.services.settings import Paths
 
-    return BundleCatalog(bundle_dirs(Paths.of_user().data))
+    paths = Paths.of_user()
+    sweep(paths.models)
+    return BundleCatalog(bundle_dirs(paths.data))
 
 
 def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import stat
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
@@ -14,12 +18,16 @@ from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, WEIGHTS_NAME, read_
 from cxr_viewer.inference.store import faults
 from cxr_viewer.inference.store.records import RECORDS_NAME
 
+WORK, GOING = ".installing-", ".removing-"
+"""How the names of folders begin in which models come and go."""
 LARGEST_BYTES = 4 << 30
 MOST_FILES = 64
 _LARGEST_TEXT_BYTES = 16 << 20
 _BESIDE = (".md", ".txt", ".png", ".jpg", ".jpeg", ".svg", ".csv", ".toml")
 _WITHOUT_ENDING = ("LICENSE", "NOTICE", "LICENCE")
 _CHUNK = 1 << 20
+_OLD, _LOCK = ".old", ".lock"
+_MOST_HOURS = 24
 
 
 def check(folder: Path) -> ModelCard:
@@ -79,13 +87,67 @@ def copy(folder: Path, target: Path, cancel: CancelToken) -> None:
                 copied.write(chunk)
 
 
-def sweep(parent: Path, prefixes: tuple[str, ...]) -> None:
-    """Remove what an installation left behind that was killed; a running one is younger than a day."""
-    for path in parent.iterdir():
-        with contextlib.suppress(OSError):
-            if path.name.startswith(prefixes) and _days_old(path) > 1:
+@contextlib.contextmanager
+def work_folder(models: Path) -> Iterator[Path]:
+    """A folder beside the models, so that moving in is a renaming; gone afterwards, whatever happened.
+
+    Raises:
+        OSError: the models folder cannot be written.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    sweep(models)
+    work = Path(tempfile.mkdtemp(prefix=WORK, dir=models))
+    try:
+        with (work / _LOCK).open("w") as lock:
+            _take(lock)
+            yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def replaced(work: Path, place: Path) -> Path:
+    """Where a model waits while another takes its ``place``; :func:`sweep` puts it back if that never happens."""
+    (work / _OLD).mkdir(exist_ok=True)
+    return work / _OLD / place.name
+
+
+def sweep(models: Path) -> None:
+    """Remove what a program left behind that was killed, and put back the model that it was about to replace."""
+    with contextlib.suppress(OSError):
+        for path in list(models.iterdir()):
+            if path.name.startswith(WORK) and _abandoned(path):
+                _put_back(path / _OLD, models)
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name.startswith(GOING) and _hours_old(path) > 1:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _days_old(path: Path) -> float:
-    return (time.time() - path.stat().st_mtime) / 86400
+def _put_back(old: Path, models: Path) -> None:
+    for folder in list(old.iterdir()) if old.is_dir() else ():
+        if not os.path.lexists(models / folder.name):
+            folder.rename(models / folder.name)
+
+
+def _abandoned(work: Path) -> bool:
+    """Whether the program that made it is gone: its lock went with it. Without locks the folder's age has to do."""
+    try:
+        with (work / _LOCK).open("r+") as lock:
+            return _take(lock) or _hours_old(work) > _MOST_HOURS
+    except BlockingIOError:
+        return False
+    except OSError:
+        return _hours_old(work) > _MOST_HOURS
+
+
+def _take(lock: IO[str]) -> bool:
+    """False where the system has no such locks. Raises BlockingIOError where another program holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+
+
+def _hours_old(path: Path) -> float:
+    return (time.time() - path.stat().st_mtime) / 3600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import stat
 import tempfile
@@ -48,8 +49,6 @@ Report = Callable[[InstallProgress], None]
 
 READING_LIMIT_S = 300.0
 CONVERTING_LIMIT_S = 600.0
-_WORK = ".installing-"
-_GOING = ".removing-"
 
 
 class LocalStore:
@@ -155,7 +154,7 @@ class LocalStore:
         if first is not None and first != digest and not changed:
             raise faults.changed_file(entry.name, first, digest)
         cancel.raise_if_cancelled()
-        with self._work_folder() as work:
+        with bundles.work_folder(self._models) as work:
             bundle = work / entry.model_id
             bundle.mkdir()
             self._convert(entry, published, digest, work, bundle / WEIGHTS_NAME, cancel, report)
@@ -231,7 +230,7 @@ class LocalStore:
         report(InstallProgress("Checking the model's folder"))
         with _told_of_disk():
             card = bundles.check(folder)
-            with self._work_folder() as work:
+            with bundles.work_folder(self._models) as work:
                 bundle = work / card.model_id
                 report(InstallProgress("Copying the model"))
                 bundles.copy(folder, bundle, cancel)
@@ -277,7 +276,7 @@ class LocalStore:
         """``folder`` lies in the user's own; where it is a link, the link goes and what it leads to stays."""
         model_id = _id_of(folder)
         with _told_of_disk():
-            going = Path(tempfile.mkdtemp(prefix=_GOING, dir=self._models))
+            going = Path(tempfile.mkdtemp(prefix=bundles.GOING, dir=self._models))
             folder.rename(going / folder.name)
             self._catalog.refresh()
             shutil.rmtree(going, ignore_errors=True)
@@ -315,29 +314,18 @@ class LocalStore:
             raise faults.no_such_offer(offer_id, [entry.model_id for entry in self._known()])
         return found
 
-    @contextmanager
-    def _work_folder(self) -> Iterator[Path]:
-        """A folder beside the models, so that moving in is a renaming; gone afterwards, whatever happened."""
-        self._models.mkdir(parents=True, exist_ok=True, mode=0o700)
-        bundles.sweep(self._models, (_WORK, _GOING))
-        work = Path(tempfile.mkdtemp(prefix=_WORK, dir=self._models))
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
     def _move_in(self, bundle: Path, card: ModelCard) -> None:
         """Take the place of an older version in one step each, so that at no time half a model lies there."""
         if not (bundle / weights_name(card)).is_file():
             raise faults.no_weights(card.name)
         place = self._models / card.model_id
-        old = bundle.parent / ".old"
-        if place.exists():
+        old = bundles.replaced(bundle.parent, place)
+        if os.path.lexists(place):  # a link that leads nowhere, too
             place.rename(old)
         try:
             bundle.rename(place)
         except OSError:
-            if old.exists():
+            if os.path.lexists(old):
                 old.rename(place)
             raise
         self._catalog.refresh()

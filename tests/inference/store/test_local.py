@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
+import subprocess
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -450,6 +453,36 @@ def test_a_copy_of_what_travels_with_the_program_can_be_removed(tmp_path, read_f
     with pytest.raises(ModelError) as caught:
         place.store.remove("tiny")
     assert caught.value.code == "travels-with-program"
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cxr_viewer.inference.store import bundles
+models = Path(sys.argv[1])
+with bundles.work_folder(models) as work:
+    (work / "tiny").mkdir()
+    if sys.argv[2] == "replacing":
+        (models / "tiny").rename(bundles.replaced(work, models / "tiny"))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a way to end a process at once")
+@pytest.mark.parametrize("moment", ["copying", "replacing"])
+def test_a_program_that_is_killed_leaves_nothing_and_takes_nothing(tmp_path, bundle, random_network, moment) -> None:
+    models = tmp_path / "models"
+    folder, card = bundle(models, random_network())
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(models), moment], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(names(models)) == (2 if moment == "copying" else 1)
+    with bundles.work_folder(models) as running:  # of a program that lives
+        bundles.sweep(models)
+        assert names(models) == {"tiny", running.name}
+    assert names(models) == {"tiny"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert BundleCatalog([models]).card("tiny") == card
 
 
 # ---------------------------------------------------------------- folders

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -58,6 +59,9 @@ def _run(commands: dict[str, Command], arguments: argparse.Namespace) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            hint = "Make room, or have the answers written to another disk."
+            return _tell(CxrError("The disk is full.", hint=hint, detail=repr(error)), verbose=arguments.verbose)
         failure = failure_from(error, job=arguments.command)
         return _tell(CxrError(failure.summary, detail=failure.detail, code=failure.code), verbose=arguments.verbose)
 

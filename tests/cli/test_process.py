@@ -59,6 +59,24 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     assert b"Exception ignored" not in told
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_full_disk_behind_the_output_is_a_sentence() -> None:
+    """Answers of models are written as they come."""
+    film = resources_dir() / "samples" / "adult-1-no-finding.dcm"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cxr_viewer", "analyse", str(film)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "cxr-viewer: The disk is full." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("verbose", [False, True])
 def test_a_refused_model_is_one_sentence(tmp_path: Path, verbose: bool) -> None:
     """What the program notes for its log goes to the terminal only where that is asked for."""

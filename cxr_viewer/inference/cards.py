@@ -39,6 +39,7 @@ CARD_NAME = "card.toml"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "weights.onnx"
 _LARGEST_CARD_BYTES = 1_000_000
+LARGEST_WEIGHTS_BYTES = 4 << 30
 
 
 def weights_name(card: ModelCard) -> str:
@@ -60,6 +61,8 @@ def verify_weights(folder: Path, card: ModelCard) -> Path:
     """
     path = folder / weights_name(card)
     try:
+        if path.stat().st_size > LARGEST_WEIGHTS_BYTES:  # to read it through would take hours
+            raise OSError(f"{path.name} has more than {LARGEST_WEIGHTS_BYTES} bytes")
         digest = file_sha256(path)
     except OSError as error:
         raise _missing(card, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from pathlib import Path
 
@@ -233,3 +234,11 @@ def test_weights_of_another_version_are_not_used(tmp_path: Path, network: str, n
     weights.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         verify_weights(tmp_path, card)
+
+
+def test_weights_without_end_are_not_read_through(tmp_path: Path) -> None:
+    (tmp_path / weights_name(CARD)).touch()
+    os.truncate(tmp_path / weights_name(CARD), 1 << 40)
+    with pytest.raises(ModelError) as fault:
+        verify_weights(tmp_path, CARD)
+    assert "more than" in fault.value.detail

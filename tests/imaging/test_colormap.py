@@ -31,10 +31,12 @@ def test_equal_steps_look_equally_large() -> None:
 
 @given(value=shares, threshold=st.floats(0, 0.95), alpha=shares)
 @example(value=float(np.float32(0.3)), threshold=0.0, alpha=0.0)  # halfway between two colours
+@example(value=float(np.float32(0.9)), threshold=0.5, alpha=1.0)  # and between two opacities
 def test_colour_and_opacity_of_a_value(value: float, threshold: float, alpha: float) -> None:
     red, green, blue, opaque = colourise(np.array([[value]], np.float32), threshold, alpha)[0, 0]
     assert (red, green, blue) == colour_of(value)
-    expected = 255 * float(opacity(np.array([round(value * 255) / 255], np.float32), threshold, alpha)[0])
+    step = np.rint(np.float32(255) * np.float32(value)) / 255  # in float32, as colour_of does
+    expected = 255 * float(opacity(np.array([step], np.float32), threshold, alpha)[0])
     assert opaque == pytest.approx(expected, abs=1)
 
 

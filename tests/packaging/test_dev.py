@@ -83,7 +83,7 @@ def test_the_checks_are_those_the_house_promises() -> None:
         "ruff check",
         "ruff format",
         "mypy --strict",
-        "pytest",
+        "pytest -n",
     ]
     assert sum("lint_imports" in step[2] for step in dev.STEPS if len(step) > 2) == 1
 

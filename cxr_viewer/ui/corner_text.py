@@ -16,6 +16,7 @@ from cxr_viewer.ui.film_text import Line
 
 _DOT = " \N{MIDDLE DOT} "
 BADGE_SIGN = "\N{WARNING SIGN}"
+HATCHED = "hatched: not seen"
 """Before the words of a map that may not be believed."""
 _NO_UNITS = ("US", "UNSPECIFIED")  # Rescale Type (0028,1054) of values without units
 _BAR_STEPS = (1.0, 2.0, 5.0)
@@ -152,7 +153,7 @@ def legend_lines(pane: Pane, show_seen: bool) -> tuple[Line, ...]:
     if lines and result.limits:
         lines.append(Line("not made for this film", theme.CAUTION))
     if (lines or show_seen) and unseen_strips(result, image.rows, image.columns):
-        lines.append(Line("hatched: not seen", theme.MUTED))
+        lines.append(Line(HATCHED, theme.MUTED))
     return tuple(lines)
 
 

@@ -34,7 +34,7 @@ from cxr_viewer.ui.saw_section import SawSection
 from cxr_viewer.ui.structure_list import StructureList
 from cxr_viewer.ui.widgets import ElidingBox, named
 
-_NO_MODEL_HINT = "Films can be read without one. To get the bundled model back, install the program again."
+_NO_MODEL_HINT = "Films can be read without one. “Models…” above installs one."
 _MODEL_TIP = (
     "The model that looks at the films. Automatic: for each film the installed model that is meant for it, by age, "
     "view and part of the body; of several the one made for the narrowest range of ages, then one with calibrated "
@@ -156,7 +156,7 @@ class FindingsPanel(QWidget):
     # ------------------------------------------------------------ building
 
     def _make_controls(self, devices: Sequence[str]) -> None:
-        self._model = named(ElidingBox(), "Model", _MODEL_TIP)
+        self._model = named(ElidingBox(placeholderText="No model"), "Model", _MODEL_TIP)
         self._models = named(QPushButton("Models\N{HORIZONTAL ELLIPSIS}"), "Models", _MODELS_TIP)
         self._device = named(QComboBox(), "Device", "Where the model runs")
         for device in devices:

@@ -13,7 +13,7 @@ from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.core.wording import spacing_text
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
-from cxr_viewer.ui.corner_text import BADGE_SIGN, caution_line, corners, legend_lines, notes, scale_bar
+from cxr_viewer.ui.corner_text import BADGE_SIGN, HATCHED, caution_line, corners, legend_lines, notes, scale_bar
 from cxr_viewer.ui.film_text import Line, TextBlocks, broken
 from cxr_viewer.ui.heat_layer import color_bar
 from cxr_viewer.ui.placement import Placement
@@ -141,13 +141,15 @@ class Overlays:
         self._text.draw(painter, right, bottom - tall, lines, self.font, room, right=True)
 
     def _draw_plate(self, painter: QPainter, lines: tuple[Line, ...], right: float, top: float) -> None:
-        """A dark plate with a frame behind the badge: it is read on a white film and in grey print too."""
+        """A dark plate with a frame behind the badge, one without behind what stands on the hatching itself: both are
+        read on a white film and in grey print too."""
         metrics = QFontMetricsF(self.font)
         for number, line in enumerate(lines):
-            if line.text.startswith(BADGE_SIGN):
+            badge = line.text.startswith(BADGE_SIGN)
+            if badge or line.text == HATCHED:
                 wide = metrics.horizontalAdvance(line.text)
                 plate = QRectF(right - wide - 6, top + number * metrics.height(), wide + 9, metrics.height() + 1)
-                painter.setPen(QPen(QColor(theme.CAUTION), 1))
+                painter.setPen(QPen(QColor(theme.CAUTION if badge else theme.FILM_BACKGROUND), 1))
                 painter.setBrush(QColor(theme.FILM_BACKGROUND))
                 painter.drawRect(plate)
 

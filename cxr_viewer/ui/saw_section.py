@@ -92,7 +92,9 @@ class SawSection(QWidget):
 
 
 def _words(pane: Pane, result: AnalysisResult | None) -> str:
-    if result is None or pane.image is None:
+    if pane.image is None:
+        return ""
+    if result is None:
         return _NOTHING
     rows = [("Model", f"{result.model_name} {result.model_version}")]
     rows += seen_rows(result, pane.image, pane.display.orientation)

@@ -30,7 +30,8 @@ class ElidingBox(QComboBox):
     def _elided(self, option: QStyleOptionComboBox) -> str:
         part = QStyle.SubControl.SC_ComboBoxEditField
         room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
-        return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room - 4)
+        words = self.currentText() or self.placeholderText()  # what stands there while nothing is chosen
+        return self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room - 4)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QStylePainter(self)

@@ -370,6 +370,7 @@ def test_without_a_model_films_are_read_and_the_panel_says_so(
     assert pane.status is PaneStatus.SHOWN
     assert pane.analysis is AnalysisStatus.NONE
     assert "No model is installed." in _words(program.workbench.findings)
+    assert "Models…” above installs one" in _words(program.workbench.findings)
 
 
 def test_damaged_weights_are_named_in_the_panel(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.inference.networks import published, residual, txrv
+from cxr_viewer.inference.networks import published, residual, txrv, unet
 from cxr_viewer.inference.networks.base import CamNetwork, SegmentNetwork
 from cxr_viewer.inference.networks.pspnet import PspNet
 
@@ -42,6 +42,7 @@ NETWORKS: dict[str, Callable[[int], CamNetwork]] = {
 
 SEGMENTERS: dict[str, Callable[[int], SegmentNetwork]] = {
     "pspnet-chestx-det": lambda outputs: SegmentNetwork(PspNet(outputs)),
+    "cxr-unet": unet.cxr_unet,
 }
 """Networks that outline anatomical structures."""
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from cxr_viewer.inference.networks.base import CamNetwork
 
 
-class _ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al., 2016). ``last`` leaves the closing ReLU to the head."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, last: bool = False) -> None:
@@ -43,7 +43,7 @@ def residual_trunk(widths: tuple[int, ...], blocks: tuple[int, ...]) -> nn.Modul
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
         for index in range(count):
             last = stage == len(widths) - 1 and index == count - 1
-            layers.append(_ResidualBlock(inputs, width, 2 if stage > 0 and index == 0 else 1, last=last))
+            layers.append(ResidualBlock(inputs, width, 2 if stage > 0 and index == 0 else 1, last=last))
             inputs = width
     return nn.Sequential(*layers)
 

@@ -1,4 +1,4 @@
-"""What a model is, what it says, and how far that may be believed."""
+"""What a model says of a film, and how far that may be believed."""
 
 from __future__ import annotations
 
@@ -10,198 +10,16 @@ from numpy.typing import NDArray
 
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Caution, ImageKey, Radiograph
-
-
-class ScoreKind(Enum):
-    """What a number means. Only ``CALIBRATED`` may be written with a percent sign."""
-
-    LOGIT = "logit"
-    UNCALIBRATED = "uncalibrated score"
-    OPERATING_POINT = "operating-point score"
-    CALIBRATED = "calibrated probability"
-
-
-class Task(Enum):
-    """What a model does with a film."""
-
-    CLASSIFY = "classify"  # a score per finding
-    SEGMENT = "segment"  # an outline per anatomical structure, no score
-
-
-class MapTrust(Enum):
-    """Whether the maps of a finding were found to show the place, on films with boxes drawn by people."""
-
-    RELIABLE = "reliable"
-    NOT_RELIABLE = "map not reliable"
-    NOT_TESTED = "map not tested"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSpec:
-    """One output of a model.
-
-    Attributes:
-        name: what the reader sees, e.g. ``"Pneumonia"``.
-        threshold: operating point on the score's own scale (after calibration).
-        description: one line on what the label means in the training data.
-    """
-
-    name: str
-    threshold: float
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A figure with everything needed to believe it."""
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-    data: str
-    count: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MapEvidence:
-    """How well the maps of one finding show the place, beside the best fixed point.
-
-    Attributes:
-        method: the map's method, e.g. ``"Grad-CAM"``; figures of one method say nothing of another.
-        pointing: share of boxes that the hottest point of the map lies in (Zhang et al., ECCV 2016), with a 95 %
-            interval over patients.
-        fixed_point: the same share for the one point per finding that lies in most boxes of *other* films.
-        iou: mean intersection over union of the map's outline with the box; ``fixed_iou`` of one box made of those
-            of other films.
-        count: number of boxes; ``data`` names them.
-        beats_fixed: the map is better than the fixed point beyond chance (the lower 95 % bound of the paired
-            difference of pointing is above 0, also when widened for the number of methods tried together).
-    """
-
-    label: str
-    method: str
-    pointing: float
-    low: float
-    high: float
-    fixed_point: float
-    iou: float
-    fixed_iou: float
-    count: int
-    data: str
-    beats_fixed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What shows that the weights do what their publisher says.
-
-    Attributes:
-        kind: ``"published-outputs"`` (the outputs the publisher prints were reproduced here), ``"own-outputs"`` (those
-            in the bundle were), ``"none-published"`` (nothing to compare with: only the structure was checked).
-        film: what it was tried on.
-        worst: largest difference of a score, in 0..1; 0 where nothing was compared.
-    """
-
-    kind: str
-    film: str = ""
-    worst: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxSpec:
-    """How to read the answers of a model in ONNX (``network = "onnx"``).
-
-    Attributes:
-        output: name of the output with one value per label; empty: the only output.
-        activation: ``"none"`` (logits), ``"sigmoid"`` or ``"softmax"`` (it gives probabilities already).
-        layout: ``"NCHW"`` or ``"NHWC"``.
-        columns: which value of the output belongs to each label; empty: in the order of the labels, all of them.
-    """
-
-    output: str = ""
-    activation: str = "none"
-    layout: str = "NCHW"
-    columns: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """What the network is fed.
-
-    Attributes:
-        size_px: side of the square input.
-        fit: ``"pad"`` (whole film, padded to a square), ``"crop"`` (centre square) or ``"stretch"`` (whole film
-            squeezed to a square); the rule is applied to the exposed area when ``crop_border`` is set.
-        crop_border: empty borders (unexposed frame) are cut away first.
-        mean, std: normalisation of grey values in 0..1, bright = dense: ``(grey - mean) / std``.
-        intensity: where 0 and 1 lie. ``"stretched"``: the 0.5th and 99.5th percentile of the exposed area.
-            ``"presented"``: the ends of the film's own presentation, that is its VOI, or without one the ends of the
-            values that BitsStored allows.
-        resize: ``"area"`` averages; ``"gaussian"`` blurs and then interpolates as ``skimage.transform.resize`` does.
-        channels: 1, or 3 for networks made for colour photographs (the grey film three times).
-        channel_means, channel_stds: normalisation per channel in place of ``mean`` and ``std``; empty: those.
-    """
-
-    size_px: int
-    fit: str
-    crop_border: bool
-    mean: float
-    std: float
-    intensity: str = "stretched"
-    resize: str = "area"
-    channels: int = 1
-    channel_means: tuple[float, ...] = ()
-    channel_stds: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """The card of one model bundle; see ``resources/models/<id>/card.toml``.
-
-    Attributes:
-        sha256: digest of the weights; scores, thresholds and calibration hold for these weights only.
-        network: name known to ``cxr_viewer.inference.networks``.
-        temperature, bias: calibration, ``p = sigmoid(logit / temperature + bias)``.
-        intended_ages: (youngest, oldest) in years, inclusive lower, exclusive upper + 1, or None for any.
-        intended_views: names of :class:`cxr_viewer.core.image.View`.
-        intended_use: one sentence, always in view beside the score.
-        task: classifiers give findings, segmenters outlines.
-        source: where the weights came from, an address or a sentence.
-        proof: what shows that they do what their publisher says; None for models made by this program.
-        onnx: how to read the answers, for ``network = "onnx"``.
-        map_evidence: measured localisation per finding and method.
-    """
-
-    model_id: str
-    name: str
-    version: str
-    network: str
-    sha256: str
-    licence: str
-    labels: tuple[LabelSpec, ...]
-    score_kind: ScoreKind
-    input: InputSpec
-    temperature: float
-    bias: float
-    intended_ages: tuple[float, float] | None
-    intended_views: tuple[str, ...]
-    intended_use: str
-    trained_on: str
-    metrics: tuple[Metric, ...] = ()
-    cautions: tuple[str, ...] = ()
-    task: Task = Task.CLASSIFY
-    source: str = ""
-    proof: Proof | None = None
-    onnx: OnnxSpec | None = None
-    map_evidence: tuple[MapEvidence, ...] = ()
-
-    def map_trust(self, label: str, method: str) -> MapTrust:
-        """Whether the maps of a finding by this method were found to show the place."""
-        for evidence in self.map_evidence:
-            if (evidence.label, evidence.method) == (label, method):
-                return MapTrust.RELIABLE if evidence.beats_fixed else MapTrust.NOT_RELIABLE
-        return MapTrust.NOT_TESTED
+from cxr_viewer.core.modelcard import InputSpec as InputSpec
+from cxr_viewer.core.modelcard import LabelSpec as LabelSpec
+from cxr_viewer.core.modelcard import MapEvidence as MapEvidence
+from cxr_viewer.core.modelcard import MapTrust as MapTrust
+from cxr_viewer.core.modelcard import Metric as Metric
+from cxr_viewer.core.modelcard import ModelCard as ModelCard
+from cxr_viewer.core.modelcard import OnnxSpec as OnnxSpec
+from cxr_viewer.core.modelcard import Proof as Proof
+from cxr_viewer.core.modelcard import ScoreKind as ScoreKind
+from cxr_viewer.core.modelcard import Task as Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +84,14 @@ class Saw:
         clipped: share of the seen area at the darkest or brightest value, 0..1.
         given: the part of the image the picture shows, where that is less than all of ``AnalysisResult.seen`` that is
             film: an empty border was cut away and the square filled up again with black. None: all of it.
+        crop: what the film was cut to, as ``InputSpec.crop`` says; empty: nothing but its exposed area.
     """
 
     picture: NDArray[np.uint8] = field(repr=False)
     turned: bool = False
     clipped: float = 0.0
     given: ImageRect | None = None
+    crop: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

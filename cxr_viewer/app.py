@@ -199,6 +199,7 @@ class Program(QObject):
         recorder = Recorder(AuditTrail(self._paths.audit_file), self._redactor, self)
         workbench = self.workbench
         workbench.controller.happened.connect(recorder.happened)
+        workbench.controller.overrode.connect(recorder.overrode)
         workbench.exporter.exported.connect(recorder.exported, Qt.ConnectionType.QueuedConnection)
         workbench.loaders.scan_found.connect(recorder.found, Qt.ConnectionType.QueuedConnection)
         workbench.loaders.library_read.connect(recorder.listed, Qt.ConnectionType.QueuedConnection)
@@ -281,6 +282,7 @@ def first_state(settings: Settings, cards: Sequence[ModelCard]) -> ViewerState:
         method=settings.method if settings.method in METHODS else METHODS[0],
         show_maps=settings.show_maps,
         show_seen=settings.show_seen,
+        show_callipers=settings.show_callipers,
         invert_drag=settings.invert_drag,
         corner_text=settings.corner_text,
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.core.anatomy import Anatomy
+from cxr_viewer.core.filmcheck import FilmCheck
 from cxr_viewer.core.geometry import ImageRect
+from cxr_viewer.core.heatmaps import Heatmap as Heatmap
+from cxr_viewer.core.heatmaps import MapScale as MapScale
 from cxr_viewer.core.image import Caution, ImageKey, Radiograph
 from cxr_viewer.core.modelcard import InputSpec as InputSpec
 from cxr_viewer.core.modelcard import LabelSpec as LabelSpec
@@ -17,9 +20,15 @@ from cxr_viewer.core.modelcard import MapTrust as MapTrust
 from cxr_viewer.core.modelcard import Metric as Metric
 from cxr_viewer.core.modelcard import ModelCard as ModelCard
 from cxr_viewer.core.modelcard import OnnxSpec as OnnxSpec
+from cxr_viewer.core.modelcard import OperatingPoint as OperatingPoint
 from cxr_viewer.core.modelcard import Proof as Proof
+from cxr_viewer.core.modelcard import RatioTerm as RatioTerm
+from cxr_viewer.core.modelcard import ReferenceSpec as ReferenceSpec
 from cxr_viewer.core.modelcard import ScoreKind as ScoreKind
+from cxr_viewer.core.modelcard import SiteCalibration as SiteCalibration
+from cxr_viewer.core.modelcard import SiteLabel as SiteLabel
 from cxr_viewer.core.modelcard import Task as Task
+from cxr_viewer.core.modelcard import TriedLabel as TriedLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +57,6 @@ class Finding:
         return self.score >= self.threshold
 
 
-class MapScale(Enum):
-    """How heat map values relate to each other."""
-
-    COMMON = "common"  # one scale across all findings of a film
-    PROBABILITY = "probability"  # of a segmenter: the cell belongs to the structure; the outline is at 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Heatmap:
-    """Where a finding's score comes from.
-
-    Attributes:
-        values: float32 (h, w), 0..1 on the common scale, read-only.
-        extent: the part of the image, in image pixels, that ``values`` covers exactly.
-        method: e.g. ``"Grad-CAM"``.
-        trust: whether such maps were found to show the place; said wherever the map is shown.
-    """
-
-    label: str
-    values: NDArray[np.float32] = field(repr=False)
-    extent: ImageRect
-    method: str = "Grad-CAM"
-    scale: MapScale = MapScale.COMMON
-    trust: MapTrust = MapTrust.NOT_TESTED
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Saw:
     """What the model was given, as a picture.
@@ -100,6 +83,8 @@ class AnalysisRequest:
 
     Attributes:
         pane: -1 where no pane waits for the answer (a film scored ahead).
+        turns: quarter turns clockwise by which the film is made upright before any model looks at it.
+        override: score the film even where the guard blocks it; the reader asked for it.
     """
 
     pane: int
@@ -108,6 +93,20 @@ class AnalysisRequest:
     model_id: str
     method: str = "Grad-CAM"
     device: str = "auto"  # "auto", "cpu" or "cuda"
+    turns: int = 0
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A finding the model has that is not offered for this film.
+
+    Attributes:
+        reason: one sentence, e.g. ``"Not offered on AP films."``
+    """
+
+    label: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +120,12 @@ class AnalysisResult:
         elapsed_s: from taking up the request to the answer; of an answer kept from before, what it took then.
         saw: what the model was given.
         kept: the answer was given before and kept.
+        anatomy: lungs, heart and cardiothoracic ratio; None where no anatomy model is installed or it failed.
+        check: what the guard says of the film; None where none is installed.
+        overridden: codes of the guard's signs that would have blocked the score, passed over by the reader.
+        turns: as asked (``AnalysisRequest.turns``); maps and places are in the pixels of the film as it is stored.
+        withheld: findings that are not offered for this film.
+        site: whose calibration the scores carry; None: as shipped.
     """
 
     pane: int
@@ -139,6 +144,12 @@ class AnalysisResult:
     cautions: tuple[Caution, ...] = ()
     saw: Saw | None = None
     kept: bool = False
+    anatomy: Anatomy | None = None
+    check: FilmCheck | None = None
+    overridden: tuple[str, ...] = ()
+    turns: int = 0
+    withheld: tuple[Withheld, ...] = ()
+    site: SiteCalibration | None = None
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -153,7 +164,11 @@ class AnalysisResult:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The model declined to look at the film."""
+    """The model declined to look at the film.
+
+    Attributes:
+        check: the guard's answer where it was the guard that declined; then the reader may override.
+    """
 
     pane: int
     generation: int
@@ -162,3 +177,4 @@ class Refusal:
     code: str
     summary: str
     hint: str = ""
+    check: FilmCheck | None = None

@@ -20,6 +20,7 @@ class Task(Enum):
 
     CLASSIFY = "classify"  # a score per finding
     SEGMENT = "segment"  # an outline per anatomical structure, no score
+    GUARD = "guard"  # whether a film is of the kind that models read
 
 
 class MapTrust(Enum):
@@ -31,6 +32,34 @@ class MapTrust(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold and what it did on the films it was chosen on.
+
+    Attributes:
+        name: ``"90 % sensitivity"``, ``"90 % specificity"`` or ``"Youden"``.
+        threshold: on the calibrated score.
+        data: the films it was chosen on, never the test films.
+    """
+
+    name: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RatioTerm:
+    """What the cardiothoracic ratio adds to a logit: ``weight * (ratio - centre)``, where it could be measured.
+
+    Where it could not, the logit stays as it is; ``centre`` is therefore near the mean of the training films.
+    """
+
+    weight: float
+    centre: float
+
+
+@dataclass(frozen=True, slots=True)
 class LabelSpec:
     """One output of a model.
 
@@ -38,16 +67,108 @@ class LabelSpec:
         name: what the reader sees, e.g. ``"Pneumonia"``.
         threshold: operating point on the score's own scale (after calibration).
         description: one line on what the label means in the training data.
+        views: names of :class:`cxr_viewer.core.image.View` the finding is offered for; empty: those of the card.
+        score_kind, temperature, bias: of this finding, where they differ from the card's.
+        point: name of the operating point that ``threshold`` is, or empty.
+        points: all that were measured.
+        ratio: for the heart's size, what the measured cardiothoracic ratio adds.
     """
 
     name: str
     threshold: float
     description: str = ""
+    views: tuple[str, ...] = ()
+    score_kind: ScoreKind | None = None
+    temperature: float | None = None
+    bias: float | None = None
+    point: str = ""
+    points: tuple[OperatingPoint, ...] = ()
+    ratio: RatioTerm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLabel:
+    """A finding that was learned and measured, and is not offered to the reader; its figures are among the metrics.
+
+    Attributes:
+        reason: one sentence, e.g. ``"AUC 0.69 (0.63 to 0.75) on the test films: below 0.75."``
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSpec:
+    """What the films a model was trained on look like to it, for telling films that do not.
+
+    Attributes:
+        sha256: digest of ``reference.safetensors`` beside the weights.
+        limit: distance (see ``inference.distance``) below which ``share`` of held-out films of the training source lie.
+    """
+
+    sha256: str
+    limit: float
+    share: float = 0.99
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLabel:
+    """One finding, tuned again on a site's own films.
+
+    Attributes:
+        fitted: how the score was tuned (``"none"``, ``"temperature"``, ``"temperature and bias"``).
+        positives: films with the finding among those it was tuned on.
+    """
+
+    name: str
+    threshold: float
+    temperature: float
+    bias: float
+    score_kind: ScoreKind
+    fitted: str
+    positives: int
+    point: str = ""
+    points: tuple[OperatingPoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCalibration:
+    """A calibration of one model (these weights only) made on a site's own films.
+
+    Attributes:
+        site: the site's own name for it.
+        made: ISO date.
+        labels: the findings that could be tuned; others stay as shipped.
+        metrics: figures before and after, measured on films it was not fitted on.
+    """
+
+    site: str
+    made: str
+    films: int
+    patients: int
+    labels: tuple[SiteLabel, ...]
+    metrics: tuple[Metric, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """``"St. Anna, 412 films, 2026-11-22"``."""
+        return f"{self.site}, {self.films} films, {self.made}"
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure with everything needed to believe it."""
+    """A figure with everything needed to believe it.
+
+    Attributes:
+        low, high: 95 % interval over patients.
+        data: the films and their split.
+        count: number of films.
+        label: the finding it belongs to; empty: the whole model.
+        group: the part of the films, e.g. ``"PA"``, ``"women"``, ``"one film per patient"``; empty: all of them.
+        positives: films with the finding.
+    """
 
     name: str
     value: float
@@ -55,6 +176,9 @@ class Metric:
     high: float | None
     data: str
     count: int | None = None
+    label: str = ""
+    group: str = ""
+    positives: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +295,11 @@ class ModelCard:
         proof: what shows that they do what their publisher says; None for models made by this program.
         onnx: how to read the answers, for ``network = "onnx"``.
         map_evidence: measured localisation per finding and method.
+        serves: what the program itself uses the model for beside every other: ``"anatomy"``, ``"guard"``, or empty.
+        tried: findings that were learned and are not offered.
+        reference: what its training films look like to it.
+        ratio_error: of an anatomy model, half the 95 % interval of its cardiothoracic ratio.
+        site: the calibration made on a site's own films that is in use, None: as shipped. Not part of the bundle.
     """
 
     model_id: str
@@ -195,6 +324,15 @@ class ModelCard:
     proof: Proof | None = None
     onnx: OnnxSpec | None = None
     map_evidence: tuple[MapEvidence, ...] = ()
+    serves: str = ""
+    tried: tuple[TriedLabel, ...] = ()
+    reference: ReferenceSpec | None = None
+    ratio_error: float = 0.0
+    site: SiteCalibration | None = None
+
+    def kind_of(self, label: LabelSpec) -> ScoreKind:
+        """What the score of a finding is."""
+        return label.score_kind or self.score_kind
 
     def map_trust(self, label: str, method: str) -> MapTrust:
         """Whether the maps of a finding by this method were found to show the place."""

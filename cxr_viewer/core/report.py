@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from cxr_viewer.core.anatomy import Callipers
 from cxr_viewer.core.annotations import Mark
 from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.findings import AnalysisResult, ModelCard
@@ -22,6 +23,8 @@ class Report:
         with_identity: who the patient is and when and where the film was taken is written only when True.
         opinion: the reader's comment, may be empty.
         show_seen: show the picture the model was given, and hatch what it was not given.
+        callipers: of the cardiothoracic ratio as the reader left them, None where there are none.
+        show_callipers: draw them on the film too.
     """
 
     image: Radiograph
@@ -35,6 +38,8 @@ class Report:
     created: dt.datetime
     program_version: str
     show_seen: bool = False
+    callipers: Callipers | None = None
+    show_callipers: bool = False
 
 
 def suggested_name(report: Report, *, with_patient_name: bool = False) -> str:

@@ -27,6 +27,8 @@ class Question:
             stored values, so nothing the reader does to the display is part of it.
         card: all of it: other weights, another calibration or other operating points make another answer.
         method, device: as asked for; ``AnalysisResult.device`` says what it was worked out on.
+        turns, override: as asked for.
+        beside: the cards of the models that serve the program itself; their answers are part of every answer.
     """
 
     image: ImageKey
@@ -34,6 +36,9 @@ class Question:
     card: ModelCard
     method: str
     device: str
+    turns: int
+    override: bool
+    beside: tuple[ModelCard, ...]
 
 
 class Answers:
@@ -73,7 +78,17 @@ class Answers:
         card = self._cards.get(request.model_id)
         if card is None or image.preview or image.damaged or not image.source_sha256:
             return None
-        return Question(image.key, image.source_sha256, card, request.method, request.device)
+        beside = tuple(card for card in self._cards.values() if card.serves)
+        return Question(
+            image.key,
+            image.source_sha256,
+            card,
+            request.method,
+            request.device,
+            request.turns,
+            request.override,
+            beside,
+        )
 
     def given(self, request: AnalysisRequest) -> Answer | None:
         """The answer given before, as one to ``request``; None where there is none."""
@@ -119,4 +134,5 @@ def _bytes(answer: Answer) -> int:
     if isinstance(answer, Refusal):
         return _WORDS_BYTES
     picture = answer.saw.picture.nbytes if answer.saw is not None else 0
-    return _WORDS_BYTES + picture + sum(heatmap.values.nbytes for heatmap in answer.heatmaps)
+    outlines = answer.anatomy.outlines if answer.anatomy is not None else ()
+    return _WORDS_BYTES + picture + sum(heatmap.values.nbytes for heatmap in (*answer.heatmaps, *outlines))

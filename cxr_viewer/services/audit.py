@@ -74,6 +74,10 @@ class AuditTrail:
         """A model declined to look at a film."""
         return self._append("refused", refusal.key, {"model": refusal.model_id, "code": refusal.code})
 
+    def overrode(self, key: ImageKey, model_id: str, codes: Sequence[str]) -> bool:
+        """The reader asked for a score of a film the guard had blocked."""
+        return self._append("overrode", key, {"model": model_id, "signs": list(codes)})
+
     def exported(self, key: ImageKey, what: str, *, with_identity: bool) -> bool:
         """Something left the program: ``what`` is e.g. ``"report"`` or ``"view"``."""
         return self._append("exported", key, {"what": what, "with_identity": with_identity})

@@ -66,4 +66,26 @@ class SavePreference:
     value: str | bool
 
 
-Effect = LoadImage | CancelLoad | StartAnalysis | CancelAnalysis | SaveStatus | SaveCalibration | SavePreference
+@dataclass(frozen=True, slots=True)
+class RecordOverride:
+    """Write into the audit trail that the reader asked for a score the guard had blocked.
+
+    Attributes:
+        codes: of the guard's signs.
+    """
+
+    key: ImageKey
+    model_id: str
+    codes: tuple[str, ...]
+
+
+Effect = (
+    LoadImage
+    | CancelLoad
+    | StartAnalysis
+    | CancelAnalysis
+    | SaveStatus
+    | SaveCalibration
+    | SavePreference
+    | RecordOverride
+)

@@ -13,6 +13,7 @@ from cxr_viewer.services.effects import CancelAnalysis as CancelAnalysis
 from cxr_viewer.services.effects import CancelLoad as CancelLoad
 from cxr_viewer.services.effects import Effect as Effect
 from cxr_viewer.services.effects import LoadImage as LoadImage
+from cxr_viewer.services.effects import RecordOverride as RecordOverride
 from cxr_viewer.services.effects import SaveCalibration as SaveCalibration
 from cxr_viewer.services.effects import SavePreference as SavePreference
 from cxr_viewer.services.effects import SaveStatus as SaveStatus
@@ -24,6 +25,9 @@ from cxr_viewer.services.model_events import AnalysisRefused as AnalysisRefused
 from cxr_viewer.services.model_events import AskModel as AskModel
 from cxr_viewer.services.model_events import ChooseModel as ChooseModel
 from cxr_viewer.services.model_events import ModelsChanged as ModelsChanged
+from cxr_viewer.services.model_events import MoveCalliper as MoveCalliper
+from cxr_viewer.services.model_events import Override as Override
+from cxr_viewer.services.model_events import ResetCallipers as ResetCallipers
 from cxr_viewer.services.model_events import SelectFinding as SelectFinding
 from cxr_viewer.services.model_events import SetAutomatic as SetAutomatic
 from cxr_viewer.services.model_events import SetDevice as SetDevice
@@ -31,8 +35,10 @@ from cxr_viewer.services.model_events import SetMethod as SetMethod
 from cxr_viewer.services.model_events import SetOverlay as SetOverlay
 from cxr_viewer.services.model_events import SetShowMaps as SetShowMaps
 from cxr_viewer.services.model_events import SetShowSeen as SetShowSeen
+from cxr_viewer.services.model_events import ShowCallipers as ShowCallipers
 from cxr_viewer.services.model_events import ShowStructure as ShowStructure
 from cxr_viewer.services.model_events import StepFinding as StepFinding
+from cxr_viewer.services.model_events import TurnUpright as TurnUpright
 from cxr_viewer.services.state import CornerText, Layout, NoticeLevel, Tool
 
 # ---------------------------------------------------------------- opening and hanging
@@ -304,6 +310,11 @@ Event = (
     | StepFinding
     | SetOverlay
     | ShowStructure
+    | Override
+    | TurnUpright
+    | MoveCalliper
+    | ResetCallipers
+    | ShowCallipers
     | SetOpinion
     | ScanProgressed
     | ScanEnded

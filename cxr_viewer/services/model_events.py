@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cxr_viewer.core.anatomy import Handle
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.findings import AnalysisResult, ModelCard, Refusal
+from cxr_viewer.core.geometry import Point
 from cxr_viewer.core.jobs import Failure, Progress
 
 
@@ -113,4 +115,42 @@ class ShowStructure:
 
     pane: int
     label: str
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Score the film although the guard blocks it; what it says stays beside the score, and the audit trail has it."""
+
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnUpright:
+    """Turn the film on the screen as the guard says, and have it looked at that way."""
+
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCalliper:
+    """Pull one end of the cardiothoracic callipers; events of one drag share a ``gesture`` and are one undo step."""
+
+    pane: int
+    handle: Handle
+    to: Point
+    gesture: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCallipers:
+    """Back to where the anatomy model put them."""
+
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCallipers:
+    """Draw the callipers of the cardiothoracic ratio on every film that has them, or on none."""
+
     visible: bool

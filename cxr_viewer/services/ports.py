@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard, SiteCalibration
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
@@ -158,6 +158,18 @@ class ModelStore(Protocol):
 
     def verify(self, model_id: str) -> str:
         """Check an installed model's weights against its card; a sentence that says it is whole. Raises ModelError."""
+        ...
+
+    def calibration(self, model_id: str) -> tuple[SiteCalibration | None, bool]:
+        """The calibration made on this site's films, and whether it is in use."""
+        ...
+
+    def use_calibration(self, model_id: str, site: bool) -> None:
+        """Score with the site's calibration or as shipped; both are kept.
+
+        Raises:
+            ModelError: there is none for these weights.
+        """
         ...
 
     def damaged(self) -> tuple[Damaged, ...]:

@@ -95,6 +95,7 @@ class Settings:
         method: CAM method.
         show_maps: switch the heat map on by itself for findings at or above their operating point.
         show_seen: hatch what the model did not see.
+        show_callipers: draw the callipers of the cardiothoracic ratio.
         offered: the recommended model was offered once.
         proxy: address of the proxy for downloads, empty for the system's own.
         corner_text: how much stands in the corners of a film.
@@ -111,6 +112,7 @@ class Settings:
     method: str = "Grad-CAM"
     show_maps: bool = True
     show_seen: bool = False
+    show_callipers: bool = True
     offered: bool = False
     proxy: str = field(default="", repr=False)
     corner_text: CornerText = CornerText.FULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cxr_viewer.core.anatomy import Callipers
 from cxr_viewer.core.annotations import Mark, MarkKind
 from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, ModelCard, ModelChoice, Refusal
@@ -101,6 +102,7 @@ class UndoStep:
     display: DisplayState
     marks: tuple[Mark, ...]
     gesture: int = 0
+    callipers: Callipers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,9 @@ class Pane:
         kept: marks and comments on other frames of the same file, while the pane stays with that file.
         file_spacing: what the file says of millimetres, while ``image.spacing`` is the reader's own calibration.
         calibrated: ``image.spacing`` is the reader's own.
+        turns: quarter turns clockwise by which models are given the film upright; the reader took up the guard's offer.
+        overridden: the reader wants a score although the guard blocks the film.
+        edited: the callipers as the reader has moved them, None while they are the anatomy model's.
     """
 
     node: ImageNode | None = None
@@ -158,6 +163,17 @@ class Pane:
     kept: tuple[FrameNotes, ...] = ()
     file_spacing: PixelSpacing | None = None
     calibrated: bool = False
+    turns: int = 0
+    overridden: bool = False
+    edited: Callipers | None = None
+
+    @property
+    def callipers(self) -> Callipers | None:
+        """The callipers to draw: the reader's, else the anatomy model's; None where there are none."""
+        if self.edited is not None:
+            return self.edited
+        anatomy = self.result.anatomy if self.result is not None else None
+        return anatomy.callipers if anatomy is not None else None
 
     @property
     def key(self) -> ImageKey | None:
@@ -199,6 +215,7 @@ class ViewerState:
         show_maps: switch the heat map on by itself for findings at or above their operating point.
         show_seen: hatch what the model did not see, and show what it did.
         invert_drag: dragging up darkens instead of brightening.
+        show_callipers: draw the callipers of the cardiothoracic ratio.
     """
 
     panes: tuple[Pane, ...] = (Pane(),) * PANE_COUNT
@@ -216,6 +233,7 @@ class ViewerState:
     show_maps: bool = True
     show_seen: bool = False
     invert_drag: bool = False
+    show_callipers: bool = True
     scan: ScanStatus | None = None
     notice: Notice | None = None
 

@@ -37,11 +37,13 @@ class Controller(QObject):
         state_changed(object): the new ViewerState, after its effects were started.
         happened(object): every event, after it has taken effect (for the audit trail).
         preference(str, object): a choice to keep for the next start.
+        overrode(object): the reader wanted a score the guard had blocked, a RecordOverride.
     """
 
     state_changed = Signal(object)
     happened = Signal(object)
     preference = Signal(str, object)
+    overrode = Signal(object)
 
     def __init__(
         self, state: ViewerState, loaders: LoadsImages, inference: AnswersRequests, parent: QObject | None = None
@@ -97,5 +99,7 @@ class Controller(QObject):
                 self._loaders.set_status(study_uid, status)
             case ev.SaveCalibration():
                 self._loaders.save_calibration(effect)
+            case ev.RecordOverride():
+                self.overrode.emit(effect)
             case ev.SavePreference(name, value):
                 self.preference.emit(name, value)

@@ -39,6 +39,11 @@ class Recorder(QObject):
         elif isinstance(event, ev.ModelsChanged):
             self._submit(lambda: self._trail.models(event.cards))
 
+    @Slot(object)
+    def overrode(self, effect: ev.RecordOverride) -> None:
+        """Write down that the reader wanted a score the guard had blocked."""
+        self._submit(lambda: self._trail.overrode(effect.key, effect.model_id, effect.codes))
+
     @Slot(object, object)
     def exported(self, report: Report, path: Path) -> None:
         """Write down that a report left the program."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.session import analysis, calibration, display, opening, window
+from cxr_viewer.services.session import analysis, calibration, checking, display, opening, window
 from cxr_viewer.services.session.moves import Step, default_display
 from cxr_viewer.services.state import ViewerState
 
@@ -67,6 +67,11 @@ _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.StepFinding: analysis.step_finding,
     ev.SetOverlay: analysis.set_overlay,
     ev.ShowStructure: analysis.show_structure,
+    ev.Override: checking.override,
+    ev.TurnUpright: checking.turn_upright,
+    ev.MoveCalliper: checking.move_calliper,
+    ev.ResetCallipers: checking.reset_callipers,
+    ev.ShowCallipers: checking.show_callipers,
     ev.SetOpinion: display.set_opinion,
     ev.ScanProgressed: window.scan_progressed,
     ev.ScanEnded: window.scan_ended,

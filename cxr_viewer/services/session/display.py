@@ -97,13 +97,21 @@ def step_back(state: ViewerState, index: int, *, forward: bool) -> Step:
     if not source:
         return state, ()
     step = source[-1]
-    here = UndoStep(pane.display, pane.marks)
+    here = UndoStep(pane.display, pane.marks, callipers=pane.edited)
     display = replace(step.display, zoom=pane.display.zoom, center=pane.display.center, overlay=pane.display.overlay)
     if display.orientation != pane.display.orientation:
         display = replace(display, center=None)
     undo = (*pane.undo, here) if forward else pane.undo[:-1]
     redo = pane.redo[:-1] if forward else (*pane.redo, here)
-    pane = replace(pane, display=display, marks=step.marks, selected_mark=None, undo=undo, redo=redo)
+    pane = replace(
+        pane,
+        display=display,
+        marks=step.marks,
+        edited=step.callipers,
+        selected_mark=None,
+        undo=undo,
+        redo=redo,
+    )
     return put(state, index, pane), ()
 
 

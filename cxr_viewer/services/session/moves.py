@@ -88,6 +88,8 @@ def ask(state: ViewerState, index: int, *, at_once: bool = False) -> Step:
         model_id=choice.model_id,
         method=state.method,
         device=state.device,
+        turns=pane.turns,
+        override=pane.overridden,
     )
     state = put(state, index, replace(cleared, analysis=AnalysisStatus.RUNNING))
     return state, (ev.StartAnalysis(request, at_once),)
@@ -113,7 +115,7 @@ def remember(pane: Pane, gesture: int = 0) -> Pane:
     """The pane with its present look on the undo stack, once per gesture."""
     if gesture and pane.undo and pane.undo[-1].gesture == gesture and not pane.redo:
         return pane
-    step = UndoStep(pane.display, pane.marks, gesture)
+    step = UndoStep(pane.display, pane.marks, gesture, pane.edited)
     return replace(pane, undo=(*pane.undo, step)[-UNDO_DEPTH:], redo=())
 
 

@@ -105,7 +105,8 @@ def seen_sentence(result: AnalysisResult, image: Radiograph, orientation: Orient
 
 
 def film_words(result: AnalysisResult, image: Radiograph, orientation: Orientation) -> str:
-    """``"86 % of the film: 1.2 cm at the left and 2.0 cm at the top were cut away"``."""
+    """``"86 % of the film: 1.2 cm at the left and 2.0 cm at the top were cut away"``; ``"of the film, cropped to the
+    lungs:"`` where that is why."""
     rows, columns = image.rows, image.columns
     area = given_area(result, rows, columns)
     if area is None:
@@ -122,7 +123,8 @@ def film_words(result: AnalysisResult, image: Radiograph, orientation: Orientati
         return "the whole film"
     one = len(words) == 1 and (image.spacing is not None or words[0].startswith(f"1{_NBSP}"))
     were = "was" if one else "were"
-    return f"{_share(seen_share(result, rows, columns))} of the film: {_listed(words)} {were} cut away"
+    cropped = f", cropped to the {result.saw.crop}" if result.saw is not None and result.saw.crop else ""
+    return f"{_share(seen_share(result, rows, columns))} of the film{cropped}: {_listed(words)} {were} cut away"
 
 
 def _as_shown(orientation: Orientation) -> list[str]:

@@ -12,10 +12,13 @@ from cxr_viewer.inference.cardtables import ONNX
 FITS = ("pad", "crop", "stretch")
 INTENSITIES = ("stretched", "presented")
 RESIZES = ("area", "gaussian")
+CROPS = ("", "lungs")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 LAYOUTS = ("NCHW", "NHWC")
 PROOFS = ("published-outputs", "own-outputs", "none-published")
 SIZES_PX = (16, 2048)
+MOST_MARGIN = 0.5
+"""A lungs' box widened by more than half of itself is a film again."""
 
 
 def card_faults(card: ModelCard) -> list[str]:
@@ -57,10 +60,12 @@ def _input_faults(spec: InputSpec) -> Iterable[str]:
     least, most = SIZES_PX
     if not least <= spec.size_px <= most:
         yield f"input.size_px is {spec.size_px}, at least {least} is needed and at most {most} are possible"
-    choices = (("fit", FITS), ("intensity", INTENSITIES), ("resize", RESIZES))
+    choices = (("fit", FITS), ("intensity", INTENSITIES), ("resize", RESIZES), ("crop", CROPS))
     for name, words in choices:
         if getattr(spec, name) not in words:
-            yield f"input.{name} is {getattr(spec, name)!r}, not one of {', '.join(words)}"
+            yield f"input.{name} is {getattr(spec, name)!r}, not one of {', '.join(filter(None, words))}"
+    if not 0 <= spec.margin <= MOST_MARGIN or (spec.margin and not spec.crop):
+        yield f"input.margin is {spec.margin}; it may be up to {MOST_MARGIN} where input.crop is set"
     if not math.isfinite(spec.mean):
         yield f"input.mean is {spec.mean}"
     if not 0 < spec.std < math.inf:

@@ -201,7 +201,7 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
     out |= {
         "intended": intended,
         "calibration": {"temperature": card.temperature, "bias": card.bias},
-        "input": _fields_to_dict(card.input),
+        "input": _input_to_dict(card.input),
     }
     for name in ("proof", "onnx"):
         out |= {name: _fields_to_dict(value)} if (value := getattr(card, name)) is not None else {}
@@ -214,9 +214,15 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
 
 
 def _fields_to_dict(value: DataclassInstance) -> dict[str, Any]:
-    """The fields of one section by name; None and empty tuples are what TOML has no word for or need not be said."""
+    """The fields of one section by name; None, empty texts and empty tuples need not be said."""
     found = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-    return {name: list(item) if isinstance(item, tuple) else item for name, item in found if item not in (None, ())}
+    return {name: list(item) if isinstance(item, tuple) else item for name, item in found if item not in (None, (), "")}
+
+
+def _input_to_dict(spec: InputSpec) -> dict[str, Any]:
+    """Without a crop nothing is said of a margin, so that programs which know neither read the card as well."""
+    out = _fields_to_dict(spec)
+    return out if spec.crop else {name: value for name, value in out.items() if name != "margin"}
 
 
 def _label(reader: Reader) -> LabelSpec:
@@ -240,6 +246,8 @@ def _input_spec(reader: Reader, *, foreign: bool) -> InputSpec:
         channels=reader.whole("channels") if "channels" in reader.table else 1,
         channel_means=reader.numbers("channel_means"),
         channel_stds=reader.numbers("channel_stds"),
+        crop=reader.optional_text("crop"),
+        margin=reader.number("margin") if "margin" in reader.table else 0.0,
     )
     reader.no_others()
     return spec

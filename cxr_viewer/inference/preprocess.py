@@ -4,7 +4,8 @@
 2. :func:`exposed_area`: which part of the film was exposed and holds the body.
 3. :func:`prepare`: crop, fit, resize, normalise; returns where the network looked.
 
-:func:`see` does all three, and keeps what the network saw as a picture.
+:func:`see` does all three, and keeps what the network saw as a picture. A network that reads only the lungs
+(``InputSpec.crop``) is given their box by whoever calls; where they lie is found by another model, and never here.
 
 Greys are ``"stretched"`` or ``"presented"``, as the card says (``InputSpec.intensity``).
 
@@ -41,6 +42,7 @@ _EMPTY_LEVEL = 0.10  # darker than this, after stretching, is air or an unexpose
 _WHITE_LEVEL = 0.985
 _EMPTY_SHARE = 0.88  # a row or column with this share of empty pixels is border; the rest may be side letters
 _LEAST_SIDE = 0.35  # an area smaller than this share of the film is not believed
+_LEAST_LUNGS = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,19 +60,24 @@ class ModelInput:
     saw: Saw
 
 
-def see(image: Radiograph, spec: InputSpec) -> ModelInput:
+def see(image: Radiograph, spec: InputSpec, lungs: ImageRect | None = None) -> ModelInput:
     """All of the way from stored pixels to the input of a network.
 
+    Args:
+        lungs: the box around both lungs in image pixels, without a margin; needed and used only where ``spec.crop``
+            asks for it. None: they were not found.
+
     Raises:
-        RefusalError: all pixels have the same value.
+        RefusalError: all pixels have the same value (``blank-image``), or the network reads only the lungs and they
+            were not found (``lungs-not-found``).
     """
     grey = model_grey(image, spec.intensity)
-    area, seen = _placed(grey, spec)
+    area, seen = _placed(grey, spec, lungs)
     square = _resized(_cut(grey, seen, area), spec)
     picture = np.rint(square * np.float32(255)).astype(np.uint8)
     picture.flags.writeable = False
     given = _overlap(seen, area)  # where an empty border was cut away and padded again, less than lies within `seen`
-    saw = Saw(picture, luts.inverts(image), _clipped(_cut(grey, given, area)), given)
+    saw = Saw(picture, luts.inverts(image), _clipped(_cut(grey, given, area)), given, spec.crop)
     return ModelInput(_normal(square, spec), seen, saw)
 
 
@@ -143,19 +150,47 @@ def exposed_area(grey: Grey) -> ImageRect:
     return ImageRect(x0, y0, x1 - x0, y1 - y0)
 
 
-def prepare(grey: Grey, spec: InputSpec) -> tuple[NDArray[np.float32], ImageRect]:
+def prepare(grey: Grey, spec: InputSpec, lungs: ImageRect | None = None) -> tuple[NDArray[np.float32], ImageRect]:
     """Cut, fit, resize and normalise one film.
 
     Args:
         grey: float32 (rows, columns), 0..1, bright = dense, as from :func:`model_grey`.
+        lungs: see :func:`see`.
 
     Returns:
         The input, float32 (channels, size, size), C-ordered, ``(grey - mean) / std``, and the rectangle of the image it
         covers exactly, in image pixels. What lies outside the image or, where padded, outside the exposed area, is 0
         (air) before normalising.
+
+    Raises:
+        RefusalError: the network reads only the lungs, and they were not found (``lungs-not-found``).
     """
-    area, seen = _placed(grey, spec)
+    area, seen = _placed(grey, spec, lungs)
     return _normal(_resized(_cut(grey, seen, area), spec), spec), seen
+
+
+def lung_area(lungs: ImageRect, margin: float, within: ImageRect) -> ImageRect:
+    """The lungs' box, widened by ``margin`` of its own side on every side, as whole pixels inside ``within``.
+
+    Raises:
+        RefusalError: less than a tenth of a side of ``within`` would be left, so that these are no lungs
+            (``lungs-not-found``).
+    """
+    across, down = margin * lungs.width, margin * lungs.height
+    left, right = max(within.x, round(lungs.x - across)), min(within.right, round(lungs.right + across))
+    top, bottom = max(within.y, round(lungs.y - down)), min(within.bottom, round(lungs.bottom + down))
+    if right - left < _LEAST_LUNGS * within.width or bottom - top < _LEAST_LUNGS * within.height:
+        raise lungs_not_found()
+    return ImageRect(left, top, right - left, bottom - top)
+
+
+def lungs_not_found() -> RefusalError:
+    """What is told where a network reads only the lungs, and there are none to be found."""
+    return RefusalError(
+        "The lungs were not found on this film, and this model reads nothing but the lungs.",
+        hint="Look whether it is a frontal chest film that lies upright, or choose another model.",
+        code="lungs-not-found",
+    )
 
 
 def resize_area(grey: Grey, rows: int, columns: int) -> Grey:
@@ -267,11 +302,17 @@ def _to_full(first: int, last: int, work: int, full: int) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-def _placed(grey: Grey, spec: InputSpec) -> tuple[ImageRect, ImageRect]:
+def _placed(grey: Grey, spec: InputSpec, lungs: ImageRect | None) -> tuple[ImageRect, ImageRect]:
     """The part of the film that may be used, and what becomes the square input; it reaches outside where padded."""
     if spec.fit not in ("pad", "crop", "stretch"):
         raise ValueError(f"unknown fit {spec.fit!r}")
     area = exposed_area(grey) if spec.crop_border else ImageRect(0, 0, grey.shape[1], grey.shape[0])
+    if spec.crop == "lungs":
+        if lungs is None:
+            raise lungs_not_found()
+        area = lung_area(lungs, spec.margin, area)
+    elif spec.crop:
+        raise ValueError(f"unknown crop {spec.crop!r}")
     if spec.fit == "stretch":
         return area, area
     if spec.fit == "pad":

@@ -58,6 +58,7 @@ CARD = ModelCard(
     ),
 )
 ONNX_SPEC = OnnxSpec("scores", "softmax", "NHWC", (3, 1))
+LUNGS = InputSpec(160, "stretch", False, 0.5, 0.25, crop="lungs", margin=0.04)
 COLOUR = InputSpec(
     512, "crop", False, 0.0, 1.0, "presented", "gaussian", 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 )
@@ -73,12 +74,20 @@ COLOUR = InputSpec(
         {"network": "onnx", "onnx": OnnxSpec()},
         {"task": Task.SEGMENT, "input": COLOUR},
         {"source": "", "proof": None, "map_evidence": ()},
+        {"input": LUNGS},
     ],
 )
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path, change: dict[str, object]) -> None:
     card = dataclasses.replace(CARD, **change)  # type: ignore[arg-type]
     write_card(card, tmp_path / CARD_NAME)
     assert read_card(tmp_path) == card
+
+
+def test_a_card_without_a_crop_says_nothing_of_one(tmp_path: Path) -> None:
+    """Programs that do not know of crops refuse what they do not know, and read it as long as it is not there."""
+    write_card(CARD, tmp_path / CARD_NAME)
+    section = tomllib.loads((tmp_path / CARD_NAME).read_text(encoding="utf-8"))["input"]
+    assert not {"crop", "margin"} & set(section)
 
 
 def _written(tmp_path: Path, table: str, name: str, value: object) -> Path:
@@ -112,6 +121,8 @@ def _written(tmp_path: Path, table: str, name: str, value: object) -> Path:
         ("input", "size_px", 4, "at least 16"),
         ("input", "std", 0.0, "not above 0"),
         ("input", "crop_border", 1, "neither true nor false"),
+        ("input", "crop", "heart", "input.crop is 'heart', not one of lungs"),
+        ("input", "margin", 0.1, "input.margin is 0.1; it may be up to 0.5 where input.crop is set"),
         ("calibration", "temperature", 0.0, "calibration has temperature 0"),
         ("calibration", "bias", float("nan"), "bias nan"),
         ("intended", "ages_years", [5.0, 1.0], "not [youngest, oldest]"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.findings import InputSpec, ModelCard, Task
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, Radiograph
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.engines import Engine, Floats
@@ -57,7 +58,7 @@ def probe_film(spec: InputSpec) -> Floats:
     lungs = np.exp(-(((np.abs(x) - 0.45) / 0.28) ** 2) - (y / 0.6) ** 2)
     ribs = 0.05 * np.sin(28 * (y + 0.3 * np.abs(x)))
     grey = np.clip(0.75 - 0.6 * lungs + ribs, 0.0, 1.0).astype(np.float32)
-    film, _ = prepare(grey, spec)
+    film, _ = prepare(grey, spec, _usual_lungs(*grey.shape))
     return film[None]
 
 
@@ -133,4 +134,10 @@ def _prepared(path: Path, spec: InputSpec) -> Floats:
             code="no-resources",
         )
     key = ImageKey("probe", "probe", path.stem)
-    return see(Radiograph(key, path, np.asarray(picture), 8, "MONOCHROME2", "DX"), spec).film
+    film = Radiograph(key, path, np.asarray(picture), 8, "MONOCHROME2", "DX")
+    return see(film, spec, _usual_lungs(film.rows, film.columns)).film
+
+
+def _usual_lungs(rows: int, columns: int) -> ImageRect:
+    """Where the lungs lie on most films: near enough for holding engines against each other, and no model is asked."""
+    return ImageRect(0.1 * columns, 0.1 * rows, 0.8 * columns, 0.75 * rows)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from cxr_viewer.core.findings import InputSpec, MapEvidence, ModelCard, OnnxSpec, Proof, ScoreKind, Task
+from cxr_viewer.core.findings import InputSpec, MapEvidence, Metric, ModelCard, OnnxSpec, Proof, Task
 from cxr_viewer.core.image import View
 from cxr_viewer.inference.cardtables import ONNX
+from cxr_viewer.inference.labelfaults import DIGEST, label_faults, tried_faults
 
 FITS = ("pad", "crop", "stretch")
 INTENSITIES = ("stretched", "presented")
@@ -15,6 +16,10 @@ RESIZES = ("area", "gaussian")
 CROPS = ("", "lungs")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 LAYOUTS = ("NCHW", "NHWC")
+SERVING = {"anatomy": Task.SEGMENT, "guard": Task.GUARD}
+"""What a model may do beside every other, and the task it then has."""
+STRUCTURES = ("Lungs", "Heart")
+"""What an anatomy model outlines at least."""
 PROOFS = ("published-outputs", "own-outputs", "none-published")
 SIZES_PX = (16, 2048)
 MOST_MARGIN = 0.5
@@ -26,9 +31,10 @@ def card_faults(card: ModelCard) -> list[str]:
     faults = []
     if not card.model_id or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in card.model_id):
         faults.append(f"id {card.model_id!r} may hold only letters, digits, '-', '_' and '.'")
-    if len(card.sha256) != 64 or any(c not in "0123456789abcdef" for c in card.sha256):
+    if not DIGEST.fullmatch(card.sha256):
         faults.append("sha256 is not a digest of 64 lower-case hexadecimal digits")
-    faults += _label_faults(card)
+    faults += label_faults(card)
+    faults += tried_faults(card)
     faults += _input_faults(card.input)
     if not (card.temperature > 0 and math.isfinite(card.temperature) and math.isfinite(card.bias)):
         faults.append(f"calibration has temperature {card.temperature} and bias {card.bias}")
@@ -39,21 +45,40 @@ def card_faults(card: ModelCard) -> list[str]:
     faults += _onnx_faults(card, card.onnx)
     faults += [] if card.proof is None else _proof_faults(card.proof)
     faults += _evidence_faults(card)
+    faults += _serving_faults(card)
+    faults += (fault for metric in card.metrics for fault in _metric_faults(metric, card))
     return faults
 
 
-def _label_faults(card: ModelCard) -> Iterable[str]:
-    if not card.labels:
-        yield "labels are missing"
-    names = [label.name for label in card.labels]
-    if len(set(names)) != len(names):
-        yield "two labels have the same name"
-    bounded = card.score_kind is not ScoreKind.LOGIT
-    for label in card.labels:
-        if not label.name:
-            yield "labels.name is empty"
-        if not math.isfinite(label.threshold) or (bounded and not 0 <= label.threshold <= 1):
-            yield f"the threshold of {label.name!r} is {label.threshold}, not between 0 and 1"
+def _serving_faults(card: ModelCard) -> Iterable[str]:
+    if card.serves and card.serves not in SERVING:
+        yield f"serves is {card.serves!r}, not one of {', '.join(SERVING)}"
+    elif card.serves and card.task is not SERVING[card.serves]:
+        yield f"task is {card.task.value}, and a model that serves as {card.serves} has {SERVING[card.serves].value}"
+    if card.task is Task.GUARD and card.serves != "guard":
+        yield 'task is guard, and serves is not "guard"'
+    names = {label.name for label in card.labels}
+    if card.serves == "anatomy":
+        yield from (f"labels: an anatomy model outlines {name}" for name in STRUCTURES if name not in names)
+        if not 0 < card.ratio_error < 0.5:
+            yield f"ratio_error is {card.ratio_error}, not between 0 and 0.5"
+    elif card.ratio_error:
+        yield "ratio_error belongs to a model that serves as anatomy"
+    if card.reference is not None:
+        if not DIGEST.fullmatch(card.reference.sha256):
+            yield "reference.sha256 is not a digest of 64 lower-case hexadecimal digits"
+        if not 0 < card.reference.limit < math.inf:
+            yield f"reference.limit is {card.reference.limit}, not above 0"
+        if not 0 < card.reference.share <= 1:
+            yield f"reference.share is {card.reference.share}, not between 0 and 1"
+
+
+def _metric_faults(metric: Metric, card: ModelCard) -> Iterable[str]:
+    known = {label.name for label in card.labels} | {label.name for label in card.tried}
+    if metric.label and metric.label not in known:
+        yield f"metrics.label is {metric.label!r}, which is neither among the labels nor among those tried"
+    if metric.positives is not None and not 0 <= metric.positives <= (metric.count or 0):
+        yield f"metrics.positives is {metric.positives} of {metric.count or 0} films"
 
 
 def _input_faults(spec: InputSpec) -> Iterable[str]:

@@ -17,7 +17,8 @@ import tomli_w
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.inference.cardfaults import card_faults
-from cxr_viewer.inference.cardtables import ONNX, SCHEMA, Reader, card_from_reader, card_to_dict
+from cxr_viewer.inference.cardreader import Reader
+from cxr_viewer.inference.cardtables import ONNX, SCHEMA, card_from_reader, card_to_dict
 
 __all__ = [
     "CARD_NAME",

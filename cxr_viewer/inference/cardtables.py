@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cxr_viewer.core.findings import (
     InputSpec,
-    LabelSpec,
     MapEvidence,
     Metric,
     ModelCard,
@@ -17,6 +15,9 @@ from cxr_viewer.core.findings import (
     ScoreKind,
     Task,
 )
+from cxr_viewer.inference import cardlabels
+from cxr_viewer.inference.cardlabels import KINDS, kind_word
+from cxr_viewer.inference.cardreader import Reader
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,124 +25,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ONNX = "onnx"
 """The network of a card whose weights bring their own graph."""
-KINDS = {kind.name.lower().replace("_", "-"): kind for kind in ScoreKind}
-T = TypeVar("T")
 TASKS = {task.value: task for task in Task}
-
-
-class Reader:
-    """Typed access to a TOML table that notes faults instead of stopping at the first.
-
-    Attributes:
-        faults: shared with the readers of inner tables, in the order in which they were found.
-    """
-
-    def __init__(self, table: Mapping[str, Any], faults: list[str] | None = None, prefix: str = "") -> None:
-        self.table = table
-        self.faults: list[str] = faults if faults is not None else []
-        self._prefix = prefix
-        self._asked: set[str] = set()
-
-    def fault(self, text: str) -> None:
-        self.faults.append(f"{self._prefix}{text}")
-
-    def text(self, name: str) -> str:
-        value = self._value(name)
-        if isinstance(value, str) and value.strip():
-            return value
-        self.fault(f"{name} is missing or not a text")
-        return ""
-
-    def optional_text(self, name: str, absent: str = "") -> str:
-        value = self._value(name)
-        if value is None or isinstance(value, str):
-            return absent if value is None else value
-        self.fault(f"{name} is not a text")
-        return absent
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self._value(name)
-        if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-            return tuple(value or ())
-        self.fault(f"{name} is not a list of texts")
-        return ()
-
-    def number(self, name: str) -> float:
-        value = self._value(name)
-        if _is_number(value):
-            return float(value)
-        self.fault(f"{name} is missing or not a number")
-        return 0.0
-
-    def optional_number(self, name: str) -> float | None:
-        return self.number(name) if name in self.table else None
-
-    def numbers(self, name: str) -> tuple[float, ...]:
-        value = self._value(name)
-        if value is None or (isinstance(value, list) and all(_is_number(item) for item in value)):
-            return tuple(float(item) for item in value or ())
-        self.fault(f"{name} is not a list of numbers")
-        return ()
-
-    def whole(self, name: str) -> int:
-        value = self._value(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        self.fault(f"{name} is missing or not a whole number")
-        return 0
-
-    def whole_numbers(self, name: str) -> tuple[int, ...]:
-        found = self.numbers(name)
-        if all(item.is_integer() for item in found):
-            return tuple(int(item) for item in found)
-        self.fault(f"{name} is not a list of whole numbers")
-        return ()
-
-    def flag(self, name: str) -> bool:
-        value = self._value(name)
-        if isinstance(value, bool):
-            return value
-        self.fault(f"{name} is missing or neither true nor false")
-        return False
-
-    def choice(self, name: str, choices: Mapping[str, T], absent: T) -> T:
-        word = self.text(name)
-        if word in choices:
-            return choices[word]
-        self.fault(f"{name} is {word!r}, not one of {', '.join(choices)}")
-        return absent
-
-    def inner(self, name: str) -> Reader:
-        """The section ``[name]``."""
-        value = self._value(name)
-        if isinstance(value, Mapping):
-            return Reader(value, self.faults, f"{name}.")
-        self.faults.append(f"the section [{name}] is missing")
-        return Reader({}, self.faults, f"{name}.")
-
-    def items(self, name: str) -> list[Reader]:
-        """The tables ``[[name]]``."""
-        value = self._value(name)
-        if value is None or (isinstance(value, list) and all(isinstance(item, Mapping) for item in value)):
-            return [Reader(item, self.faults, f"{name}.") for item in value or ()]
-        self.faults.append(f"[[{name}]] is not a list of tables")
-        return []
-
-    def no_others(self) -> None:
-        """Note every entry that nobody asked for: a misspelt one would quietly leave its default in force."""
-        for name in self.table:
-            if name not in self._asked:
-                self.fault(f"{name} is not an entry this program knows")
-
-    def _value(self, name: str) -> Any:
-        self._asked.add(name)
-        return self.table.get(name)
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return isinstance(value, float) or abs(value) < 1 << 53  # TOML sets whole numbers no limit, float64 does
 
 
 def card_from_reader(reader: Reader) -> ModelCard:
@@ -157,7 +41,7 @@ def card_from_reader(reader: Reader) -> ModelCard:
         network=reader.text("network"),
         sha256=reader.text("sha256"),
         licence=reader.text("licence"),
-        labels=tuple(_label(item) for item in reader.items("labels")),
+        labels=tuple(cardlabels.label(item) for item in reader.items("labels")),
         score_kind=kind,
         input=_input_spec(reader.inner("input"), foreign=reader.table.get("network") == ONNX),
         temperature=calibration.number("temperature"),
@@ -173,6 +57,10 @@ def card_from_reader(reader: Reader) -> ModelCard:
         proof=_proof(reader.inner("proof")) if "proof" in reader.table else None,
         onnx=_onnx(reader.inner("onnx")) if "onnx" in reader.table else None,
         map_evidence=tuple(_map_evidence(item) for item in reader.items("map_evidence")),
+        serves=reader.optional_text("serves"),
+        tried=tuple(cardlabels.tried(item) for item in reader.items("tried")),
+        reference=cardlabels.reference(reader.inner("reference")) if "reference" in reader.table else None,
+        ratio_error=reader.number("ratio_error") if "ratio_error" in reader.table else 0.0,
     )
     for section in (intended, calibration, reader):
         section.no_others()
@@ -180,7 +68,10 @@ def card_from_reader(reader: Reader) -> ModelCard:
 
 
 def card_to_dict(card: ModelCard) -> dict[str, Any]:
-    """A card as plain values in the order of ``card.toml``; what a card need not say is left out."""
+    """A card as plain values in the order of ``card.toml``; what a card need not say is left out.
+
+    A site's calibration is no part of the bundle, and is not written.
+    """
     intended: dict[str, Any] = {"use": card.intended_use, "views": list(card.intended_views)}
     if card.intended_ages is not None:
         intended["ages_years"] = [float(age) for age in card.intended_ages]
@@ -192,43 +83,48 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
         "network": card.network,
         "sha256": card.sha256,
         "licence": card.licence,
-        "score_kind": card.score_kind.name.lower().replace("_", "-"),
+        "score_kind": kind_word(card.score_kind),
         "trained_on": card.trained_on,
         "cautions": list(card.cautions),
     }
     out |= {"task": card.task.value} if card.task is not Task.CLASSIFY else {}
+    out |= {"serves": card.serves} if card.serves else {}
+    out |= {"ratio_error": card.ratio_error} if card.ratio_error else {}
     out |= {"source": card.source} if card.source else {}
     out |= {
         "intended": intended,
         "calibration": {"temperature": card.temperature, "bias": card.bias},
         "input": _input_to_dict(card.input),
     }
-    for name in ("proof", "onnx"):
+    for name in ("proof", "onnx", "reference"):
         out |= {name: _fields_to_dict(value)} if (value := getattr(card, name)) is not None else {}
     out |= {
         "labels": [_fields_to_dict(label) for label in card.labels],
         "metrics": [_fields_to_dict(metric) for metric in card.metrics],
     }
-    out |= {"map_evidence": [_fields_to_dict(item) for item in card.map_evidence]} if card.map_evidence else {}
+    for name in ("tried", "map_evidence"):
+        out |= {name: [_fields_to_dict(item) for item in value]} if (value := getattr(card, name)) else {}
     return out
 
 
 def _fields_to_dict(value: DataclassInstance) -> dict[str, Any]:
     """The fields of one section by name; None, empty texts and empty tuples need not be said."""
     found = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-    return {name: list(item) if isinstance(item, tuple) else item for name, item in found if item not in (None, (), "")}
+    return {name: _plain(item) for name, item in found if item not in (None, (), "")}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, ScoreKind):
+        return kind_word(value)
+    return _fields_to_dict(value) if dataclasses.is_dataclass(value) else value
 
 
 def _input_to_dict(spec: InputSpec) -> dict[str, Any]:
     """Without a crop nothing is said of a margin, so that programs which know neither read the card as well."""
     out = _fields_to_dict(spec)
     return out if spec.crop else {name: value for name, value in out.items() if name != "margin"}
-
-
-def _label(reader: Reader) -> LabelSpec:
-    label = LabelSpec(reader.text("name"), reader.number("threshold"), reader.optional_text("description"))
-    reader.no_others()
-    return label
 
 
 def _input_spec(reader: Reader, *, foreign: bool) -> InputSpec:
@@ -261,6 +157,9 @@ def _metric(reader: Reader) -> Metric:
         high=reader.optional_number("high"),
         data=reader.text("data"),
         count=reader.whole("count") if "count" in reader.table else None,
+        label=reader.optional_text("label"),
+        group=reader.optional_text("group"),
+        positives=reader.whole("positives") if "positives" in reader.table else None,
     )
     reader.no_others()
     return metric

@@ -6,7 +6,9 @@ from typing import TypeVar
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
+
+from cxr_viewer.ui import theme
 
 WidgetT = TypeVar("WidgetT", bound=QWidget)
 
@@ -16,6 +18,17 @@ def named(control: WidgetT, name: str, tip: str = "") -> WidgetT:
     control.setAccessibleName(name)
     control.setToolTip(tip or name)
     return control
+
+
+def panel_label(role: str = "") -> QLabel:
+    """Words in a panel: wrapped, never rich text, to be selected with the mouse; ``role`` as in the style sheet."""
+    label = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setContentsMargins(theme.SPACE_PX + 4, 0, theme.SPACE_PX + 4, 0)
+    label.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    if role:
+        label.setProperty("role", role)
+    return label
 
 
 class ElidingBox(QComboBox):

@@ -56,6 +56,31 @@ def test_the_shipped_network_is_small_and_its_map_fine_enough() -> None:
         assert network.features(torch.zeros(1, 1, 192, 192)).shape[2:] == (12, 12)
 
 
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_the_mean_of_the_votes_is_the_answer(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(name, 3).eval()
+    with torch.no_grad():
+        logits, features = network.logits_and_features(torch.randn(2, 1, 64, 64))
+        votes = network.votes(features)
+    assert votes.shape == (network.members, 2, 3)
+    torch.testing.assert_close(votes.mean(0), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_the_members_of_a_committee_share_only_the_film() -> None:
+    torch.manual_seed(0)
+    network = build_network("cxr-committee", 2).eval()
+    films = torch.randn(2, 1, 128, 128)
+    with torch.no_grad():
+        before = network.votes(network.features(films))
+        network.get_parameter("trunk.trunks.0.0.conv.weight").zero_()
+        after = network.votes(network.features(films))
+    assert network.members == 2
+    assert not torch.equal(before[0], after[0])
+    torch.testing.assert_close(before[1], after[1], rtol=1e-5, atol=1e-6)
+    assert network.features(films).shape[2:] == (8, 8)
+
+
 def test_weights_of_another_network_are_refused() -> None:
     state = build_network("cxr-tiny", 1).state_dict()
     load_network("cxr-tiny", 1, state)

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 NETWORKS: dict[str, Callable[[int], CamNetwork]] = {
+    "cxr-guard": residual.cxr_guard,
+    "cxr-committee": residual.cxr_committee,
     "cxr-small": residual.cxr_small,
     "cxr-tiny": residual.cxr_tiny,
     "densenet121-txrv": txrv.densenet121,

@@ -16,7 +16,7 @@ from cxr_viewer.core.geometry import ImageRect
 
 Outline = NDArray[np.floating]
 
-_LEAST_LUNG = 0.02  # share of the film: less is no lung
+_LEAST_LUNG, _MOST_LUNG = 0.02, 0.6  # share of the film: less is no lung, more is no chest
 _LARGE = 0.25  # a piece of at least this share of the largest belongs to the lungs wherever it lies
 _SMALL = 0.01  # smaller ones are specks
 _ONE_LUNG = 0.8  # width over height: a single piece narrower than this is one lung, not two that touch
@@ -37,7 +37,7 @@ def lungs_box(lungs: Outline, heart: Outline | None, extent: ImageRect) -> Image
         in image pixels, without a margin; None where there are no lungs, or what there is cannot be a chest.
     """
     pieces = _pieces(lungs)
-    if not pieces or pieces[0][4] < _LEAST_LUNG * lungs.size:
+    if not pieces or not _LEAST_LUNG <= pieces[0][4] / lungs.size <= _MOST_LUNG:
         return None
     first = pieces[0]
     kept = [first]

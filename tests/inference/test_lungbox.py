@@ -73,6 +73,7 @@ def test_the_box_lies_where_the_outline_lies_on_the_film() -> None:
     [
         outline(),
         outline((40, 40, 50, 50)),  # one per cent of the film is no lung
+        outline((5, 5, 95, 95)),  # and no lung fills it
         outline((10, 40, 48, 50), (52, 40, 90, 50)),  # no chest is so flat
         outline((45, 5, 50, 95), (51, 5, 56, 95)),  # or so narrow
     ],

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 from cxr_viewer import __version__
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
-from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
+from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs, calibrations_dir
 from cxr_viewer.inference.devices import devices
 from cxr_viewer.inference.explain import METHODS, methods_of
 from cxr_viewer.inference.store.bundles import sweep
@@ -157,7 +157,7 @@ class Program(QObject):
         self._window_store = WindowStore(self._paths.window_file)
         self._library = Library(self._paths.library_file)
         sweep(self._paths.models)
-        catalog = BundleCatalog(bundle_dirs(self._paths.data))
+        catalog = BundleCatalog(bundle_dirs(self._paths.data), calibrations=calibrations_dir(self._paths.data))
         self._reader = SandboxReader(sandbox := Sandbox())
         self.workbench = Workbench(self._parts(catalog, sandbox), first_state(self._settings, catalog.cards()))
         self.workbench.controller.preference.connect(self._keep)

@@ -87,13 +87,13 @@ def runner(catalog: BundleCatalog) -> Iterator[ModelRunner]:
 
 def catalog() -> BundleCatalog:
     """The installed models."""
-    from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
+    from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs, calibrations_dir
     from cxr_viewer.inference.store.bundles import sweep
     from cxr_viewer.services.settings import Paths
 
     paths = Paths.of_user()
     sweep(paths.models)
-    return BundleCatalog(bundle_dirs(paths.data))
+    return BundleCatalog(bundle_dirs(paths.data), calibrations=calibrations_dir(paths.data))
 
 
 def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:

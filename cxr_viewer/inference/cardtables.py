@@ -50,7 +50,7 @@ def card_from_reader(reader: Reader) -> ModelCard:
         intended_views=intended.texts("views"),
         intended_use=intended.text("use"),
         trained_on=reader.text("trained_on"),
-        metrics=tuple(_metric(item) for item in reader.items("metrics")),
+        metrics=tuple(metric(item) for item in reader.items("metrics")),
         cautions=reader.texts("cautions"),
         task=task,
         source=reader.optional_text("source"),
@@ -97,17 +97,17 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
         "input": _input_to_dict(card.input),
     }
     for name in ("proof", "onnx", "reference"):
-        out |= {name: _fields_to_dict(value)} if (value := getattr(card, name)) is not None else {}
+        out |= {name: fields_to_dict(value)} if (value := getattr(card, name)) is not None else {}
     out |= {
-        "labels": [_fields_to_dict(label) for label in card.labels],
-        "metrics": [_fields_to_dict(metric) for metric in card.metrics],
+        "labels": [fields_to_dict(label) for label in card.labels],
+        "metrics": [fields_to_dict(item) for item in card.metrics],
     }
     for name in ("tried", "map_evidence"):
-        out |= {name: [_fields_to_dict(item) for item in value]} if (value := getattr(card, name)) else {}
+        out |= {name: [fields_to_dict(item) for item in value]} if (value := getattr(card, name)) else {}
     return out
 
 
-def _fields_to_dict(value: DataclassInstance) -> dict[str, Any]:
+def fields_to_dict(value: DataclassInstance) -> dict[str, Any]:
     """The fields of one section by name; None, empty texts and empty tuples need not be said."""
     found = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
     return {name: _plain(item) for name, item in found if item not in (None, (), "")}
@@ -118,12 +118,12 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, ScoreKind):
         return kind_word(value)
-    return _fields_to_dict(value) if dataclasses.is_dataclass(value) else value
+    return fields_to_dict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _input_to_dict(spec: InputSpec) -> dict[str, Any]:
     """Without a crop nothing is said of a margin, so that programs which know neither read the card as well."""
-    out = _fields_to_dict(spec)
+    out = fields_to_dict(spec)
     return out if spec.crop else {name: value for name, value in out.items() if name != "margin"}
 
 
@@ -149,8 +149,9 @@ def _input_spec(reader: Reader, *, foreign: bool) -> InputSpec:
     return spec
 
 
-def _metric(reader: Reader) -> Metric:
-    metric = Metric(
+def metric(reader: Reader) -> Metric:
+    """One table of ``[[metrics]]``."""
+    found = Metric(
         name=reader.text("name"),
         value=reader.number("value"),
         low=reader.optional_number("low"),
@@ -162,7 +163,7 @@ def _metric(reader: Reader) -> Metric:
         positives=reader.whole("positives") if "positives" in reader.table else None,
     )
     reader.no_others()
-    return metric
+    return found
 
 
 def _proof(reader: Reader) -> Proof:

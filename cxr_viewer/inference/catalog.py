@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
@@ -13,6 +13,7 @@ import platformdirs
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference import sitecalibration
 from cxr_viewer.inference.cards import CARD_NAME, read_card, weights_name
 from cxr_viewer.inference.registry import believed, unusable
 
@@ -27,6 +28,11 @@ def bundle_dirs(data: Path | None = None) -> tuple[Path, ...]:
     return (resources_dir() / "models", data / "models")
 
 
+def calibrations_dir(data: Path | None = None) -> Path:
+    """The folder of the calibrations this site made; see :func:`bundle_dirs`."""
+    return (data or platformdirs.user_data_path("cxr-viewer", appauthor=False)) / sitecalibration.FOLDER
+
+
 @dataclass(frozen=True, slots=True)
 class _Bundle:
     card: ModelCard
@@ -37,6 +43,7 @@ class _Bundle:
 class _Seen:
     bundles: dict[str, _Bundle]
     problems: tuple[tuple[Path, str], ...]
+    notes: tuple[str, ...] = ()
 
 
 class BundleCatalog:
@@ -53,8 +60,11 @@ class BundleCatalog:
             they are.
     """
 
-    def __init__(self, dirs: Sequence[Path] | None = None, *, unproven: bool = False) -> None:
+    def __init__(
+        self, dirs: Sequence[Path] | None = None, *, unproven: bool = False, calibrations: Path | None = None
+    ) -> None:
         self._dirs = tuple(dirs) if dirs is not None else bundle_dirs()
+        self._calibrations = calibrations if dirs is not None or calibrations else calibrations_dir()
         self._unproven = unproven
         self._lock = threading.Lock()
         self._seen: _Seen | None = None
@@ -70,8 +80,9 @@ class BundleCatalog:
         return tuple(sorted(cards, key=lambda card: (card.name.casefold(), card.model_id)))
 
     def problems(self) -> tuple[str, ...]:
-        """One sentence for each bundle that cannot be used."""
-        return tuple(sentence for _, sentence in self._found().problems)
+        """One sentence for each bundle, or calibration of this site, that cannot be used."""
+        seen = self._found()
+        return (*(sentence for _, sentence in seen.problems), *seen.notes)
 
     def damaged(self) -> tuple[tuple[Path, str], ...]:
         """The folders that :meth:`problems` is about, a models folder that cannot be read among them, and why."""
@@ -111,7 +122,7 @@ class BundleCatalog:
     def _found(self) -> _Seen:
         with self._lock:  # held while looking: what was seen before a refresh must not be kept after it
             if self._seen is None:
-                self._seen = _look(self._dirs, unproven=self._unproven)
+                self._seen = _calibrated(_look(self._dirs, unproven=self._unproven), self._calibrations)
             return self._seen
 
 
@@ -130,6 +141,22 @@ def _look(dirs: tuple[Path, ...], *, unproven: bool) -> _Seen:
         else:
             found[card.model_id] = _Bundle(card if unproven else believed(card), folder)
     return _Seen(found, tuple(problems))
+
+
+def _calibrated(seen: _Seen, folder: Path | None) -> _Seen:
+    """The same bundles, their cards with the calibration of this site where one is in use."""
+    if folder is None:
+        return seen
+    bundles, notes = {}, []
+    for model_id, bundle in seen.bundles.items():
+        try:
+            kept = sitecalibration.read(folder, bundle.card)
+        except ModelError as error:
+            notes.append(f"{error.summary} {error.hint}".strip())
+            kept = None
+        site = kept.calibration if kept is not None and kept.in_use else None
+        bundles[model_id] = replace(bundle, card=replace(bundle.card, site=site))
+    return _Seen(bundles, seen.problems, tuple(notes))
 
 
 def _fault(card: ModelCard, folder: Path, found: dict[str, _Bundle], *, unproven: bool) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as sk
 
+from cxr_viewer.core.modelcard import Metric
 from cxr_viewer.training import measure
 from cxr_viewer.training.measure import Draws, Values, label_metrics, subgroups
 from cxr_viewer.training.paired import paired_metrics
@@ -23,7 +24,7 @@ def _scored(films: int = 400, *, seed: int = 1, digits: int | None = None) -> tu
     return truth, scores if digits is None else np.round(scores, digits), [f"p{i // 2}" for i in range(films)]
 
 
-def _by_name(found: tuple[measure.Metric, ...]) -> dict[str, measure.Metric]:
+def _by_name(found: tuple[Metric, ...]) -> dict[str, Metric]:
     return {metric.name: metric for metric in found}
 
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, WEIGHTS_NAME, read_card, weights_name
+from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, WEIGHTS_NAME, file_sha256, read_card, weights_name
 from cxr_viewer.inference.store import faults
 from cxr_viewer.inference.store.records import RECORDS_NAME
 
@@ -151,3 +151,18 @@ def _take(lock: IO[str]) -> bool:
 
 def _hours_old(path: Path) -> float:
     return (time.time() - path.stat().st_mtime) / 3600
+
+
+def digest(path: Path, most_bytes: int) -> str:
+    """Of a plain file that is not larger than the model can be: a pipe or a device has no end to wait for."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise faults.unreadable("it is not a plain file")
+        if status.st_size > most_bytes:
+            raise faults.too_large(f"{status.st_size} bytes, at most {most_bytes}")
+        return file_sha256(path)
+    except FileNotFoundError as error:
+        raise faults.no_such_file(str(error)) from error
+    except OSError as error:
+        raise faults.unreadable(str(error)) from error

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxr_viewer.core.errors import CxrError, ModelError
-from cxr_viewer.core.findings import ModelCard, Proof
+from cxr_viewer.core.findings import ModelCard, Proof, SiteCalibration
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
+from cxr_viewer.inference import sitecalibration
 from cxr_viewer.inference.cards import (
     CARD_NAME,
     WEIGHTS_NAME,
@@ -58,7 +58,7 @@ class LocalStore:
 
     Args:
         catalog: told to look again after each change.
-        models_folder: where models are installed.
+        models_folder: where models are installed; calibrations made by this site lie beside it.
         cache_folder: the program's cache; downloads that broke off are kept below it.
         proxy: address of the proxy; empty for the system's own.
         read_film: reads a film as the program does, for the proof.
@@ -80,6 +80,7 @@ class LocalStore:
         self.proxy = proxy
         self._catalog = catalog
         self._models = models_folder
+        self._calibrations = models_folder.with_name(sitecalibration.FOLDER)
         self._cache = cache_folder
         self._read_film = read_film
         self._entries = None if entries is None else tuple(entries)
@@ -101,6 +102,29 @@ class LocalStore:
             raise ModelError(why, code="unproven")
         whole = f"The model “{card.name}” is whole: its weights are those of its card (sha256 {card.sha256})."
         return whole + _proven(card)
+
+    def calibration(self, model_id: str) -> tuple[SiteCalibration | None, bool]:
+        """The calibration made on this site's films, and whether it is in use; one that is faulty counts as none.
+
+        Raises:
+            ModelError: no such model.
+        """
+        card = self._card(model_id)
+        try:
+            kept = sitecalibration.read(self._calibrations, card)
+        except ModelError:  # told among the catalogue's problems
+            return None, False
+        return (None, False) if kept is None else (kept.calibration, kept.in_use)
+
+    def use_calibration(self, model_id: str, site: bool) -> None:
+        """Score with the site's calibration or as shipped; both are kept.
+
+        Raises:
+            ModelError: there is none for these weights.
+        """
+        with _told_of_disk():
+            sitecalibration.use(self._calibrations, self._card(model_id), site=site)
+        self._catalog.refresh()
 
     def damaged(self) -> tuple[Damaged, ...]:
         """The bundles in the user's own folder that cannot be used."""
@@ -148,7 +172,7 @@ class LocalStore:
         self, entry: Entry, published: Path, cancel: CancelToken, report: Report, *, changed: bool
     ) -> ModelCard:
         report(InstallProgress("Checking the published file"))
-        digest = _digest(published, entry.most_bytes)
+        digest = bundles.digest(published, entry.most_bytes)
         records = Records(self._models)
         first = records.first_digest(entry.model_id)
         if first is not None and first != digest and not changed:
@@ -356,21 +380,6 @@ def _proven(card: ModelCard) -> str:
     if card.proof.kind == NONE_PUBLISHED:
         return " Its publisher prints no outputs, so it was not proven."
     return f" At its installation it reproduced the outputs known for {card.proof.film}."
-
-
-def _digest(path: Path, most_bytes: int) -> str:
-    """Of a plain file that is not larger than the model can be: a pipe or a device has no end to wait for."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise faults.unreadable("it is not a plain file")
-        if status.st_size > most_bytes:
-            raise faults.too_large(f"{status.st_size} bytes, at most {most_bytes}")
-        return file_sha256(path)
-    except FileNotFoundError as error:
-        raise faults.no_such_file(str(error)) from error
-    except OSError as error:
-        raise faults.unreadable(str(error)) from error
 
 
 @contextmanager

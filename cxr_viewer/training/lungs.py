@@ -13,6 +13,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Radiograph
+from cxr_viewer.inference.calibrate import Calibration
 from cxr_viewer.inference.cards import read_card, verify_weights
 from cxr_viewer.inference.lungbox import lungs_box
 from cxr_viewer.inference.networks import load_segmenter
@@ -66,7 +67,8 @@ class LungFinder:
                 return None if edges is None else ImageRect(*edges)
         given = see(image, self.card.input)
         with self._lock, torch.inference_mode():
-            outlines = self._network(torch.from_numpy(given.film[None]))[0].sigmoid().numpy()
+            logits = self._network(torch.from_numpy(given.film[None]))[0].double().numpy()
+            outlines = Calibration(self.card.temperature, self.card.bias).probability(logits)
             lungs, heart = self._rows
             box = lungs_box(outlines[lungs], None if heart is None else outlines[heart], given.seen)
             if key is not None:

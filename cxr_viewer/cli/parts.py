@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from cxr_viewer.cli import archives
 from cxr_viewer.core.errors import CxrError, ReadError, RefusalError
-from cxr_viewer.core.findings import ModelCard, Refusal, Task
+from cxr_viewer.core.findings import ModelCard, Task
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken, failure_from
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
+from cxr_viewer.services.answers import refusal_of
 from cxr_viewer.services.ports import ModelCatalog, ModelRunner
 from cxr_viewer.services.session import reduce
 from cxr_viewer.services.state import AUTO, Pane, ViewerState
@@ -107,7 +108,7 @@ def choose_card(models: ModelCatalog, model_id: str | None) -> ModelCard:
         problems = " ".join(models.problems())
         raise CxrError("No model is installed.", hint=problems or "Install the program again.", code="no-model")
     if model_id is None:
-        return cards[0]
+        return next((card for card in cards if not card.serves), cards[0])
     found = next((card for card in cards if card.model_id == model_id), None)
     if found is None:
         known = ", ".join(card.model_id for card in cards)
@@ -136,7 +137,7 @@ def wanted_model(models: ModelCatalog, model_id: str | None) -> str:
     if model_id is not None:
         return choose_card(models, model_id).model_id
     choose_card(models, None)
-    if all(card.task is not Task.CLASSIFY for card in models.cards()):
+    if all(card.task is not Task.CLASSIFY or card.serves for card in models.cards()):
         raise CxrError(
             "No installed model gives findings.", hint="Name one with --model to have it asked.", code="no-classifier"
         )
@@ -209,10 +210,7 @@ def _answer(effect: ev.StartAnalysis, models: ModelRunner) -> ev.Event:
     try:
         return ev.AnalysisArrived(models.analyse(request, CancelToken(), _unheard))
     except RefusalError as error:
-        key, model_id = request.image.key, request.model_id
-        return ev.AnalysisRefused(
-            Refusal(request.pane, request.generation, key, model_id, error.code, error.summary, error.hint)
-        )
+        return ev.AnalysisRefused(refusal_of(request, error))
     except Exception as error:
         failure = failure_from(error, job="analysis", pane=request.pane, generation=request.generation)
         return ev.AnalysisFailed(failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from cxr_viewer.core.filmcheck import FilmCheck, ViewSource
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Caution, Radiograph, View
 from cxr_viewer.core.wording import plain
@@ -20,9 +21,13 @@ CHEST = re.compile(r"CHEST|THORA|TORAX|TORACE|LUNG|PULMO|POUMON|BRUSTKORB|RIB|HE
 """Names of the chest in the languages that files are written in, against :func:`code_letters`."""
 
 
-def limits(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
-    """Why the model's score does not hold for this film; empty where nothing speaks against it."""
-    found = [_age_limit(card, image), _view_limit(card, image), _body_part_limit(image)]
+def limits(card: ModelCard, image: Radiograph, check: FilmCheck | None = None) -> tuple[Caution, ...]:
+    """Why the model's score does not hold for this film; empty where nothing speaks against it.
+
+    Args:
+        check: what the film looks like, where that was asked: it names a view that the file does not.
+    """
+    found = [_age_limit(card, image), _view_limit(card, image, check), _body_part_limit(image)]
     return tuple(limit for limit in found if limit is not None)
 
 
@@ -65,10 +70,22 @@ def _age(years: float) -> str:
     return str(int(years))
 
 
-def _view_limit(card: ModelCard, image: Radiograph) -> Caution | None:
-    if not card.intended_views or image.view is View.UNKNOWN or image.view.value in card.intended_views:
+def view_of(image: Radiograph, check: FilmCheck | None = None) -> View:
+    """The view to go by: the file's, or where it is silent what the film check is sure of."""
+    return image.view if check is None or image.view is not View.UNKNOWN else check.view
+
+
+def view_words(view: View, check: FilmCheck | None = None) -> str:
+    """``"an AP film"``, ``"a lateral film by its looks (the file does not say)"``; not for ``UNKNOWN``."""
+    looks = check is not None and check.view_source is ViewSource.NETWORK and check.view is view
+    return f"{_VIEWS[view]}{' by its looks (the file does not say)' if looks else ''}"
+
+
+def _view_limit(card: ModelCard, image: Radiograph, check: FilmCheck | None) -> Caution | None:
+    view = view_of(image, check)
+    if not card.intended_views or view is View.UNKNOWN or view.value in card.intended_views:
         return None
-    text = f"Trained on {views_text(card)} films; this is {_VIEWS[image.view]}."
+    text = f"Trained on {views_text(card)} films; this is {view_words(view, check)}."
     return Caution("view-outside", text, "ViewPosition (0018,5101)")
 
 

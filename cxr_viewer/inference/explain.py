@@ -9,7 +9,7 @@ number. No hook, no backward pass, the same on every engine.
 scaling, each map from its least to its greatest value, paints a red spot on every normal film. Here 1.0 is a heat that
 is the same for every film and every finding::
 
-    reference = 10 * ln(10) * temperature
+    reference = 10 * ln(10) * temperature of the finding
 
 A tenth of the film (about a lobe) at this heat multiplies the calibrated odds of the finding by ten. Only where some
 cell of a film is hotter still, that cell is 1.0 instead and all maps of the film are paler by the same factor, so that
@@ -45,6 +45,7 @@ import numpy as np
 from cxr_viewer.core.findings import Heatmap, MapScale, ModelCard, Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.inference.engines import Floats
+from cxr_viewer.inference.scoring import temperatures
 
 GRAD_CAM = "Grad-CAM"
 LAYER_CAM_FINE = "LayerCAM fine"
@@ -100,23 +101,26 @@ def grad_cam(features: Floats, head_weights: Floats) -> Floats:
 
 
 def reference_heat(card: ModelCard) -> float:
-    """The value that is 1.0 on the common scale; see the module's own words."""
+    """The value that is 1.0 on the common scale, of findings calibrated as the whole card; see the module's words."""
     return _SHARE * math.log(_ODDS) * card.temperature
 
 
 def on_common_scale(maps: Floats, card: ModelCard) -> Floats:
-    """Maps (k, h, w) of :func:`grad_cam` as 0..1, all by one factor."""
-    return _scaled(maps, reference_heat(card))
+    """Maps (k, h, w) of :func:`grad_cam` as 0..1, all by one factor of the calibrated odds."""
+    return _scaled(maps, card, _SHARE * math.log(_ODDS))
 
 
 def falls_on_scale(maps: Floats, card: ModelCard) -> Floats:
-    """Maps (k, h, w) of occlusion as 0..1, all by one factor."""
-    return _scaled(maps, math.log(_ODDS) * card.temperature)
+    """Maps (k, h, w) of occlusion as 0..1, all by one factor of the calibrated odds."""
+    return _scaled(maps, card, math.log(_ODDS))
 
 
-def _scaled(maps: Floats, reference: float) -> Floats:
-    scaled: Floats = maps / np.float32(max(reference, float(maps.max(initial=0.0))))
-    return scaled
+def _scaled(maps: Floats, card: ModelCard, unit: float) -> Floats:
+    """Where findings are calibrated each for itself, each map is first divided by its own temperature."""
+    own = np.float32(unit) * temperatures(card)[:, None, None]
+    shares: Floats = maps / own
+    hottest = float(shares.max(initial=0.0))
+    return shares / np.float32(hottest) if hottest > 1 else shares
 
 
 def with_strength_of(shapes: Floats, strength: Floats) -> Floats:

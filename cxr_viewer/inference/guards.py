@@ -3,7 +3,8 @@
 Three answers, from the strictest: :func:`refuse` raises (no score at all), :func:`limits` says why a score does not
 hold for this film (shown greyed), :func:`cautions` says what could not be checked.
 
-A file's own words are all there is to go by here; a picture of a hand that does not say so is not recognised.
+A file's own words are all there is to go by here; what a film looks like is asked in
+:mod:`cxr_viewer.inference.guard`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import re
 import numpy as np
 
 from cxr_viewer.core.errors import RefusalError
+from cxr_viewer.core.filmcheck import FilmCheck
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.image import Caution, Radiograph, View
-from cxr_viewer.core.suitability import CHEST, code_letters, part_text, views_text
+from cxr_viewer.core.suitability import CHEST, code_letters, part_text, view_of, view_words, views_text
 from cxr_viewer.core.wording import plain
 from cxr_viewer.inference.registry import NONE_PUBLISHED, UNPROVEN_CAUTION
 
@@ -88,15 +90,25 @@ def refuse(image: Radiograph) -> None:
     _refuse_pixels(image)
 
 
-def cautions(card: ModelCard, image: Radiograph) -> tuple[Caution, ...]:
-    """What the reader has to know because it could not be checked."""
+def cautions(card: ModelCard, image: Radiograph, check: FilmCheck | None = None) -> tuple[Caution, ...]:
+    """What the reader has to know because it could not be checked.
+
+    Args:
+        check: what the film looks like, where that was asked.
+    """
     found = []
+    view, asked = view_of(image, check), card.intended_views or any(label.views for label in card.labels)
+    by_looks = image.view is View.UNKNOWN and view is not View.UNKNOWN
     if card.proof is not None and card.proof.kind == NONE_PUBLISHED:
         found.append(Caution("unproven", UNPROVEN_CAUTION))
+    if asked and by_looks:
+        text = f"This is {view_words(view, check)}."
+        found.append(Caution("view-by-looks", text, "ViewPosition (0018,5101)"))
     if not image.is_dicom:
-        found.append(Caution("not-dicom", "This picture is not DICOM: age, view and polarity are unknown."))
+        unknown = "age and polarity" if asked and by_looks else "age, view and polarity"
+        found.append(Caution("not-dicom", f"This picture is not DICOM: {unknown} are unknown."))
     else:
-        if card.intended_views and image.view is View.UNKNOWN:
+        if card.intended_views and view is View.UNKNOWN:
             text = f"The file does not say which view this is; the model was trained on {views_text(card)} films."
             found.append(Caution("view-unknown", text, "ViewPosition (0018,5101)"))
         if not code_letters(image.modality):

@@ -60,10 +60,34 @@ class ModelInput:
     saw: Saw
 
 
-def see(image: Radiograph, spec: InputSpec, lungs: ImageRect | None = None) -> ModelInput:
+class FilmGreys:
+    """The greys of one film for all models that look at it, each worked out once. Used on one thread."""
+
+    def __init__(self, image: Radiograph) -> None:
+        self.image = image
+        self._greys: dict[str, Grey] = {}
+        self._areas: dict[str, ImageRect] = {}
+
+    def grey(self, intensity: str) -> Grey:
+        """See :func:`model_grey`; not to be written into."""
+        if intensity not in self._greys:
+            self._greys[intensity] = model_grey(self.image, intensity)
+        return self._greys[intensity]
+
+    def area(self, intensity: str) -> ImageRect:
+        """See :func:`exposed_area`."""
+        if intensity not in self._areas:
+            self._areas[intensity] = exposed_area(self.grey(intensity))
+        return self._areas[intensity]
+
+
+def see(
+    image: Radiograph, spec: InputSpec, lungs: ImageRect | None = None, greys: FilmGreys | None = None
+) -> ModelInput:
     """All of the way from stored pixels to the input of a network.
 
     Args:
+        greys: of the same film, where several models look at it.
         lungs: the box around both lungs in image pixels, without a margin; needed and used only where ``spec.crop``
             asks for it. None: they were not found.
 
@@ -71,8 +95,9 @@ def see(image: Radiograph, spec: InputSpec, lungs: ImageRect | None = None) -> M
         RefusalError: all pixels have the same value (``blank-image``), or the network reads only the lungs and they
             were not found (``lungs-not-found``).
     """
-    grey = model_grey(image, spec.intensity)
-    area, seen = _placed(grey, spec, lungs)
+    greys = greys or FilmGreys(image)
+    grey = greys.grey(spec.intensity)
+    area, seen = _placed(grey, spec, lungs, greys.area(spec.intensity) if spec.crop_border else None)
     square = _resized(_cut(grey, seen, area), spec)
     picture = np.rint(square * np.float32(255)).astype(np.uint8)
     picture.flags.writeable = False
@@ -302,11 +327,19 @@ def _to_full(first: int, last: int, work: int, full: int) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-def _placed(grey: Grey, spec: InputSpec, lungs: ImageRect | None) -> tuple[ImageRect, ImageRect]:
-    """The part of the film that may be used, and what becomes the square input; it reaches outside where padded."""
+def _placed(
+    grey: Grey, spec: InputSpec, lungs: ImageRect | None, exposed: ImageRect | None = None
+) -> tuple[ImageRect, ImageRect]:
+    """The part of the film that may be used, and what becomes the square input; it reaches outside where padded.
+
+    Args:
+        exposed: the exposed area, where it is known already.
+    """
     if spec.fit not in ("pad", "crop", "stretch"):
         raise ValueError(f"unknown fit {spec.fit!r}")
-    area = exposed_area(grey) if spec.crop_border else ImageRect(0, 0, grey.shape[1], grey.shape[0])
+    area = ImageRect(0, 0, grey.shape[1], grey.shape[0])
+    if spec.crop_border:
+        area = exposed or exposed_area(grey)
     if spec.crop == "lungs":
         if lungs is None:
             raise lungs_not_found()

@@ -10,21 +10,24 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from cxr_viewer.core import suitability
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Finding, ModelCard, ScoreKind, Task
+from cxr_viewer.core.filmcheck import FilmCheckError
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard, Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference import explain, guards
-from cxr_viewer.inference.calibrate import Calibration
+from cxr_viewer.inference.beside import Beside, BesideModels
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import Floats
 from cxr_viewer.inference.engines.child import ChildEngine
 from cxr_viewer.inference.engines.choice import Clock
 from cxr_viewer.inference.engines.supply import EngineSupply
 from cxr_viewer.inference.explain_run import Question, explained
-from cxr_viewer.inference.preprocess import see
+from cxr_viewer.inference.preprocess import FilmGreys, see
+from cxr_viewer.inference.scoring import scores
+from cxr_viewer.inference.telling import Distances, told_of
+from cxr_viewer.inference.turning import WayBack, upright
 
 Report = Callable[[str], None]
 
@@ -48,11 +51,14 @@ class LocalRunner:
         self._catalog = catalog or BundleCatalog()
         cache = cache or platformdirs.user_cache_path("cxr-viewer", appauthor=False)
         self._engines = EngineSupply(cache, scores, clock)
+        self._beside = BesideModels(self._catalog, self._engines)
+        self._distances = Distances(self._catalog)
 
     def analyse(self, request: AnalysisRequest, cancel: CancelToken, report: Report) -> AnalysisResult:
         """Score and explain one film; see :meth:`cxr_viewer.services.ports.ModelRunner.analyse`.
 
         Raises:
+            FilmCheckError: the guard blocks the film, and the request does not pass that over.
             RefusalError: the model does not look at such an image.
             ModelError: no such model, method or device, damaged weights, engine failed.
             CancelledError: ``cancel`` was set.
@@ -62,24 +68,27 @@ class LocalRunner:
         if request.method not in explain.METHODS:
             raise _unknown_method(request.method)
         card = self._catalog.card(request.model_id)
+        if card.task is Task.GUARD:
+            raise _no_findings(card)
         guards.refuse(request.image)
         report("Preparing the film")
-        given = see(request.image, card.input)
-        film, seen = given.film[None], given.seen
+        film = _Film(request)
+        beside = self._beside.look(request.image, request.turns, film.greys, cancel, report)
+        if beside.check is not None and beside.check.blocking and not request.override:
+            raise FilmCheckError(beside.check)
+        given = see(film.upright, card.input, film.lungs(beside), film.greys)
         cancel.raise_if_cancelled()
-        bundle = self._catalog.folder(card.model_id)
-        prepared = self._engines.prepared(card, bundle, request.device, cancel, report)
+        prepared = self._engines.prepared(card, self._catalog.folder(card.model_id), request.device, cancel, report)
         report("Scoring")
-        logits, features = prepared.engine.run(film)
+        logits, features = prepared.engine.run(given.film[None])
         _check_finite(card, logits, features)
         cancel.raise_if_cancelled()
         report("Explaining")
-
-        def library() -> ChildEngine:
-            return self._engines.library(card, bundle, cancel)
-
-        asked = Question(card, prepared.engine, film, logits, features, seen, library)
+        asked = Question(
+            card, prepared.engine, given.film[None], logits, features, given.seen, self._library(card, cancel)
+        )
         heatmaps, mapless = explained(asked, request.method, cancel, report)
+        told = told_of(card, request, beside, logits[0], self._distances.sign(card, features))
         return AnalysisResult(
             pane=request.pane,
             generation=request.generation,
@@ -88,20 +97,31 @@ class LocalRunner:
             model_name=card.name,
             model_version=card.version,
             model_sha256=card.sha256,
-            findings=findings(card, logits[0]) if card.task is Task.CLASSIFY else (),
-            heatmaps=heatmaps,
-            seen=seen,
+            findings=told.findings,
+            heatmaps=told.shown(film.back.heatmap(heatmap) for heatmap in heatmaps),
+            seen=film.back.rect(given.seen),
             device=prepared.engine.device_name,
             elapsed_s=time.perf_counter() - started,
-            limits=suitability.limits(card, request.image),
-            cautions=(*guards.cautions(card, request.image), *prepared.cautions, *mapless),
-            saw=given.saw,
+            limits=told.limits,
+            cautions=(*told.cautions, *prepared.cautions, *mapless),
+            saw=film.back.saw(given.saw),
+            anatomy=beside.anatomy,
+            check=told.check,
+            overridden=told.overridden,
+            turns=request.turns,
+            withheld=told.withheld,
+            site=card.site,
         )
 
     def warm_up(self, model_id: str, device: str = "auto") -> None:
-        """Load a model before the first film asks for it. Raises :class:`ModelError` like :meth:`analyse`."""
+        """Load a model, and those that work beside every other, before the first film asks for them.
+
+        Raises:
+            ModelError: like :meth:`analyse`.
+        """
         card = self._catalog.card(model_id)
         self._engines.prepared(card, self._catalog.folder(model_id), device, CancelToken(), lambda stage: None)
+        self._beside.warm_up(CancelToken())
 
     def settle(self, cancel: CancelToken) -> bool:
         """Choose the engine for one of the models that have run on the CPU; call it when nothing waits.
@@ -125,6 +145,9 @@ class LocalRunner:
         """Give back what is held for models that are no longer installed, or are installed in another version."""
         self._engines.keep_only(self._catalog.cards())
 
+    def _library(self, card: ModelCard, cancel: CancelToken) -> Callable[[], ChildEngine]:
+        return lambda: self._engines.library(card, self._catalog.folder(card.model_id), cancel)
+
     def close(self) -> None:
         """Give memory and the torch process back. Safe to call twice."""
         self._engines.close()
@@ -136,43 +159,22 @@ def model_input(image: Radiograph, card: ModelCard) -> tuple[Floats, ImageRect]:
     return given.film[None], given.seen
 
 
-def findings(card: ModelCard, logits: Floats) -> tuple[Finding, ...]:
-    """What a model says, in the order of the card's labels.
+class _Film:
+    """The film of a request as models look at it, and the way back."""
 
-    Args:
-        logits: float32 (k,).
-    """
-    probabilities = Calibration(card.temperature, card.bias).probability(logits.astype(np.float64))
-    out = []
-    for label, logit, probability in zip(card.labels, logits.tolist(), probabilities.tolist(), strict=True):
-        score, threshold = probability, label.threshold
-        if card.score_kind is ScoreKind.LOGIT:
-            score = logit
-        elif card.score_kind is ScoreKind.OPERATING_POINT:
-            score, threshold = operating_point_score(probability, label.threshold), 0.5
-        out.append(Finding(label.name, score, card.score_kind, threshold, logit))
-    return tuple(out)
+    def __init__(self, request: AnalysisRequest) -> None:
+        image = request.image
+        self.upright = upright(image, request.turns)
+        self.greys = FilmGreys(self.upright)
+        self.back = WayBack(request.turns, image.rows, image.columns)
 
-
-def scores(card: ModelCard, logits: Floats) -> Floats:
-    """The scores of :func:`findings`, float32 (k,)."""
-    return np.array([finding.score for finding in findings(card, logits)], dtype=np.float32)
-
-
-def operating_point_score(probability: float, threshold: float) -> float:
-    """A score on which 0.5 is the operating point (TorchXRayVision's ``op_norm``).
-
-    Args:
-        probability: 0..1.
-        threshold: operating point on the scale of ``probability``.
-    """
-    if probability < threshold:
-        return probability / (2 * threshold)
-    return 1 - (1 - probability) / (2 * (1 - threshold)) if threshold < 1 else 0.5
+    def lungs(self, beside: Beside) -> ImageRect | None:
+        """The box around both lungs on the upright film."""
+        return None if beside.lungs is None else self.back.there(beside.lungs)
 
 
 def _check_finite(card: ModelCard, logits: Floats, features: Floats | None) -> None:
-    shape = (1, len(card.labels)) if card.task is Task.CLASSIFY else (1, len(card.labels), *logits.shape[2:])
+    shape = (1, len(card.labels), *logits.shape[2:]) if card.task is Task.SEGMENT else (1, len(card.labels))
     finite = np.isfinite(logits).all() and (features is None or math.isfinite(float(features.sum())))
     if logits.shape != shape or not finite:
         raise ModelError(
@@ -181,6 +183,14 @@ def _check_finite(card: ModelCard, logits: Floats, features: Floats | None) -> N
             detail=f"logits {logits.tolist()}, expected shape {shape}",
             code="no-score",
         )
+
+
+def _no_findings(card: ModelCard) -> ModelError:
+    return ModelError(
+        f"The model “{card.name}” checks films before others look at them; it gives no findings.",
+        hint="Choose a model that gives findings; this one is asked beside it.",
+        code="no-findings",
+    )
 
 
 def _unknown_method(method: str) -> ModelError:

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from cxr_viewer.core.errors import RefusalError
+from cxr_viewer.core.filmcheck import FilmCheckError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard, Refusal
 from cxr_viewer.core.image import ImageKey
 
@@ -122,6 +124,20 @@ class Answers:
         answer = self._kept.pop(question, None)
         if answer is not None:
             self._bytes -= _bytes(answer)
+
+
+def refusal_of(request: AnalysisRequest, error: RefusalError) -> Refusal:
+    """Why a model declined, as the answer to ``request``; with what the film check said where that was it."""
+    return Refusal(
+        request.pane,
+        request.generation,
+        request.image.key,
+        request.model_id,
+        error.code,
+        error.summary,
+        error.hint,
+        error.check if isinstance(error, FilmCheckError) else None,
+    )
 
 
 def _belongs(question: Question, answer: Answer) -> bool:

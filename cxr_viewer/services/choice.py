@@ -20,14 +20,15 @@ def choose_model(cards: Sequence[ModelCard], wanted: str, image: Radiograph) -> 
     between the patient and the ages of the card; the narrower range of ages, as a model made for few is meant more than
     one made for all, but the wider one where the age is not known, as it is the likelier to hold; calibrated scores;
     more findings; the name, so that the same film always gets the same model. Outlines of anatomy are only drawn when
-    asked for.
+    asked for; models that work beside every other (the film check, the program's own anatomy) are not among those to
+    choose from, and a film check that is named gives no findings, so that it counts as not named.
 
     Returns:
         None where no model is installed.
     """
-    if wanted != AUTO:
+    if wanted != AUTO and not any(card.model_id == wanted and card.task is Task.GUARD for card in cards):
         return ModelChoice(wanted, "You chose this model.") if wanted else None
-    classifiers = [card for card in cards if card.task is Task.CLASSIFY]
+    classifiers = [card for card in cards if card.task is Task.CLASSIFY and not card.serves]
     if not classifiers:
         return None
     against = {card.model_id: suitability.limits(card, image) for card in classifiers}

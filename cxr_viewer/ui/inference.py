@@ -12,7 +12,7 @@ from cxr_viewer.core.errors import CancelledError, CxrError, RefusalError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, Refusal
 from cxr_viewer.core.jobs import CancelToken, LatestSlot, Progress, failure_from
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.answers import Answers, Question
+from cxr_viewer.services.answers import Answers, Question, refusal_of
 from cxr_viewer.services.ports import ModelRunner
 from cxr_viewer.services.state import ViewerState
 
@@ -199,7 +199,7 @@ class InferenceThread(QThread):
         try:
             answer = runner.analyse(request, token, lambda stage: self._tell_stage(request, stage))
         except RefusalError as error:
-            answer = _refusal(request, error)
+            answer = refusal_of(request, error)
         self._answers.keep(asked.question, answer)
         return answer
 
@@ -227,15 +227,3 @@ def _warm_up(runner: ModelRunner, work: _WarmUp) -> None:
 
 def _event(answer: AnalysisResult | Refusal) -> ev.AnalysisArrived | ev.AnalysisRefused:
     return ev.AnalysisRefused(answer) if isinstance(answer, Refusal) else ev.AnalysisArrived(answer)
-
-
-def _refusal(request: AnalysisRequest, error: RefusalError) -> Refusal:
-    return Refusal(
-        request.pane,
-        request.generation,
-        request.image.key,
-        request.model_id,
-        error.code,
-        error.summary,
-        error.hint,
-    )

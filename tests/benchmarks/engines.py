@@ -157,7 +157,7 @@ def passes(card, bundle: Path, place: Path, rounds: int) -> None:  # type: ignor
     from cxr_viewer.inference.engines import F32
     from cxr_viewer.inference.engines.agreement import disagreement
     from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
-    from cxr_viewer.inference.runner import scores
+    from cxr_viewer.inference.scoring import scores
 
     found, loaded = window_engines(card, place)
     film = found.probes.films[:1]
@@ -233,7 +233,7 @@ def maps(card, bundle: Path, place: Path, rounds: int) -> None:  # type: ignore[
     from cxr_viewer.core.geometry import ImageRect
     from cxr_viewer.inference import explain
     from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
-    from cxr_viewer.inference.runner import findings
+    from cxr_viewer.inference.scoring import findings
 
     found, loaded = window_engines(card, place)
     film = found.probes.films[:1]

@@ -31,7 +31,8 @@ from cxr_viewer.inference import explain
 from cxr_viewer.inference.cards import file_sha256
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import Engine, Floats
-from cxr_viewer.inference.runner import LocalRunner, findings, model_input
+from cxr_viewer.inference.runner import LocalRunner, model_input
+from cxr_viewer.inference.scoring import findings
 
 _CONTROL = """
 import sys, time

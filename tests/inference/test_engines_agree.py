@@ -27,7 +27,8 @@ from cxr_viewer.inference.engines.graph import graph_folder
 from cxr_viewer.inference.engines.probes import raw_maps
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.networks.base import SegmentNetwork
-from cxr_viewer.inference.runner import model_input, scores
+from cxr_viewer.inference.runner import model_input
+from cxr_viewer.inference.scoring import scores
 
 EXACT = {F32: 1e-4, ONNX: 1e-4}  # of logits; the others are held to what a score may change
 

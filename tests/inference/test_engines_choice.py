@@ -21,7 +21,7 @@ from cxr_viewer.inference.engines.agreement import disagreement
 from cxr_viewer.inference.engines.alternatives import ONNX_NAME, alternatives_folder, read_alternatives
 from cxr_viewer.inference.engines.choice import BUDGET_S, Choice, fastest, measure, remember, remembered
 from cxr_viewer.inference.engines.supply import EngineSupply
-from cxr_viewer.inference.runner import scores
+from cxr_viewer.inference.scoring import scores
 
 
 class Clock:

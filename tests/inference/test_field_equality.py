@@ -29,7 +29,7 @@ from cxr_viewer.inference.engines.torch import TorchEngine
 from cxr_viewer.inference.explain import grad_cam
 from cxr_viewer.inference.networks import from_published, load_network, load_segmenter
 from cxr_viewer.inference.preprocess import model_grey, see
-from cxr_viewer.inference.runner import findings
+from cxr_viewer.inference.scoring import findings
 
 with warnings.catch_warnings():  # the library sets filters of its own while it is imported
     import torchxrayvision

@@ -18,7 +18,8 @@ from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import graph as graph_module
 from cxr_viewer.inference.explain import IN_LOGITS, METHODS
-from cxr_viewer.inference.runner import LocalRunner, _check_finite, findings, operating_point_score
+from cxr_viewer.inference.runner import LocalRunner, _check_finite
+from cxr_viewer.inference.scoring import findings, operating_point_score
 
 REAL = "paediatric-pneumonia"
 

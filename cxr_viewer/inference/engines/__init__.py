@@ -77,9 +77,13 @@ def pass_key(card: ModelCard) -> str:
 
 
 def score_key(card: ModelCard) -> str:
-    """Names all that the scores as shown depend on, hexadecimal: how far engines agree is told on that scale."""
-    points = tuple(label.threshold for label in card.labels)
-    return _digest(pass_key(card), card.score_kind, card.temperature, card.bias, points)
+    """Names all that the scores as shown depend on, hexadecimal: how far engines agree is told on that scale.
+
+    What the cardiothoracic ratio adds is the same on every engine.
+    """
+    own = tuple((label.threshold, label.score_kind, label.temperature, label.bias) for label in card.labels)
+    site = () if card.site is None else card.site.labels
+    return _digest(pass_key(card), card.score_kind, card.temperature, card.bias, own, site)
 
 
 def _digest(*facts: object) -> str:

@@ -141,9 +141,7 @@ def _refused(kind: FilmKind, chances: Mapping[str, float], stated: View) -> Sign
     if kind is FilmKind.LATERAL:
         text = "This is a lateral film; the model reads frontal films."
         if stated in (View.PA, View.AP):
-            text = (
-                f"This looks like a lateral film, although the file says {stated.value}; the model reads frontal films."
-            )
+            text = f"This looks like a lateral film, although the file says {stated.value}."
         return Sign("lateral", text, Severity.BLOCK, "Open the frontal film of the study.", share)
     return Sign(
         "not-chest",

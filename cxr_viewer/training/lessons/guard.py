@@ -7,7 +7,8 @@ chance. The network has one row of outputs in groups (:data:`cxr_viewer.inferenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,29 +23,33 @@ from cxr_viewer.training.guardset import drawn, lateral, spoiled
 from cxr_viewer.training.guardset.shading import Grey
 from cxr_viewer.training.guardset.vary import VaryConfig, opaque, placed, varied
 from cxr_viewer.training.lesson import Batch, Judgement
+from cxr_viewer.training.parts import Parts
+from cxr_viewer.training.recipe import Recipe
 
 FRONTAL, LATERAL, OTHER = range(3)
-_SPOILED, _DRAWN = 2, 3  # where samples come from: frontal, lateral and these
+SOURCES = ("frontal", "lateral", "spoiled", "drawn")
+"""Where images come from; the last two are both of the kind ``other``."""
+_SPOILED, _DRAWN = 2, 3
 _UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
 class GuardConfig:
-    """What the guard learns from.
+    """The table ``[guard]``.
 
     Attributes:
-        network: name of a classifier.
         frontal, lateral, spoiled, drawn: images of each kind per epoch.
         upright_share: not turned; the rest is turned by 90, 180 and 270 degrees in equal parts.
         inverted_share: black and white exchanged.
         folded_share: of lateral images, those made by folding a frontal film; the others are bodies of solids.
         kind_weight, turn_weight, polarity_weight, view_weight: of each group's loss.
         view_smoothing: label smoothing of PA/AP, so that the network is not too sure.
-        validation_films: films of each kind to judge with.
-        vary: how images are changed.
+        validation_films: images of each kind to judge with.
+        pass_share, pass_share_supported: of the validation films of every site, the share that passes by the network
+            alone, and with lungs and heart found; they set the thresholds.
+        view_errors: most wrong ones among the validation films, as they are and changed, that are called PA or AP.
     """
 
-    network: str = "cxr-guard"
     frontal: int = 6000
     lateral: int = 1800
     spoiled: int = 2200
@@ -58,37 +63,66 @@ class GuardConfig:
     view_weight: float = 0.3
     view_smoothing: float = 0.05
     validation_films: int = 800
-    vary: VaryConfig = field(default_factory=VaryConfig)
+    pass_share: float = 0.99
+    pass_share_supported: float = 0.998
+    view_errors: float = 0.005
+
+
+def tables() -> Mapping[str, type]:
+    """The recipe's tables."""
+    return {"guard": GuardConfig, "vary": VaryConfig}
+
+
+def masks(recipe: Recipe) -> bool:
+    """Whether masks are read."""
+    return False
+
+
+def build(recipe: Recipe, parts: Parts) -> GuardLesson:
+    """The lesson of a recipe, for the films of its parts."""
+    config, vary = recipe.table("guard", GuardConfig), recipe.table("vary", VaryConfig)
+    return GuardLesson(parts.train, parts.validation, recipe, config, vary)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Images made once, to judge with: float32 (n, 1, side, side) and their targets by group, int64 (n,)."""
+    """Images made once, to judge with.
+
+    Attributes:
+        film: float32 (n, 1, side, side), normalised.
+        targets: by group, int64 (n,), -1 unknown.
+        sources: int64 (n,), index into :data:`SOURCES`.
+    """
 
     film: Tensor
     targets: dict[str, NDArray[np.int64]]
+    sources: NDArray[np.int64]
 
 
 class GuardLesson:
     """See the module. ``train`` and ``validation`` hold frontal chest films only.
 
     Args:
-        size_px: side of the network's input.
-        mean, std: its normalisation.
-        seed: of the images to judge with.
+        recipe: its network and input are used, and its seed for the images to judge with.
     """
 
     def __init__(
-        self, train: FilmSet, validation: FilmSet, config: GuardConfig, size_px: int, mean: float, std: float, seed: int
+        self, train: FilmSet, validation: FilmSet, recipe: Recipe, config: GuardConfig, vary: VaryConfig
     ) -> None:
-        self._films, self._config, self._size = train, config, size_px
-        self._mean, self._std = np.float32(mean), np.float32(std)
+        self._films, self._network, self._config, self._vary = train, recipe.network, config, vary
+        self._size = recipe.input.size_px
+        self._mean, self._std = np.float32(recipe.input.mean), np.float32(recipe.input.std)
         self._weights = _balanced(train)
-        self._judged = self._to_judge_with(validation, np.random.default_rng(seed))
+        self._judged = self.made(validation, config.validation_films, recipe.training.seed)
+
+    @property
+    def judged(self) -> Judged:
+        """The images that every epoch is judged with, made from the validation films."""
+        return self._judged
 
     def network(self) -> nn.Module:
         """The classifier of the recipe with one output per entry of :data:`cxr_viewer.inference.guard.LABELS`."""
-        return build_network(self._config.network, len(LABELS))
+        return build_network(self._network, len(LABELS))
 
     def order(self, chance: np.random.Generator) -> NDArray[np.int64]:
         """Samples as ``source * films + film``, every site and view with its share."""
@@ -142,12 +176,19 @@ class GuardLesson:
         tie = float(parts["kind"][known, kinds[known]].mean())
         return Judgement(float(np.mean(list(figures.values()))), tie, figures)
 
+    def made(self, films: FilmSet, count: int, seed: int) -> Judged:
+        """``count`` images of each of the four sources, the same for the same seed."""
+        chance = np.random.default_rng(seed)
+        picked = chance.choice(len(films), 4 * count, p=_balanced(films))
+        batch = self._made(films, picked + len(films) * np.repeat(np.arange(4), count), chance)
+        return Judged(batch["film"], {group: batch[group].numpy() for group in GROUPS}, np.repeat(np.arange(4), count))
+
     def _made(self, films: FilmSet, samples: NDArray[np.int64], chance: np.random.Generator) -> Batch:
         images = np.empty((len(samples), 1, self._size, self._size), dtype=np.float32)
         targets = np.full((len(GROUPS), len(samples)), _UNKNOWN, dtype=np.int64)
         for row, sample in enumerate(samples):
             source, film = divmod(int(sample), len(films))
-            image = varied(self._image(films, source, film, chance), self._config.vary, chance)
+            image = varied(self._image(films, source, film, chance), self._vary, chance)
             turns = 0 if chance.random() < self._config.upright_share else int(chance.integers(1, 4))
             inverted = bool(chance.random() < self._config.inverted_share)
             image = np.rot90(1 - image if inverted else image, -turns)
@@ -164,12 +205,12 @@ class GuardLesson:
 
     def _image(self, films: FilmSet, source: int, film: int, chance: np.random.Generator) -> Grey:
         """An upright image of normal polarity."""
-        config, side = self._config, self._size
+        config, vary, side = self._config, self._vary, self._size
         if source == _DRAWN:
             return drawn.drawn(chance, side)
-        image = placed(films.grey[film], films.areas[film], side, config.vary, chance)
+        image = placed(films.grey[film], films.areas[film], side, vary, chance)
         if source == FRONTAL:
-            return opaque(image, config.vary, chance)
+            return opaque(image, vary, chance)
         if source == LATERAL:
             if chance.random() < config.folded_share:
                 image = lateral.folded(chance, image)
@@ -178,14 +219,8 @@ class GuardLesson:
                 image = lateral.textured(chance, body, image) if chance.random() < 0.6 else body
             return np.ascontiguousarray(image[:, ::-1]) if chance.random() < 0.5 else image
         other = int(chance.integers(len(films)))
-        second = placed(films.grey[other], films.areas[other], side, config.vary, chance)
+        second = placed(films.grey[other], films.areas[other], side, vary, chance)
         return spoiled.spoiled(chance, image, second)
-
-    def _to_judge_with(self, films: FilmSet, chance: np.random.Generator) -> Judged:
-        count = self._config.validation_films
-        picked = chance.choice(len(films), 4 * count, p=_balanced(films))
-        made = self._made(films, picked + len(films) * np.repeat(np.arange(4), count), chance)
-        return Judged(made["film"], {group: made[group].numpy() for group in GROUPS})
 
 
 def grouped(logits: Tensor) -> dict[str, Tensor]:

@@ -54,6 +54,7 @@ def test_every_setting_comes_back_as_it_was(path: Path) -> None:
         method="LayerCAM",
         show_maps=False,
         show_seen=True,
+        show_callipers=False,
         offered=True,
         proxy="http://proxy.hospital:3128",
         corner_text=CornerText.NO_IDENTITY,

@@ -13,8 +13,10 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import Task
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Radiograph
+from cxr_viewer.inference.beside import ANATOMY, serving
 from cxr_viewer.inference.calibrate import Calibration
 from cxr_viewer.inference.cards import read_card, verify_weights
+from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.lungbox import lungs_box
 from cxr_viewer.inference.networks import load_segmenter
 from cxr_viewer.inference.preprocess import see
@@ -91,6 +93,25 @@ class LungFinder:
         partial.write_text(json.dumps({"anatomy": self.card.sha256, "lungs": self._found}), encoding="utf-8")
         partial.replace(self._path)  # never half a file
         self._unsaved = 0
+
+
+def anatomy_bundle(which: str = "") -> Path:
+    """Folder of the model that finds the lungs: the one given, or the one that the program asks beside every model.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if which:
+        return Path(which)
+    catalog = BundleCatalog()
+    card = serving(catalog, ANATOMY)
+    if card is None:
+        raise ModelError(
+            "There is no model that finds the lungs, and the recipe cuts films to them.",
+            hint="Train the anatomy model first, or name its bundle with --set films.anatomy=FOLDER.",
+            code="no-anatomy-model",
+        )
+    return catalog.folder(card.model_id)
 
 
 def _key(path: Path) -> str | None:

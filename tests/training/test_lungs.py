@@ -20,7 +20,7 @@ from cxr_viewer.core.image import ImageKey, Radiograph
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, file_sha256, write_card
 from cxr_viewer.inference.networks import build_segmenter
 from cxr_viewer.training import lungs
-from cxr_viewer.training.lungs import KEPT_NAME, LungFinder
+from cxr_viewer.training.lungs import KEPT_NAME, LungFinder, anatomy_bundle
 
 CARD = ModelCard(
     model_id="outlines",
@@ -126,3 +126,15 @@ def test_boxes_of_other_weights_or_a_torn_file_are_not_used(tmp_path: Path, netw
 def test_another_model_is_refused_in_a_sentence(tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="does not outline lungs"):
         LungFinder(bundle(tmp_path / "model", **changes))
+
+
+def test_without_an_anatomy_model_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Empty:
+        def cards(self) -> tuple[ModelCard, ...]:
+            return ()
+
+    monkeypatch.setattr(lungs, "BundleCatalog", Empty)
+    with pytest.raises(ModelError, match="no model that finds the lungs") as none:
+        anatomy_bundle()
+    assert "--set films.anatomy=" in none.value.hint
+    assert anatomy_bundle(str(tmp_path)) == tmp_path

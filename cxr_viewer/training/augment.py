@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_viewer.training.data import FilmSet
+from cxr_viewer.training.films import NO_MASK, FilmSet
 
 Grey = NDArray[np.float32]
 
@@ -67,18 +67,36 @@ class AugmentConfig:
 
 def augmented(films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator) -> Grey:
     """Film ``index`` changed by chance, float32 (size, size), 0..1."""
-    out = _warped(films, index, size_px, config, chance)
+    matrix = _matrix(films, index, size_px, config, chance)
+    return _changed(films, _warped(films, index, size_px, matrix), size_px, config, chance)
+
+
+def augmented_pair(
+    films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator
+) -> tuple[Grey, NDArray[np.uint8]]:
+    """The same with the film's mask moved alike, uint8 (size, size); all 255 where it has none."""
+    matrix = _matrix(films, index, size_px, config, chance)
+    mask = np.full((size_px, size_px), NO_MASK, dtype=np.uint8)
+    if films.masks is not None and films.masks[index, 0, 0] != NO_MASK:
+        flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        mask = np.asarray(cv2.warpAffine(films.masks[index], matrix, (size_px, size_px), flags=flags), dtype=np.uint8)
+    return _changed(films, _warped(films, index, size_px, matrix), size_px, config, chance), mask
+
+
+def _changed(films: FilmSet, film: Grey, size_px: int, config: AugmentConfig, chance: np.random.Generator) -> Grey:
+    """Another frame, another distribution of greys, other greys."""
+    out = film
     draw = chance.random()
     if draw < config.swap_share:
-        other = _warped(films, int(chance.integers(len(films))), size_px, config, chance)
+        donor = int(chance.integers(len(films)))
+        other = _warped(films, donor, size_px, _matrix(films, donor, size_px, config, chance))
         mask = _centre_mask(size_px, config, chance, soft=True)
         out = mask * out + (1 - mask) * other
     elif draw < config.swap_share + config.blank_share:
         mask = _centre_mask(size_px, config, chance, soft=False)
         out = mask * out + (1 - mask) * _filling(size_px, chance)
     if chance.random() < config.tone_share:
-        donor = films.grey[int(chance.integers(len(films)))]
-        out = _toned(out, donor, float(chance.uniform(0.3, 1.0)))
+        out = _toned(out, films.grey[int(chance.integers(len(films)))], float(chance.uniform(0.3, 1.0)))
     return _regraded(out, config, chance)
 
 
@@ -91,8 +109,10 @@ def _toned(grey: Grey, donor: NDArray[np.uint8], strength: float) -> Grey:
     return grey + np.float32(strength) * (np.take(table, level) - grey)
 
 
-def _warped(films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator) -> Grey:
-    """The exposed area with moved edges, turned and mirrored, as a square; 0 (air) outside the film."""
+def _matrix(
+    films: FilmSet, index: int, size_px: int, config: AugmentConfig, chance: np.random.Generator
+) -> NDArray[np.float64]:
+    """From the square to the film, (2, 3): the area to be seen with moved edges, turned and mirrored."""
     x0, y0, x1, y1 = (float(edge) for edge in films.areas[index])
     width, height = x1 - x0, y1 - y0
     left, top, right, bottom = chance.uniform(-config.edge_out, config.edge_in, 4)
@@ -107,8 +127,13 @@ def _warped(films: FilmSet, index: int, size_px: int, config: AugmentConfig, cha
     matrix = turn @ scale
     middle = np.array([(x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5])
     offset = middle - matrix @ np.array([(size_px - 1) / 2, (size_px - 1) / 2])
+    return np.column_stack([matrix, offset])
+
+
+def _warped(films: FilmSet, index: int, size_px: int, matrix: NDArray[np.float64]) -> Grey:
+    """The film as a square; 0 (air) outside it."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(films.grey[index], np.column_stack([matrix, offset]), (size_px, size_px), flags=flags)
+    warped = cv2.warpAffine(films.grey[index], matrix, (size_px, size_px), flags=flags)
     return np.asarray(warped, dtype=np.float32) / np.float32(255)
 
 

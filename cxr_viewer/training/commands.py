@@ -6,6 +6,7 @@ Torch is imported only once a command runs, so that asking for help stays quick.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,54 +18,65 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DEFAULT_MODEL = "paediatric-pneumonia"
-DEFAULT_OUT = Path("runs") / DEFAULT_MODEL
 
 
 def add_train_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add ``train``; run it with :func:`run_train`."""
     parser = subparsers.add_parser(
         "train",
-        help="train the paediatric pneumonia model again",
-        description="Train a model from labelled films and write a bundle (weights, card, figures) to OUT/bundle. "
-        "Stopping it loses at most one epoch: the same command goes on where it stopped.",
+        help="train a model from a recipe",
+        description="Train a model from labelled films as a recipe says, and write a bundle (weights, card, figures) "
+        "to OUT/bundle. Stopping it loses at most one epoch: the same command goes on where it stopped. "
+        "docs/training.md tells all.",
+    )
+    parser.add_argument(
+        "--recipe", required=True, metavar="NAME|FILE", help="a recipe of the program (e.g. classify) or a TOML file"
     )
     parser.add_argument(
         "--data",
         type=Path,
+        action="append",
         required=True,
-        metavar="DIR",
-        help="films with an index.csv, or in train/NORMAL, train/PNEUMONIA, test/NORMAL, test/PNEUMONIA",
+        metavar="PATH",
+        help="an index (CSV), or a folder with one, or with train/LABEL, test/LABEL, ... (may be repeated)",
     )
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help=f"default: {DEFAULT_OUT}")
-    parser.add_argument("--epochs", type=int, metavar="N", help="most passes over the films (default: 22)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the split and of all chance (default: 1)")
-    parser.add_argument("--init", type=Path, metavar="FILE", help="weights (safetensors) to start from")
-    parser.add_argument("--network", metavar="NAME", help="default: cxr-small")
-    parser.add_argument("--batch", type=int, metavar="N", help="films per step (default: 32)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: 2)")
-    parser.add_argument("--fresh", action="store_true", help="start again even if OUT holds a checkpoint")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/ and the recipe's name")
     parser.add_argument(
-        "--keep-shared-patients",
-        action="store_true",
-        help="learn also from training films of patients who have test films (figures get rosier)",
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the recipe, e.g. --set training.epochs=5 (may be repeated)",
+    )
+    parser.add_argument("--init", type=Path, metavar="PATH", help="weights (safetensors) or a bundle to start from")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="processor threads (default: 2)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="threads that prepare films meanwhile (default: 1)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="start again even if OUT holds a checkpoint")
+    parser.add_argument("--tensorboard", action="store_true", help="also write curves to OUT/tensorboard")
+    parser.add_argument(
+        "--allow-unreadable",
+        type=int,
+        default=0,
+        metavar="N",
+        help="go on if at most N films of a part cannot be read (default: 0)",
+    )
+    sites = parser.add_mutually_exclusive_group()
+    sites.add_argument("--leave-out-site", default="", metavar="NAME", help="learn without this site, test on it")
+    sites.add_argument(
+        "--leave-one-site-out", action="store_true", help="one run per site, each tested on the site it has not seen"
     )
     parser.add_argument(
         "--outside",
         type=Path,
         action="append",
         default=[],
-        metavar="DIR",
+        metavar="PATH",
         help="films of another kind, tested on only; their figures go into the card (may be repeated)",
     )
-    parser.add_argument(
-        "--note",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="a further caution for the card, a whole sentence (may be repeated)",
-    )
-    parser.add_argument("--version", default="1.0.0", metavar="TEXT", help="version written into the card")
     return parser
 
 
@@ -74,29 +86,38 @@ def run_train(args: argparse.Namespace) -> int:
     Raises:
         CxrError: for the command line to tell.
     """
-    from cxr_viewer.training.fit import FitConfig
-    from cxr_viewer.training.pipeline import TrainJob, train_model
+    from cxr_viewer.training.ddp import is_chief
+    from cxr_viewer.training.loop import RunOptions
+    from cxr_viewer.training.parts import ReadOptions
+    from cxr_viewer.training.recipe import read_recipe
+    from cxr_viewer.training.run import TrainJob, leave_one_site_out, train_model
 
-    chosen = {name: getattr(args, name) for name in ("epochs", "seed", "network", "batch", "threads")}
-    for name in ("epochs", "batch", "threads"):
-        if chosen[name] is not None and chosen[name] < 1:
+    for name in ("threads", "workers"):
+        if getattr(args, name) < 1:
             raise CxrError(f"--{name} has to be at least 1.", code="wrong-use")
-    config = FitConfig(device=args.device, **{name: value for name, value in chosen.items() if value is not None})
+    recipe = read_recipe(args.recipe, args.changes)
     job = TrainJob(
-        data=args.data,
-        out=args.out,
-        config=config,
-        version=args.version,
+        recipe=recipe,
+        data=tuple(args.data),
+        out=args.out or Path("runs") / recipe.name,
         init=args.init,
-        fresh=args.fresh,
-        keep_shared=args.keep_shared_patients,
         outside=tuple(args.outside),
-        command=_command_text(args, config.epochs, config.seed),
-        notes=tuple(args.note),
+        reading=ReadOptions(allowed=args.allow_unreadable, left_out_site=args.leave_out_site),
+        options=RunOptions(args.device, args.threads, args.workers, args.fresh, args.tensorboard),
+        command=_command_text(args),
     )
-    with _output_folder(args.out):
-        bundle = train_model(job)
-    print(f"The model is in {bundle}")
+    try:
+        with _output_folder(job.out):
+            if args.leave_one_site_out:
+                leave_one_site_out(job)
+                return 0
+            bundle = train_model(job)
+    except CxrError:
+        if is_chief():
+            raise
+        return 1  # the chief has said it
+    if bundle is not None:
+        print(f"The model is in {bundle}")
     return 0
 
 
@@ -211,16 +232,14 @@ def _output_folder(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _command_text(args: argparse.Namespace, epochs: int, seed: int) -> str:
+def _command_text(args: argparse.Namespace) -> str:
     """The command with folder names only; where they lay is nobody's business."""
-    parts = ["cxr-viewer train", f"--data {args.data.name}", f"--epochs {epochs}", f"--seed {seed}"]
+    recipe = Path(args.recipe).name
+    parts = ["cxr-viewer train", f"--recipe {recipe}", *(f"--data {path.name}" for path in args.data)]
+    parts += [f"--set {shlex.quote(change)}" for change in args.changes]
     if args.init is not None:
         parts.append(f"--init {args.init.name}")
-    if args.network is not None:
-        parts.append(f"--network {args.network}")
-    if args.batch is not None:
-        parts.append(f"--batch {args.batch}")
-    if args.keep_shared_patients:
-        parts.append("--keep-shared-patients")
-    parts += [f"--outside {folder.name}" for folder in args.outside]
+    if args.leave_out_site:
+        parts.append(f"--leave-out-site {shlex.quote(args.leave_out_site)}")
+    parts += [f"--outside {path.name}" for path in args.outside]
     return " ".join(parts)

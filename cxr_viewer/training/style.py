@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cxr_viewer.training.data import FilmSet
+from cxr_viewer.training.films import FilmSet
 
 Values = NDArray[np.float64]
 

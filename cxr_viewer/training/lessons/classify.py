@@ -1,0 +1,351 @@
+"""Learning findings: any number of labels, each 1, 0 or unknown on each film.
+
+Beside the labels the network may learn where lungs and heart are (from masks) and a number from the index (such as
+the cardiothoracic ratio), which keeps the features on anatomy, and the soft answers of other networks (distillation,
+Hinton et al. 2015). These aids hang on the network as ``aids`` and are left behind when the bundle is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cxr_viewer.core.errors import CxrError
+from cxr_viewer.inference.networks import CamNetwork, build_network
+from cxr_viewer.training.augment import AugmentConfig, augmented, augmented_pair
+from cxr_viewer.training.films import NO_MASK, FilmSet, normal, prepared
+from cxr_viewer.training.lesson import Batch, Judgement
+from cxr_viewer.training.parts import Parts
+from cxr_viewer.training.recipe import Recipe
+from cxr_viewer.training.style import balancing_weights, label_from_make
+
+AIDS = "aids."
+"""Beginning of the names of weights that only training needs."""
+
+_EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyConfig:
+    """The table ``[classify]``.
+
+    Attributes:
+        label_smoothing: targets are this far from 0 and 1.
+        balance: which films an epoch is made of. ``"none"``: every film once. ``"labels"``: films with rare labels more
+            often. ``"make"``: one label only; both kinds equally often, and within each such that the make of a film
+            says nothing about its label (:mod:`cxr_viewer.training.style`).
+        balance_most: with ``"labels"``, how many times more often than others a film may come.
+        positive_weight: the loss of a positive counts as many times as there are negatives for it, to this power:
+            0 counts all alike, 1 balances fully.
+        positive_weight_most: and at most this many times.
+        prior: the head begins at the labels' frequencies.
+        mask_weight: of the loss on the masks; 0: none are learned.
+        mask_values: the value of each structure in the masks; 0 is nothing.
+        number_weight: of the loss on the number.
+        number_column: column of the index that holds it.
+        teacher: CSV of soft answers in 0..1: the column ``file`` (name of the film file) and one per label.
+        teacher_weight: share of the loss that is held against the teacher's answers instead of the labels.
+        own_weight: share of each label that is replaced by what the network itself, or the mean of its members, says.
+            Labels mined from reports miss findings; where the network is sure, it is held to them less (Reed et al.,
+            arXiv:1412.6596; for members side by side: Zhang et al., CVPR 2018).
+        mixing: of the beta distribution that films are mixed by two at a time (Zhang et al., ICLR 2018); 0: none are.
+    """
+
+    label_smoothing: float = 0.0
+    balance: str = "none"
+    balance_most: float = 8.0
+    positive_weight: float = 0.0
+    positive_weight_most: float = 20.0
+    prior: bool = True
+    mask_weight: float = 0.0
+    mask_values: tuple[int, ...] = (1, 2)
+    number_weight: float = 0.0
+    number_column: str = ""
+    teacher: str = ""
+    teacher_weight: float = 0.5
+    own_weight: float = 0.0
+    mixing: float = 0.0
+
+
+def tables() -> Mapping[str, type]:
+    """The recipe's tables."""
+    return {"classify": ClassifyConfig, "augment": AugmentConfig}
+
+
+def masks(recipe: Recipe) -> bool:
+    """Whether masks are read."""
+    return recipe.table("classify", ClassifyConfig).mask_weight > 0
+
+
+def build(recipe: Recipe, parts: Parts) -> ClassifyLesson:
+    """The lesson.
+
+    Raises:
+        CxrError: a setting that the films cannot answer.
+    """
+    config = recipe.table("classify", ClassifyConfig)
+    if config.balance not in ("none", "labels", "make"):
+        raise _fault(f"“classify.balance” has to be none, labels or make, not “{config.balance}”.")
+    if config.balance == "make" and len(parts.labels) != 1:
+        raise _fault("“classify.balance” can be “make” only for one label.")
+    if config.mask_weight > 0 and (parts.train.masks is None or bool((parts.train.masks == NO_MASK).all())):
+        raise _fault("The recipe asks for masks, and no training film has one.")
+    return ClassifyLesson(recipe, config, parts)
+
+
+class ClassifyLesson:
+    """See :class:`cxr_viewer.training.lesson.Lesson`."""
+
+    def __init__(self, recipe: Recipe, config: ClassifyConfig, parts: Parts) -> None:
+        self._recipe, self._config, self._parts = recipe, config, parts
+        self._augment = recipe.table("augment", AugmentConfig)
+        films = parts.train
+        self._targets, known = np.nan_to_num(films.targets, nan=0.0), ~np.isnan(films.targets)
+        self._known = known.astype(np.float32)
+        yes = (self._targets * self._known).sum(axis=0)
+        no = self._known.sum(axis=0) - yes
+        self._prior = (yes + 1) / (yes + no + 2)
+        weight = (no / np.maximum(yes, 1)) ** config.positive_weight
+        self._positive_weight = np.clip(weight, 1.0, config.positive_weight_most).astype(np.float32)
+        self._numbers = _Numbers.of(films, config) if config.number_weight > 0 else None
+        self._teacher = None
+        if config.teacher:
+            self._teacher = read_teacher(Path(config.teacher), films, parts.names)
+        self._draws = self._weights()
+        self._checked: NDArray[np.float32] | None = None
+
+    def network(self) -> nn.Module:
+        network = build_network(self._recipe.network, len(self._parts.labels))
+        if self._config.prior:
+            with torch.no_grad():
+                network.classifier.bias.copy_(torch.from_numpy(np.log(self._prior / (1 - self._prior))))
+        aids: dict[str, nn.Module] = {}
+        width = network.classifier.in_features
+        if self._config.mask_weight > 0:
+            aids["masks"] = nn.Conv2d(width, len(self._config.mask_values), 1)
+        if self._numbers is not None:
+            aids["number"] = nn.Linear(width, 1)
+        if aids:
+            network.aids = nn.ModuleDict(aids)
+        return network
+
+    def order(self, chance: np.random.Generator) -> NDArray[np.int64]:
+        if self._config.balance == "make" and self._draws is not None:
+            return _half_of_each(self._parts.train.labels, self._draws, chance)
+        if self._draws is not None:
+            return _evenly(np.arange(len(self._parts.train)), self._draws, len(self._parts.train), chance)
+        return chance.permutation(len(self._parts.train))
+
+    def batch(self, samples: NDArray[np.int64], chance: np.random.Generator) -> Batch:
+        films, spec = self._parts.train, self._recipe.input
+        size = spec.size_px
+        inputs = np.empty((len(samples), spec.channels, size, size), dtype=np.float32)
+        outlines = np.empty((len(samples), size, size), dtype=np.uint8)
+        for place, index in enumerate(samples):
+            if films.masks is None:
+                grey = augmented(films, int(index), size, self._augment, chance)
+            else:
+                grey, outlines[place] = augmented_pair(films, int(index), size, self._augment, chance)
+            inputs[place] = normal(grey, spec)
+        out = {
+            "film": torch.from_numpy(inputs),
+            "target": torch.from_numpy(self._targets[samples]),
+            "known": torch.from_numpy(self._known[samples]),
+        }
+        if films.masks is not None:
+            out["mask"] = torch.from_numpy(outlines)
+        if self._numbers is not None:
+            out["number"] = torch.from_numpy(self._numbers.values[samples])
+        if self._teacher is not None:
+            out["teacher"] = torch.from_numpy(self._teacher[samples])
+        return _mixed(out, self._config.mixing, chance) if self._config.mixing > 0 else out
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        assert isinstance(network, CamNetwork)
+        maps = network.features(batch["film"])
+        total = self._label_loss(network.votes(maps).float(), batch)
+        aids: nn.ModuleDict | None = getattr(network, "aids", None)
+        if aids is not None and "masks" in aids:
+            total = total + self._config.mask_weight * self._mask_loss(aids["masks"](maps).float(), batch["mask"])
+        if aids is not None and "number" in aids:
+            number, truth = aids["number"](maps.mean(dim=(2, 3)))[:, 0].float(), batch["number"]
+            error = functional.smooth_l1_loss(number, torch.nan_to_num(truth), reduction="none")
+            total = total + self._config.number_weight * _mean(error, (~truth.isnan()).float())
+        return total
+
+    def judge(self, network: nn.Module) -> Judgement:
+        films = self._parts.validation
+        if self._checked is None:
+            self._checked = prepared(films, self._recipe.input)
+        logits = score_labels(network, self._checked)
+        areas = label_aucs(films.targets, logits)
+        figures = {f"AUC/{name}": area for name, area in zip(self._parts.names, areas, strict=True)}
+        loss = log_loss(films.targets, logits)
+        mean = float(np.nanmean(areas))
+        return Judgement(mean, -loss, {**figures, "validation log loss": loss})
+
+    def _label_loss(self, votes: Tensor, batch: Batch) -> Tensor:
+        """Of the logits of all members, (members, n, labels); each is held to the truth for itself."""
+        smooth, own = self._config.label_smoothing, self._config.own_weight
+        targets = batch["target"] * (1 - 2 * smooth) + smooth
+        if own > 0:
+            targets = (1 - own) * targets + own * votes.detach().mean(0).sigmoid()
+        each = [self._member_loss(vote, targets, batch) for vote in votes]
+        return torch.stack(each).mean()
+
+    def _member_loss(self, logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
+        weight = torch.from_numpy(self._positive_weight).to(logits.device)
+        each = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none")
+        loss = _mean(each, batch["known"])
+        if "teacher" not in batch:
+            return loss
+        soft = batch["teacher"]
+        told = functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(soft), reduction="none")
+        share = self._config.teacher_weight
+        return (1 - share) * loss + share * _mean(told, (~soft.isnan()).float())
+
+    def _mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Cross entropy against the share of each cell of the map that a structure covers."""
+        parts = torch.stack([(mask == value).float() for value in self._config.mask_values], dim=1)
+        shares = functional.adaptive_avg_pool2d(parts, (logits.shape[2], logits.shape[3]))
+        each = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
+        return _mean(each, (mask[:, 0, 0] != NO_MASK).float())
+
+    def _weights(self) -> NDArray[np.float64] | None:
+        """How often each film is drawn."""
+        parts, config = self._parts, self._config
+        if config.balance == "make":
+            from_make = label_from_make(parts.train, parts.validation)[0]
+            return balancing_weights(from_make, parts.train.labels)
+        if config.balance == "labels":
+            rarity = (0.5 / self._prior) * self._targets * self._known
+            return np.asarray(np.clip(rarity.max(axis=1), 1.0, config.balance_most), dtype=np.float64)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """A number per film, moved and scaled to mean 0 and deviation 1; nan where unknown."""
+
+    values: NDArray[np.float32] = field(repr=False)
+
+    @classmethod
+    def of(cls, films: FilmSet, config: ClassifyConfig) -> _Numbers:
+        out = np.full(len(films), np.nan, dtype=np.float32)
+        for place, record in enumerate(films.records):
+            text = record.row.get(config.number_column, "").strip()
+            try:
+                out[place] = float(text) if text else math.nan
+            except ValueError as error:
+                raise CxrError(
+                    f"{record.place}: “{text}” in the column “{config.number_column}” is no number.", code="index"
+                ) from error
+        if not np.isfinite(out).any():
+            raise _fault(f"The recipe asks for the number “{config.number_column}”, and no training film has one.")
+        scaled = (out - np.nanmean(out)) / max(float(np.nanstd(out)), _EPSILON)
+        return cls(scaled.astype(np.float32))
+
+
+def read_teacher(path: Path, films: FilmSet, labels: tuple[str, ...]) -> NDArray[np.float32]:
+    """Soft answers for every film, float32 (n, labels); nan where the teacher says nothing.
+
+    Raises:
+        CxrError: unreadable, a label is missing, a value is not in 0..1, or no film is named.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in ("file", *labels) if name not in (reader.fieldnames or ())]
+            if missing:
+                raise _fault(f"The teacher's answers “{path.name}” lack the column {', '.join(missing)}.")
+            said = {row["file"]: [float(row[name] or math.nan) for name in labels] for row in reader}
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise _fault(f"The teacher's answers “{path.name}” cannot be read: {error}.") from error
+    nothing = [math.nan] * len(labels)
+    out = np.array([said.get(record.path.name, nothing) for record in films.records], dtype=np.float32)
+    if np.isnan(out).all() or bool((out < 0).any()) or bool((out > 1).any()):
+        raise _fault(f"The teacher's answers “{path.name}” name no training film, or are not between 0 and 1.")
+    return out
+
+
+def score_labels(network: nn.Module, inputs: NDArray[np.float32], *, batch: int = 64) -> NDArray[np.float64]:
+    """Logits (n, labels), in full precision; the network is in evaluation mode."""
+    device = next(network.parameters()).device
+    out = []
+    with torch.inference_mode():
+        for start in range(0, len(inputs), batch):
+            part = torch.from_numpy(inputs[start : start + batch]).to(device)
+            out.append(network(part.contiguous(memory_format=torch.channels_last)).double().cpu().numpy())
+    return np.concatenate(out)
+
+
+def label_aucs(targets: NDArray[np.float32], logits: NDArray[np.float64]) -> list[float]:
+    """AUC per label on the films where it is known; nan where one kind is missing."""
+    from sklearn.metrics import roc_auc_score
+
+    out = []
+    for column in range(targets.shape[1]):
+        known = ~np.isnan(targets[:, column])
+        truth = targets[known, column]
+        both = 0 < truth.sum() < truth.size
+        out.append(float(roc_auc_score(truth, logits[known, column])) if both else math.nan)
+    return out
+
+
+def log_loss(targets: NDArray[np.float32], logits: NDArray[np.float64]) -> float:
+    """Mean cross entropy over all known labels."""
+    known = ~np.isnan(targets)
+    each = np.logaddexp(0, logits) - np.nan_to_num(targets) * logits
+    return float(each[known].mean())
+
+
+def _mixed(batch: Batch, alpha: float, chance: np.random.Generator) -> Batch:
+    """Each film with a share of another, and what is to be learned in the same shares; masks and numbers are left out.
+
+    A label is known only where it is known of both.
+    """
+    share = np.float32(chance.beta(alpha, alpha))
+    other = torch.from_numpy(chance.permutation(len(batch["film"])))
+    out = dict(batch)
+    for name in ("film", "target", "teacher"):
+        if name in batch:
+            out[name] = batch[name].lerp(batch[name][other], float(1 - share))
+    out["known"] = batch["known"] * batch["known"][other]
+    return out
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean; 0, but still part of the network's graph, where nothing is known."""
+    return (values * weights).sum() / weights.sum().clamp(min=1.0)
+
+
+def _half_of_each(
+    labels: NDArray[np.int64], weights: NDArray[np.float64], chance: np.random.Generator
+) -> NDArray[np.int64]:
+    """As many draws as films: half of each label, within it by weight."""
+    parts = [_evenly(np.flatnonzero(labels == label), weights, labels.size // 2, chance) for label in (0, 1)]
+    return chance.permutation(np.concatenate(parts))
+
+
+def _evenly(
+    films: NDArray[np.int64], weights: NDArray[np.float64], count: int, chance: np.random.Generator
+) -> NDArray[np.int64]:
+    """``count`` draws in evenly spaced steps through the summed weights: each film as often as its share says."""
+    steps = (np.arange(count) + chance.random()) / count
+    shuffled = chance.permutation(films)
+    summed = np.cumsum(weights[shuffled])
+    drawn = shuffled[np.minimum(np.searchsorted(summed / summed[-1], steps), films.size - 1)]
+    return chance.permutation(drawn)
+
+
+def _fault(summary: str) -> CxrError:
+    return CxrError(summary, hint="Change the recipe or the index.", code="recipe")

@@ -17,6 +17,8 @@ from cxr_viewer.core.geometry import ImageRect, Point
 from cxr_viewer.core.heatmaps import Heatmap
 from cxr_viewer.core.image import Caution, PixelSpacing
 
+LUNGS, HEART = "Lungs", "Heart"
+"""Names of the outlines, as the anatomy model's card has them."""
 ENLARGED = 0.5
 """The ratio above which a heart is called wide on a PA film of an adult."""
 
@@ -99,7 +101,10 @@ class Callipers:
         top, bottom = self.midline
         if handle in (Handle.MIDLINE_TOP, Handle.MIDLINE_BOTTOM):
             new = (to, bottom) if handle is Handle.MIDLINE_TOP else (top, to)
-            if new[1].y - new[0].y < 1:
+            # On a film that is stored lying down "below" is a side of the picture: the line may tilt, not turn about.
+            way = Point(bottom.x - top.x, bottom.y - top.y)
+            kept = (new[1].x - new[0].x) * way.x + (new[1].y - new[0].y) * way.y
+            if kept < math.hypot(*way):
                 raise ValueError("the midline runs from above to below")
             return replace(self, midline=new, edited=True)._levelled(spacing)
         pair = list(self.heart if handle in (Handle.HEART_LEFT, Handle.HEART_RIGHT) else self.chest)

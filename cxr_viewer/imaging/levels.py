@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_viewer.core.heatmaps import Heatmap
 from cxr_viewer.core.image import Radiograph, Voi, VoiTable, VoiWindow, WindowFunction
 from cxr_viewer.imaging import luts
 from cxr_viewer.imaging.grid import Axis, Grid
@@ -16,6 +17,9 @@ from cxr_viewer.imaging.shutter import covered
 FINE, COARSE = 0.2, 4.0
 """Factors of :func:`drag_window` with Shift and with Ctrl held."""
 
+LUNGS_LABEL = "Lungs"
+"""Of :func:`lung_window`."""
+_FEWEST = 100  # cells inside the lungs that a window can be made from
 _SKETCH_PX = 256  # side on which the exposed area is looked for; every n-th pixel is enough for percentiles
 _PERCENTILES = (0.01, 0.99)
 _MARGIN = 0.03  # of the span between the percentiles, so that the last per cents are not flat black or white
@@ -133,6 +137,28 @@ def auto_window(image: Radiograph) -> VoiWindow:
         return replace(full_range(image), label="Automatic")
     margin = _MARGIN * (high - low)
     return window_between(low - margin, high + margin, "Automatic")
+
+
+def lung_window(image: Radiograph, lungs: Heatmap) -> VoiWindow | None:
+    """A window over the lungs: 1st to 99th percentile of what lies inside their outline; None where that is too little.
+
+    Args:
+        lungs: where the anatomy model holds a cell to be lung (0.5 or more).
+    """
+    rows, columns = np.nonzero(lungs.values >= 0.5)
+    height, width = lungs.values.shape
+    down = np.floor(lungs.extent.y + (rows + 0.5) * lungs.extent.height / height).astype(np.int64)
+    across = np.floor(lungs.extent.x + (columns + 0.5) * lungs.extent.width / width).astype(np.int64)
+    on_film = (down >= 0) & (down < image.rows) & (across >= 0) & (across < image.columns)
+    patterns = luts.as_patterns(image.stored)[down[on_film], across[on_film]]
+    patterns = patterns[luts.pattern_counts(image)[patterns] > 0]  # padding is no lung
+    if patterns.size < _FEWEST:
+        return None
+    low, high = _between(luts.modality_of_patterns(image)[patterns], *_PERCENTILES)
+    if high <= low:
+        return None
+    margin = _MARGIN * (high - low)
+    return window_between(low - margin, high + margin, LUNGS_LABEL)
 
 
 def _uncovered(

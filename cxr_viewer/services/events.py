@@ -36,6 +36,7 @@ from cxr_viewer.services.model_events import SetOverlay as SetOverlay
 from cxr_viewer.services.model_events import SetShowMaps as SetShowMaps
 from cxr_viewer.services.model_events import SetShowSeen as SetShowSeen
 from cxr_viewer.services.model_events import ShowCallipers as ShowCallipers
+from cxr_viewer.services.model_events import ShowOutlines as ShowOutlines
 from cxr_viewer.services.model_events import ShowStructure as ShowStructure
 from cxr_viewer.services.model_events import StepFinding as StepFinding
 from cxr_viewer.services.model_events import TurnUpright as TurnUpright
@@ -315,6 +316,7 @@ Event = (
     | MoveCalliper
     | ResetCallipers
     | ShowCallipers
+    | ShowOutlines
     | SetOpinion
     | ScanProgressed
     | ScanEnded

@@ -154,3 +154,10 @@ class ShowCallipers:
     """Draw the callipers of the cardiothoracic ratio on every film that has them, or on none."""
 
     visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShowOutlines:
+    """Draw the anatomy model's outlines of lungs and heart on every film that has them, or on none."""
+
+    visible: bool

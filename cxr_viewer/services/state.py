@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from cxr_viewer.core.anatomy import Callipers
+from cxr_viewer.core.anatomy import LUNGS, Anatomy, Callipers
 from cxr_viewer.core.annotations import Mark, MarkKind
 from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.findings import AnalysisResult, Finding, Heatmap, ModelCard, ModelChoice, Refusal
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, PixelSpacing, Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.study import ImageNode
@@ -172,8 +173,7 @@ class Pane:
         """The callipers to draw: the reader's, else the anatomy model's; None where there are none."""
         if self.edited is not None:
             return self.edited
-        anatomy = self.result.anatomy if self.result is not None else None
-        return anatomy.callipers if anatomy is not None else None
+        return self.anatomy.callipers if self.anatomy is not None else None
 
     @property
     def key(self) -> ImageKey | None:
@@ -199,6 +199,22 @@ class Pane:
         """The structures of a segmenter whose outlines are drawn now."""
         return self.result.outlines(self.display.overlay.structures) if self.result is not None else ()
 
+    @property
+    def anatomy(self) -> Anatomy | None:
+        """What the anatomy model found on the film, None while there is no answer or no such model."""
+        return self.result.anatomy if self.result is not None else None
+
+    @property
+    def lungs_outline(self) -> Heatmap | None:
+        """Where the lungs are, None where the anatomy model's outlines are not trusted."""
+        found = self.anatomy.outlines if self.anatomy is not None and self.anatomy.trusted else ()
+        return next((one for one in found if one.label == LUNGS), None)
+
+    @property
+    def lungs_box(self) -> ImageRect | None:
+        """The box around both lungs, None where the anatomy model did not find them or its outlines are not trusted."""
+        return self.anatomy.lungs_box if self.anatomy is not None and self.anatomy.trusted else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewerState:
@@ -216,6 +232,7 @@ class ViewerState:
         show_seen: hatch what the model did not see, and show what it did.
         invert_drag: dragging up darkens instead of brightening.
         show_callipers: draw the callipers of the cardiothoracic ratio.
+        show_outlines: draw the anatomy model's outlines of lungs and heart, until the program ends.
     """
 
     panes: tuple[Pane, ...] = (Pane(),) * PANE_COUNT
@@ -234,6 +251,7 @@ class ViewerState:
     show_seen: bool = False
     invert_drag: bool = False
     show_callipers: bool = True
+    show_outlines: bool = False
     scan: ScanStatus | None = None
     notice: Notice | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.services.state import Layout, Tool, ViewerState
 from cxr_viewer.ui.actions import Actions
+from cxr_viewer.ui.anatomy_commands import show_anatomy_actions
 
 _NEEDS_FILM = (
     "export_report",
@@ -78,3 +79,4 @@ def show_on_actions(actions: Actions, state: ViewerState) -> None:
     ticked |= {f"tool_{tool.value}": state.tool is tool for tool in Tool}
     for name, on in ticked.items():
         actions[name].setChecked(on)
+    show_anatomy_actions(actions, state)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cxr_viewer.core.findings import AnalysisResult, ModelCard
+from cxr_viewer.core.findings import AnalysisResult, Heatmap, ModelCard
+from cxr_viewer.core.measuring import calibration_words, map_cautions, point_words
 from cxr_viewer.core.seeing import trust_badge, trust_words
 from cxr_viewer.services.state import AnalysisStatus, Pane, PaneStatus
 from cxr_viewer.ui.finding_bars import MapNote
@@ -27,19 +28,29 @@ def awaits(pane: Pane) -> bool:
     return preview or pane.status is PaneStatus.LOADING or pane.analysis is AnalysisStatus.RUNNING
 
 
-def took(result: AnalysisResult | None) -> str:
-    """Where the model ran, and how long; the line keeps its place while there is no answer."""
+def took(result: AnalysisResult | None, card: ModelCard) -> str:
+    """Where the model ran, how long, and whose calibration its scores carry; the line keeps its place meanwhile."""
     if result is None:
-        return "\N{NO-BREAK SPACE}"
-    return f"{result.device}, " + ("kept from before" if result.kept else f"{result.elapsed_s:.2f} s")
+        return f"Calibration: this site's ({card.site.text})" if card.site is not None else "\N{NO-BREAK SPACE}"
+    ran = f"{result.device}, " + ("kept from before" if result.kept else f"{result.elapsed_s:.2f} s")
+    return ran if result.structures else f"{ran}\nCalibration: {calibration_words(result)}"
+
+
+def point_tips(card: ModelCard | None) -> dict[str, str]:
+    """What the operating points of each finding did on the films they were chosen on."""
+    if card is None:
+        return {}
+    return {label.name: "\n".join(point_words(card, label)) for label in card.labels if label.points}
 
 
 def map_notes(result: AnalysisResult, card: ModelCard | None) -> dict[str, MapNote]:
-    """What has to be said of each finding's map."""
-    return {
-        one.label: MapNote(trust_badge(one.trust), trust_words(card, one.label, one.method, one.trust))
-        for one in result.heatmaps
-    }
+    """What has to be said of each finding's map, a caution about this very map after what is known of such maps."""
+
+    def words(one: Heatmap) -> str:
+        own = [caution.text for caution in map_cautions(result, one.label)]
+        return "\n".join([trust_words(card, one.label, one.method, one.trust), *own])
+
+    return {one.label: MapNote(trust_badge(one.trust), words(one)) for one in result.heatmaps}
 
 
 def status_words(pane: Pane, *, installed: bool, problems: Sequence[str], busy: bool) -> tuple[str, str, str]:
@@ -63,6 +74,8 @@ def status_words(pane: Pane, *, installed: bool, problems: Sequence[str], busy: 
             return "The model has not looked at this film.", "Press Run to ask it.", "muted"
         case AnalysisStatus.RUNNING:
             return (f"{pane.stage}\N{HORIZONTAL ELLIPSIS}" if busy else ""), "", "muted"
+        case AnalysisStatus.REFUSED if pane.refusal is not None and pane.refusal.check is not None:
+            return "No score: the film check above stops it.", "", "muted"
         case AnalysisStatus.REFUSED if pane.refusal is not None:
             return pane.refusal.summary, pane.refusal.hint, "caution"
         case AnalysisStatus.FAILED if pane.analysis_failure is not None:

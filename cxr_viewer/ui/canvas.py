@@ -6,10 +6,12 @@ from PySide6.QtCore import QPoint, QRect, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import PANE_COUNT, Layout, ViewerState
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.pane_view import PaneView
+from cxr_viewer.ui.placement import Placement
 
 _GAP_PX = 2
 
@@ -71,6 +73,16 @@ class CanvasGrid(QWidget):
         """Screen pixels per image pixel, also while the film is fitted; 1 without a film."""
         placement = self._views[pane].placement
         return placement.zoom if placement is not None else 1.0
+
+    def closer(self, pane: int, box: ImageRect) -> Placement | None:
+        """Where the film of a pane lies once ``box`` of it fills the pane; None without a film."""
+        return self._views[pane].closer(box)
+
+    def choose_calliper(self) -> None:
+        """Let the arrow keys move the next end of the callipers on the active film."""
+        view = self._views[self._state.active]
+        view.setFocus()
+        view.choose_calliper()
 
     def cancel_tool(self) -> bool:
         """Give up a half-drawn mark or an open note in any pane; whether there was one."""

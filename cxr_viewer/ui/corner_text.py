@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cxr_viewer.core.filmcheck import FilmCheck
 from cxr_viewer.core.geometry import Point
 from cxr_viewer.core.image import Radiograph, Voi, VoiWindow, WindowFunction
+from cxr_viewer.core.measuring import film_view_words
 from cxr_viewer.core.seeing import trust_badge, unseen_strips
-from cxr_viewer.core.wording import age_text, name_text, number_text, plain, sex_text, view_text, voi_text
+from cxr_viewer.core.wording import age_text, name_text, number_text, plain, sex_text, voi_text
 from cxr_viewer.imaging import luts
+from cxr_viewer.services.session.checking import check_of
 from cxr_viewer.services.state import CornerText, Pane
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_text import Line
@@ -44,7 +47,7 @@ def corners(pane: Pane, how_much: CornerText, zoom: float, cursor: Point | None)
     identity = how_much is CornerText.FULL
     return Corners(
         _lines(_patient(image, identity)),
-        _lines(_study(image, identity)),
+        _lines(_study(image, identity, check_of(pane))),
         _lines(_display(pane, image, zoom, cursor)),
     )
 
@@ -64,9 +67,9 @@ def _patient(image: Radiograph, identity: bool) -> list[str]:
     return [name, f"ID {plain(patient.patient_id)}" if patient.patient_id else "", _DOT.join(t for t in about if t)]
 
 
-def _study(image: Radiograph, identity: bool) -> list[str]:
+def _study(image: Radiograph, identity: bool, check: FilmCheck | None) -> list[str]:
     study = image.study
-    kind = _DOT.join(text for text in (view_text(image), image.modality) if text)
+    kind = _DOT.join(text for text in (film_view_words(image, check), image.modality) if text)
     if not identity:  # free text may hold a name, and an exact date may lead to one
         return [str(study.date.year) if study.date else "", kind]
     date = study.date.isoformat() if study.date else ("no study date" if image.is_dicom else "")
@@ -137,7 +140,7 @@ def notes(pane: Pane) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def legend_lines(pane: Pane, show_seen: bool) -> tuple[Line, ...]:
+def legend_lines(pane: Pane, show_seen: bool, *, outlined: bool = False) -> tuple[Line, ...]:
     """What the model's drawings over the film are: finding and method, whether such maps may be believed, hatching."""
     heatmap, result, image = pane.heatmap, pane.result, pane.image
     if result is None or image is None:
@@ -148,7 +151,7 @@ def legend_lines(pane: Pane, show_seen: bool) -> tuple[Line, ...]:
         badge = trust_badge(heatmap.trust)
         if badge:
             lines.append(Line(f"{BADGE_SIGN} {badge}", theme.CAUTION))
-    elif pane.outlines:
+    elif pane.outlines or outlined:
         lines.append(Line("outlined by the model", theme.MUTED))
     if lines and result.limits:
         lines.append(Line("not made for this film", theme.CAUTION))

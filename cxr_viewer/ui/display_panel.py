@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from cxr_viewer.core.heatmaps import Heatmap
 from cxr_viewer.core.image import Radiograph, Voi, VoiTable, VoiWindow
 from cxr_viewer.core.wording import number_text, plain
 from cxr_viewer.imaging import levels, luts
@@ -21,7 +22,7 @@ from cxr_viewer.ui.value_fields import ValueSlider, ValueSpin
 
 WidgetT = TypeVar("WidgetT", bound=QWidget)
 
-FULL_RANGE, AUTOMATIC, BY_HAND = "full", "automatic", "hand"
+FULL_RANGE, AUTOMATIC, BY_HAND, LUNGS = "full", "automatic", "hand", "lungs"
 _AUTOMATIC_LABEL = "Automatic"  # of levels.auto_window
 _KEYS = 9  # 1 to 9 choose the file's own
 
@@ -39,6 +40,7 @@ class DisplayPanel(QWidget):
         super().__init__(parent)
         self._pane_index = 0
         self._image: Radiograph | None = None
+        self._lungs: Heatmap | None = None
         self._drawn: tuple[object, ...] | None = None
         self._range = (0.0, 1.0)
         self._curve_patterns = np.empty(0, np.int64)
@@ -106,6 +108,10 @@ class DisplayPanel(QWidget):
             self.sends.emit(ev.SetVoi(self._pane_index, None))
         elif choice == AUTOMATIC:
             self._ask_automatic()
+        elif choice == LUNGS and self._lungs is not None:
+            window = levels.lung_window(self._image, self._lungs)
+            if window is not None:
+                self.sends.emit(ev.SetVoi(self._pane_index, window))
         elif isinstance(choice, int):
             self.sends.emit(ev.SetVoi(self._pane_index, self._image.voi[choice], choice))
 
@@ -133,7 +139,8 @@ class DisplayPanel(QWidget):
         """Draw the active pane of ``state``."""
         pane = state.pane
         self._pane_index = state.active
-        drawn = (pane.image, pane.display.voi, pane.display.voi_index, pane.display.inverted)
+        self._lungs = pane.lungs_outline
+        drawn = (pane.image, pane.display.voi, pane.display.voi_index, pane.display.inverted, self._lungs)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -211,6 +218,9 @@ class DisplayPanel(QWidget):
             wanted = FULL_RANGE
         elif voi.label == _AUTOMATIC_LABEL:
             wanted = AUTOMATIC
+        elif voi.label == levels.LUNGS_LABEL:
+            wanted = LUNGS
+        self._offer_lungs(wanted == LUNGS)
         with QSignalBlocker(self._choice):
             place = self._choice.findData(BY_HAND)
             if wanted == BY_HAND:
@@ -222,6 +232,16 @@ class DisplayPanel(QWidget):
             elif place >= 0:
                 self._choice.removeItem(place)
             self._choice.setCurrentIndex(self._choice.findData(wanted))
+
+    def _offer_lungs(self, chosen: bool) -> None:
+        """The window over the lungs, where they were found or the film is shown with it already."""
+        there = self._choice.findData(LUNGS)
+        wanted = chosen or self._lungs is not None
+        with QSignalBlocker(self._choice):
+            if wanted and there < 0:
+                self._choice.insertItem(self._choice.findData(FULL_RANGE), "Lungs (inside their outline)", LUNGS)
+            elif not wanted and there >= 0:
+                self._choice.removeItem(there)
 
 
 def _named(control: WidgetT, name: str, tip: str) -> WidgetT:

@@ -63,6 +63,7 @@ class FindingBars(QWidget):
         self._greyed = False
         self._map_shown: str | None = None
         self._notes: dict[str, MapNote] = {}
+        self._tips: dict[str, str] = {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Findings")
@@ -75,8 +76,16 @@ class FindingBars(QWidget):
         greyed: bool,
         map_shown: str | None,
         notes: Mapping[str, MapNote] | None = None,
+        tips: Mapping[str, str] | None = None,
     ) -> None:
-        """Draw these, in this order. ``greyed``: the scores do not hold for this film; ``notes``: of maps, by label."""
+        """Draw these, in this order.
+
+        Args:
+            greyed: the scores do not hold for this film.
+            notes: of maps, by label.
+            tips: what is known of the operating points, by label, for the tooltip.
+        """
+        self._tips = dict(tips or {})
         wanted = (findings, selected, greyed, map_shown, dict(notes or {}))
         if wanted == (self._findings, self._selected, self._greyed, self._map_shown, self._notes):
             return
@@ -230,6 +239,8 @@ class FindingBars(QWidget):
             finding = self._at(event.pos().y())
             if finding is not None:
                 text = finding_sentence(finding) + "\nThe line across the bar is the operating point."
+                points = self._tips.get(finding.label)
+                text += f"\n{points}" if points else ""
                 note = self._notes.get(finding.label)
                 text += f"\n{note.words}" if note is not None else ""
                 QToolTip.showText(event.globalPos(), text, self)

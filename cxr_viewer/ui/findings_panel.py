@@ -16,15 +16,19 @@ from PySide6.QtWidgets import (
 )
 
 from cxr_viewer.core.findings import AnalysisResult, ModelCard
+from cxr_viewer.core.measuring import cautions_beside, limits_beside
 from cxr_viewer.core.report import DISCLAIMER
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import AnalysisStatus, Pane, ViewerState, sorted_findings
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.answer_box import AnswerBox
-from cxr_viewer.ui.answer_words import NOT_HELD, awaits, map_notes, reason, status_words, took
+from cxr_viewer.ui.answer_words import NOT_HELD, awaits, map_notes, point_tips, reason, status_words, took
+from cxr_viewer.ui.check_strip import CheckStrip
 from cxr_viewer.ui.finding_bars import FindingBars
+from cxr_viewer.ui.fold_line import WithheldLine
 from cxr_viewer.ui.model_bar import ModelBar
 from cxr_viewer.ui.overlay_controls import MethodsOf, OverlayControls
+from cxr_viewer.ui.ratio_section import RatioSection
 from cxr_viewer.ui.saw_section import SawSection
 from cxr_viewer.ui.structure_list import StructureList
 from cxr_viewer.ui.widgets import named, panel_label
@@ -91,8 +95,9 @@ class FindingsPanel(QWidget):
         self._model_bar.models_wanted.connect(self.models_wanted)
         self._make_controls()
         self._overlay = OverlayControls(methods, methods_of)
+        self.check, self.ratio = CheckStrip(), RatioSection()
         self.structures, self.saw = StructureList(), SawSection()
-        for part in (self._overlay, self.structures, self.saw):
+        for part in (self.check, self.ratio, self._overlay, self.structures, self.saw):
             part.sends.connect(self.sends)
         self.saw.large_wanted.connect(self.large_wanted)
         self._busy_timer = QTimer(self, singleShot=True, interval=_BUSY_AFTER_MS)
@@ -110,6 +115,7 @@ class FindingsPanel(QWidget):
         self._busy.setFixedHeight(4)
         self._bars = FindingBars()
         self._limits, self._cautions = panel_label("caution"), panel_label("muted")
+        self.withheld = WithheldLine()
         self._intended, self._about, self._reason = panel_label("muted"), panel_label("muted"), panel_label("muted")
         self._opinion = named(
             QPlainTextEdit(placeholderText="Comment for the report", tabChangesFocus=True),
@@ -127,9 +133,10 @@ class FindingsPanel(QWidget):
         column.setSpacing(theme.SPACE_PX)
         column.addWidget(self._model_bar)
         column.addWidget(_line())
-        self._answer = AnswerBox(
-            (self._reason, self._busy, self._status, self._hint, self._limits, self._bars, self._cautions)
-        )
+        words = (self._busy, self._status, self._hint, self._limits)
+        after = (self.withheld, self._cautions, self._reason)
+        # The check and the ratio stand above the findings: however many those are, they are seen without scrolling.
+        self._answer = AnswerBox((self.check, self.ratio, *words, self._bars, *after))
         self._seen = AnswerBox((self.saw,))
         for part in (self._answer, self.structures, self._overlay, self._seen):
             column.addWidget(part)
@@ -166,7 +173,8 @@ class FindingsPanel(QWidget):
         pane = state.pane
         self._overlay.show_state(state)
         self._overlay.setVisible(pane.result is None or not pane.result.structures)
-        self.structures.show_state(state)
+        for part in (self.check, self.ratio, self.structures):
+            part.show_state(state)
         self.saw.show_state(state)
         if self._state is not None and state.show_seen and not self._state.show_seen:
             QTimer.singleShot(0, self, self._bring_saw_into_sight)  # once it has its place
@@ -217,7 +225,7 @@ class FindingsPanel(QWidget):
             self._about.setText("" if self._cards else "No model is installed.")
             self._intended.setText("")
             return
-        self._about.setText(f"{card.name} {card.version}, weights {card.sha256[:8]}\n{took(pane.result)}")
+        self._about.setText(f"{card.name} {card.version}, weights {card.sha256[:8]}\n{took(pane.result, card)}")
         self._about.setToolTip(f"Trained on: {card.trained_on}\nWeights sha256: {card.sha256}")
         self._intended.setText(card.intended_use)
 
@@ -248,6 +256,7 @@ class FindingsPanel(QWidget):
         result = pane.result
         if result is None:
             self._bars.show_findings((), None, greyed=False, map_shown=None)
+            self.withheld.show_result(None)
             for label in (self._limits, self._cautions):
                 label.hide()
             return
@@ -257,18 +266,21 @@ class FindingsPanel(QWidget):
             greyed=bool(result.limits),
             map_shown=pane.heatmap.label if pane.heatmap is not None else None,
             notes=map_notes(result, self._card_of(result)),
+            tips=point_tips(self._card_of(result)),
         )
         if pane.selected is not None and pane.selected != self._bars_at:
             QTimer.singleShot(0, self, self._bring_finding_into_sight)  # once the rows have their place
         self._bars_at = pane.selected
-        limits = [caution.text for caution in result.limits]
-        if limits:
+        limits = [caution.text for caution in limits_beside(result)]
+        if result.limits:
             whose = "The model was not made for this film." if result.structures else NOT_HELD
             limits.insert(0, whose)
         self._limits.setText("\n".join(limits))
         self._limits.setVisible(bool(limits))
-        self._cautions.setText("\n".join(caution.text for caution in result.cautions))
-        self._cautions.setVisible(bool(result.cautions))
+        cautions = cautions_beside(result)
+        self._cautions.setText("\n".join(caution.text for caution in cautions))
+        self._cautions.setVisible(bool(cautions))
+        self.withheld.show_result(result)
 
     def _card_of(self, result: AnalysisResult) -> ModelCard | None:
         """The card of the weights that gave the answer."""

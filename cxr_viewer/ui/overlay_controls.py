@@ -10,10 +10,11 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSlider
 
 from cxr_viewer.core.display import OverlayMode
 from cxr_viewer.core.findings import ModelCard, Task
+from cxr_viewer.core.measuring import map_cautions
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.state import ViewerState
+from cxr_viewer.services.state import Pane, ViewerState
 from cxr_viewer.ui import theme
-from cxr_viewer.ui.widgets import named
+from cxr_viewer.ui.widgets import named, panel_label
 
 MethodsOf = Callable[[ModelCard, bool], tuple[str, ...]]
 
@@ -56,6 +57,8 @@ class OverlayControls(QWidget):
         self._method.setItemDelegate(QStyledItemDelegate(self._method))  # its own one greys nothing under a style sheet
         self._offered: tuple[str, ...] = tuple(methods)
         self._alpha_text, self._threshold_text = QLabel(), QLabel()
+        self.note = panel_label("caution")
+        self.note.setContentsMargins(0, 0, 0, 0)
         self._lay_out()
         self._connect()
 
@@ -80,6 +83,7 @@ class OverlayControls(QWidget):
         method.setProperty("role", "muted")
         grid.addWidget(method, 3, 0)
         grid.addWidget(self._method, 3, 1, 1, 2)
+        grid.addWidget(self.note, 4, 0, 1, 3)
         grid.setColumnStretch(1, 1)
 
     def _connect(self) -> None:
@@ -96,6 +100,7 @@ class OverlayControls(QWidget):
     def show_state(self, state: ViewerState) -> None:
         pane = state.pane
         self._offer_methods(state)
+        self._show_note(pane)
         drawn = (state.active, pane.display.overlay, pane.result is not None, state.method)
         if drawn == self._shown:
             return
@@ -115,6 +120,13 @@ class OverlayControls(QWidget):
         self._alpha_text.setText(f"{self._alpha.value()} %")
         self._threshold_text.setText(f"{self._threshold.value()} %")
         del blockers
+
+    def _show_note(self, pane: Pane) -> None:
+        """What has to be known of the very map that is shown."""
+        heatmap, result = pane.heatmap, pane.result
+        cautions = map_cautions(result, heatmap.label) if result is not None and heatmap is not None else ()
+        self.note.setText("\n".join(caution.text for caution in cautions))
+        self.note.setVisible(bool(cautions))
 
     def _offer_methods(self, state: ViewerState) -> None:
         """Let only the methods be chosen that the model of this film can be explained by."""

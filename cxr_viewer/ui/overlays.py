@@ -36,6 +36,7 @@ class OverlayScene:
     placement: Placement
     cursor: Point | None
     show_seen: bool = False
+    outlined: bool = False
 
 
 class Overlays:
@@ -135,7 +136,7 @@ class Overlays:
         """What the model's drawings over the film are, and how far they may be believed, as long as they are shown."""
         if scene.pane.heatmap is not None:
             bottom = self._draw_color_scale(painter, scene, right, bottom, room)
-        lines = broken(legend_lines(scene.pane, scene.show_seen), self.font, room)
+        lines = broken(legend_lines(scene.pane, scene.show_seen, outlined=scene.outlined), self.font, room)
         tall = self._text.size(lines, self.font, room)[1]
         self._draw_plate(painter, lines, right, bottom - tall)
         self._text.draw(painter, right, bottom - tall, lines, self.font, room, right=True)

@@ -8,8 +8,10 @@ from typing import Protocol
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 
+from cxr_viewer.core.anatomy import Handle
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import Pane, Tool, ViewerState
+from cxr_viewer.ui.calliper_layer import CalliperHand
 from cxr_viewer.ui.gestures import CLICK_REACH_PX, Drag, DragKind, FrameGate, Wheel, fineness
 from cxr_viewer.ui.placement import Placement
 from cxr_viewer.ui.tools import Drawn, MarkHand
@@ -38,20 +40,22 @@ class Surface(Protocol):
 
 @dataclass(slots=True)
 class _Press:
-    """A button that is down. ``drag`` is None while it holds or draws a mark."""
+    """A button that is down. ``drag`` is None while it holds or draws a mark or holds an end of the callipers."""
 
     button: Qt.MouseButton
     at: QPointF
     drag: Drag | None
     moved: bool = False
+    calliper: bool = False
 
 
 class PaneMouse:
     """Turns the mouse events of one pane into events of the session."""
 
-    def __init__(self, surface: Surface, marks: MarkHand, gate: FrameGate) -> None:
+    def __init__(self, surface: Surface, marks: MarkHand, callipers: CalliperHand, gate: FrameGate) -> None:
         self._surface = surface
         self._marks = marks
+        self._callipers = callipers
         self._gate = gate
         self._wheel = Wheel()
         self._press: _Press | None = None
@@ -65,10 +69,11 @@ class PaneMouse:
         self._press = None
         self._gate.drop()
         self._marks.cancel()
+        self._callipers.let_go()
 
     def cancel(self) -> bool:
-        """Let go of a half-drawn or held mark; whether there was one."""
-        if not self._marks.busy:
+        """Let go of a half-drawn or held mark, of an end of the callipers; whether there was one."""
+        if not self._marks.busy and self._callipers.chosen is None:
             return False
         self.let_go()
         self._surface.redraw()
@@ -86,6 +91,11 @@ class PaneMouse:
         button, at = event.button(), event.position()
         kind = _DRAG_OF_BUTTON.get(button)
         if button is Qt.MouseButton.LeftButton:
+            if self.calliper_at(at) is not None:
+                self._callipers.press(at, surface.state, placement)
+                self._press = _Press(button, at, None, calliper=True)
+                surface.redraw()
+                return
             taken = self._marks.press(at, surface.state, placement)
             if taken is not None:
                 self._press = _Press(button, at, None)
@@ -107,6 +117,13 @@ class PaneMouse:
         )
         self._press = _Press(button, at, drag)
 
+    def calliper_at(self, at: QPointF) -> Handle | None:
+        """The end of the callipers that a press at ``at`` would take; marks come first."""
+        surface, placement = self._surface, self._surface.placement
+        if placement is None or self._marks.hold_at(at, surface.state, placement) is not None:
+            return None
+        return self._callipers.hold_at(at, surface.state, placement)
+
     def move(self, event: QMouseEvent) -> None:
         """Follow the hand, at most once per picture on screen."""
         at, factor = event.position(), fineness(event.modifiers())
@@ -117,7 +134,12 @@ class PaneMouse:
             return
         way = at - press.at
         press.moved = press.moved or max(abs(way.x()), abs(way.y())) >= CLICK_REACH_PX
-        if press.drag is not None and press.moved:
+        if press.calliper and press.moved:
+            fine = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            self._gate.put(lambda: self._pull_calliper(at, fine))
+        elif press.calliper:
+            return
+        elif press.drag is not None and press.moved:
             self._gate.put(lambda: self._pull(press, at, factor))
         elif press.drag is None and (press.moved or self._marks.drawing):
             self._gate.put(lambda: self._follow(at))
@@ -130,6 +152,9 @@ class PaneMouse:
             return
         self._gate.drop()
         at = event.position()
+        if press.calliper:
+            self._let_calliper_go(press, event)
+            return
         if press.drag is not None and press.moved:
             self._pull(press, at, fineness(event.modifiers()))
         elif press.drag is None and press.moved:
@@ -143,12 +168,28 @@ class PaneMouse:
         elif not press.moved:
             self._click(press.button, event)
 
+    def _let_calliper_go(self, press: _Press, event: QMouseEvent) -> None:
+        if press.moved:
+            self._pull_calliper(event.position(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        self._press = None
+        self._callipers.release()
+        self._surface.redraw()
+
+    def _pull_calliper(self, at: QPointF, fine: bool) -> None:
+        placement = self._surface.placement
+        if placement is not None:
+            for event in self._callipers.pull(at, placement, fine=fine):
+                self._surface.send(event)
+
     def _click(self, button: Qt.MouseButton, event: QMouseEvent) -> None:
         if button is Qt.MouseButton.RightButton:
             self._select_at(event.position())  # the menu is about the mark it was asked for on
             self._surface.ask_menu(event.globalPosition().toPoint())
-        elif button is Qt.MouseButton.LeftButton and self._pane.selected_mark is not None:
-            self._surface.send(ev.SelectMark(self._surface.index, None))
+        elif button is Qt.MouseButton.LeftButton:
+            if self._callipers.drop():
+                self._surface.redraw()
+            if self._pane.selected_mark is not None:
+                self._surface.send(ev.SelectMark(self._surface.index, None))
 
     def _select_at(self, at: QPointF) -> None:
         surface, placement = self._surface, self._surface.placement
@@ -167,7 +208,9 @@ class PaneMouse:
         hold = self._marks.hold_at(event.position(), surface.state, placement) if placement is not None else None
         if hold is not None:
             surface.edit_mark(hold.mark.mark_id)
-        elif surface.state.tool.mark_kind is not None and placement is not None:
+        elif self.calliper_at(event.position()) is not None or (
+            surface.state.tool.mark_kind is not None and placement is not None
+        ):
             self.press(event)
         else:
             surface.maximise()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
@@ -11,6 +10,7 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QHelpEvent,
     QImage,
+    QKeyEvent,
     QMouseEvent,
     QNativeGestureEvent,
     QPainter,
@@ -20,26 +20,27 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QToolTip, QWidget
 
-from cxr_viewer.core.annotations import MarkKind
 from cxr_viewer.core.display import OverlayMode
-from cxr_viewer.core.geometry import Point
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Radiograph, Voi
 from cxr_viewer.core.seeing import unseen_strips
 from cxr_viewer.core.wording import view_text
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.state import Pane, PaneStatus, Tool, ViewerState
 from cxr_viewer.ui import theme
+from cxr_viewer.ui.calliper_layer import CalliperHand, handle_words
 from cxr_viewer.ui.corner_text import caution_tip
 from cxr_viewer.ui.film_layer import FilmLayer
 from cxr_viewer.ui.gestures import FrameGate
 from cxr_viewer.ui.graphics_layer import GraphicsLayer
 from cxr_viewer.ui.heat_layer import ContourLines, HeatLayer
+from cxr_viewer.ui.note_hand import NoteHand
 from cxr_viewer.ui.overlays import Overlays, OverlayScene, draw_words
 from cxr_viewer.ui.pane_mouse import PaneMouse
 from cxr_viewer.ui.placement import Frame, Placement, place
 from cxr_viewer.ui.seen_layer import SeenLayer
-from cxr_viewer.ui.structure_layer import StructureLines
-from cxr_viewer.ui.tools import Drawn, MarkHand, NoteEditor
+from cxr_viewer.ui.structure_layer import StructureLines, drawn_outlines
+from cxr_viewer.ui.tools import Drawn, MarkHand
 
 if TYPE_CHECKING:
     from cxr_viewer.ui.film_item import FilmItem
@@ -48,7 +49,6 @@ BUSY_AFTER_MS = 300
 """Reading is not mentioned before: fast answers should not flicker."""
 EMPTY_TEXT = "Drop a film here or press Ctrl+O"
 BUSY_TEXT, BUSY_HINT = "Reading\N{HORIZONTAL ELLIPSIS}", "Esc cancels"
-_NOTED = (MarkKind.TEXT, MarkKind.ARROW)
 
 
 class PaneView(QGraphicsView):
@@ -78,12 +78,13 @@ class PaneView(QGraphicsView):
         self._film: FilmItem | None = None
         self._drawn: tuple[Placement, Voi | None, bool, bool, bool] | None = None
         self._cursor: QPointF | None = None
-        self._note: NoteEditor | None = None
+        self._notes = NoteHand(self)
         self._overlays = Overlays(self.font())
         self._contours = ContourLines()
         self._structures = StructureLines()
         self._marks = MarkHand(index, self._overlays.font)
-        self._mouse = PaneMouse(self, self._marks, FrameGate(self))
+        self._callipers = CalliperHand(index, self._overlays.font)
+        self._mouse = PaneMouse(self, self._marks, self._callipers, FrameGate(self))
         self._busy = QTimer(self, singleShot=True, interval=BUSY_AFTER_MS)
         self._busy.timeout.connect(self.redraw)
         self._soon = QTimer(self, singleShot=True, interval=0)
@@ -131,6 +132,11 @@ class PaneView(QGraphicsView):
         image = self._pane.image
         return place(image, self._pane.display, self._frame()) if image is not None else None
 
+    def closer(self, box: ImageRect) -> Placement | None:
+        """Where the film lies once ``box`` of it fills the pane; None without a film."""
+        placement = self.placement
+        return placement.showing(box) if placement is not None else None
+
     @property
     def _pane(self) -> Pane:
         return self._state.panes[self._index]
@@ -147,7 +153,7 @@ class PaneView(QGraphicsView):
 
     def cancel_tool(self) -> bool:
         """Give up a half-drawn mark or an open note; whether there was one."""
-        note = self._close_note()
+        note = self._notes.close()
         return self._mouse.cancel() or note
 
     # ------------------------------------------------------------ drawing the state
@@ -171,7 +177,7 @@ class PaneView(QGraphicsView):
     def _change_film(self, image: Radiograph | None) -> None:
         before, self._image = self._image, image
         if before is None or image is None or not before.preview or before.key != image.key:
-            self._close_note()
+            self._notes.close()
             self._mouse.let_go()  # only where a preview becomes its own whole film may the hand go on
         self._drawn = None
         self._layer = FilmLayer(image) if image is not None else None
@@ -237,11 +243,14 @@ class PaneView(QGraphicsView):
             return
         at = self._cursor
         cursor = placement.to_image(at.x(), at.y()) if at is not None else None
-        scene = OverlayScene(pane, self._state.corner_text, placement, cursor, self._state.show_seen)
+        outlines, structures = drawn_outlines(self._state, pane)
+        shown = (self._state.show_seen, bool(outlines))
+        scene = OverlayScene(pane, self._state.corner_text, placement, cursor, *shown)
         heatmap = pane.heatmap
         if heatmap is not None and pane.display.overlay.mode is OverlayMode.CONTOUR:
             self._contours.draw(painter, heatmap, placement, pane.display.overlay)
-        self._structures.draw(painter, pane, placement, self._overlays.font)
+        self._structures.draw(painter, outlines, structures, placement, self._overlays.font)
+        self._callipers.draw(painter, self._state, placement)
         self._marks.draw(painter, self._state, placement)
         self._overlays.draw(painter, scene)
 
@@ -281,15 +290,43 @@ class PaneView(QGraphicsView):
         self.viewport().update(self._overlays.moving_rect.toAlignedRect())
         self._mouse.move(event)
         if event.buttons() == Qt.MouseButton.NoButton:
+            if self._callipers.hover(self._mouse.calliper_at(event.position())):
+                self.redraw()
             self._show_cursor()
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
         self._cursor = None
+        if self._callipers.hover(None):
+            self.redraw()
         self.viewport().update(self._overlays.moving_rect.toAlignedRect())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         self._mouse.wheel(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Keys that move the chosen end of the callipers page through no films meanwhile."""
+        keys, placement = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress), self.placement
+        if not isinstance(event, QKeyEvent) or event.type() not in keys or placement is None:
+            return super().event(event)
+        if not self._callipers.takes(event, self._state):
+            return super().event(event)
+        if event.type() is QEvent.Type.KeyPress:
+            self._send_all(self._callipers.key(event, self._state, placement))
+        event.accept()
+        return True
+
+    def choose_calliper(self) -> None:
+        """Choose the next end of the callipers, for the arrow keys."""
+        self._send_all(self._callipers.choose_next(self._state))
+
+    def _send_all(self, events: list[ev.Event]) -> None:
+        for event in events:
+            self.send(event)
+        chosen, image = self._callipers.chosen, self._image
+        about = f"{view_text(image)} film" if image is not None else "no film"
+        self.setAccessibleDescription(f"{about}, callipers: {chosen.value}" if chosen is not None else about)
+        self.redraw()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """The mouse's own comes with the release, as the right button also zooms; this is the keyboard's."""
@@ -300,8 +337,11 @@ class PaneView(QGraphicsView):
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
             over = self._image is not None and self._overlays.caution_rect.contains(QPointF(event.pos()))
+            handle = self._mouse.calliper_at(QPointF(event.pos()))
             if over and self._image is not None:
                 QToolTip.showText(event.globalPos(), caution_tip(self._image), self)
+            elif handle is not None:
+                QToolTip.showText(event.globalPos(), handle_words(handle), self)
             else:
                 QToolTip.hideText()
             return True
@@ -322,6 +362,8 @@ class PaneView(QGraphicsView):
             shape = _POINTERS.get(self._state.tool, Qt.CursorShape.CrossCursor)
             if held is not None:
                 shape = Qt.CursorShape.PointingHandCursor if held.point is not None else Qt.CursorShape.SizeAllCursor
+            elif self._cursor is not None and self._mouse.calliper_at(self._cursor) is not None:
+                shape = Qt.CursorShape.PointingHandCursor
         if self.viewport().cursor().shape() is not shape:
             self.viewport().setCursor(shape)
 
@@ -340,52 +382,15 @@ class PaneView(QGraphicsView):
         self.maximise_requested.emit(self._index)
 
     def mark_drawn(self, drawn: Drawn) -> None:
-        """Words are asked for where they belong to the mark; a text without words is no mark."""
-        if drawn.kind is MarkKind.TEXT:
-            self._write(
-                drawn.points, "", lambda text: self.send(ev.AddMark(self._index, drawn.kind, drawn.points, text))
-            )
-            return
-        number = self._pane.next_mark_id
-        self.send(ev.AddMark(self._index, drawn.kind, drawn.points))
-        if drawn.kind is MarkKind.ARROW:
-            self._write(drawn.points, "", lambda text: self.send(ev.ChangeMark(self._index, number, None, text)))
+        self._notes.add(drawn)
 
     def edit_mark(self, mark_id: int) -> None:
-        """Let the words of an arrow or text be changed."""
-        mark = next((mark for mark in self._pane.marks if mark.mark_id == mark_id), None)
-        if mark is not None and mark.kind in _NOTED:
-            self._write(mark.points, mark.text, lambda text: self.send(ev.ChangeMark(self._index, mark_id, None, text)))
-
-    def _write(self, points: tuple[Point, ...], text: str, then: Callable[[str], None]) -> None:
-        """Open a line for a note where it will stand; ``then`` is called with words, if any and if changed."""
-        self._close_note()
-        placement = self.placement
-        if placement is None:
-            return
-        note = NoteEditor(self.viewport(), text)
-        self._note = note
-
-        def written(words: str) -> None:
-            if self._note is note:
-                self._note = None
-            if words and words != text:
-                then(words)
-
-        note.written.connect(written)
-        note.open_at(QPointF(*placement.to_widget(points[-1])), self.viewport().size())
-
-    def _close_note(self) -> bool:
-        note, self._note = self._note, None
-        if note is None or not note.isVisible():
-            return False
-        note.drop()
-        return True
+        self._notes.edit(mark_id)
 
 
 def _over_film(state: ViewerState) -> tuple[object, ...]:
     """What of the whole window's state is drawn over each film."""
-    return (state.corner_text, state.marks_visible, state.show_seen)
+    return (state.corner_text, state.marks_visible, state.show_seen, state.show_callipers, state.show_outlines)
 
 
 _POINTERS = {

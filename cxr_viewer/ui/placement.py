@@ -14,6 +14,7 @@ from cxr_viewer.core.image import Radiograph
 
 ZOOM_MAX = 40.0
 """Widget pixels per image pixel beyond which nothing more is to be seen."""
+_BOX_SHARE = 0.94  # of the pane that a box which was asked for fills
 _ZOOM_OUT_MAX = 0.25  # of the fitted size
 
 
@@ -130,6 +131,14 @@ class Placement:
         center_x = (x - corner_x) / scale_x - (x - self.frame.width / 2) / (zoom * sx)
         center_y = (y - corner_y) / scale_y - (y - self.frame.height / 2) / (zoom * sy)
         return self._at(zoom, center_x, center_y)
+
+    def showing(self, box: ImageRect) -> Placement:
+        """With ``box`` of the image in the middle of the widget, as large as fits with a little around it."""
+        first = self.orientation.to_display(Point(box.x, box.y), self.rows, self.columns)
+        second = self.orientation.to_display(Point(box.right, box.bottom), self.rows, self.columns)
+        size = (max(1, math.ceil(abs(second.x - first.x))), max(1, math.ceil(abs(second.y - first.y))))
+        zoom = min(fit_zoom(size, self.display_stretch, self.frame) * _BOX_SHARE, ZOOM_MAX)
+        return self._at(zoom, (first.x + second.x) / 2, (first.y + second.y) / 2)
 
     def _at(self, zoom: float, x: float, y: float) -> Placement:
         width, height = self.display_size

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.imaging.structures import main_line, name_places, outlines_on_image, structure_colour
-from cxr_viewer.services.state import Pane
+from cxr_viewer.services.state import Pane, ViewerState
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.film_text import outlined
 from cxr_viewer.ui.placement import Placement
@@ -29,18 +29,24 @@ class StructureLines:
     def __init__(self) -> None:
         self._lines: dict[int, tuple[Heatmap, list[Line]]] = {}  # the map is held, so that its id stays its own
 
-    def draw(self, painter: QPainter, pane: Pane, placement: Placement, font: QFont) -> None:
-        """Over the film, clipped to it; names are kept inside the widget."""
-        if pane.result is None or not pane.outlines:
+    def draw(
+        self,
+        painter: QPainter,
+        outlines: tuple[Heatmap, ...],
+        structures: tuple[str, ...],
+        placement: Placement,
+        font: QFont,
+    ) -> None:
+        """Over the film, clipped to it; names are kept inside the widget. ``structures`` give each its colour."""
+        if not outlines:
             self._lines.clear()
             return
-        structures = pane.result.structures
         film = rect_of(placement, ImageRect(0, 0, placement.columns, placement.rows))
         drawn: list[tuple[str, QColor, Line]] = []
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(film, Qt.ClipOperation.IntersectClip)
-        for heatmap in pane.outlines:
+        for heatmap in outlines:
             lines = [on_widget(line, placement) for line in self._outlines(heatmap)]
             color = QColor(*structure_colour(heatmap.label, structures))
             path = path_of(lines)
@@ -58,6 +64,14 @@ class StructureLines:
         if kept is None:
             kept = self._lines[id(heatmap)] = (heatmap, outlines_on_image(heatmap))
         return kept[1]
+
+
+def drawn_outlines(state: ViewerState, pane: Pane) -> tuple[tuple[Heatmap, ...], tuple[str, ...]]:
+    """What is outlined over a film, and all that could be: of a segmenter, and lungs and heart on demand."""
+    found = pane.anatomy.outlines if pane.anatomy is not None else ()
+    names = pane.result.structures if pane.result is not None else ()
+    shown = (*pane.outlines, *(found if state.show_outlines else ()))
+    return shown, (*names, *(one.label for one in found if one.label not in names))
 
 
 def on_widget(line: Line, placement: Placement) -> Line:

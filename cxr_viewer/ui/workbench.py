@@ -22,6 +22,7 @@ from cxr_viewer.services.state import AUTO, AnalysisStatus, NoticeLevel, PaneSta
 from cxr_viewer.ui.action_states import show_on_actions
 from cxr_viewer.ui.actions import VOI_KEYS, Actions
 from cxr_viewer.ui.ahead import Ahead, Sources
+from cxr_viewer.ui.anatomy_commands import AnatomyCommands
 from cxr_viewer.ui.browser_panel import BrowserPanel
 from cxr_viewer.ui.calibration_commands import CalibrationCommands, line_to_calibrate_by
 from cxr_viewer.ui.canvas import CanvasGrid
@@ -52,11 +53,13 @@ _log = logging.getLogger(__name__)
 _FOR_MARKS = ("calibrate", "file_millimetres")
 """In the menu of a film only where they would do something."""
 _LAYERS = ("film_overlays", "film_shutter", "film_padding")
+_ANATOMY = ("zoom_lungs", "window_lungs", "reset_callipers")
 _FILM_MENU = (
-    ("window_auto", "window_file", "invert"),
-    ("fit", "actual_size", "turn_right", "turn_left", "flip_horizontal", "flip_vertical", "reset"),
+    ("window_auto", "window_file", "window_lungs", "invert"),
+    ("fit", "zoom_lungs", "actual_size", "turn_right", "turn_left", "flip_horizontal", "flip_vertical", "reset"),
     ("tool_length", "tool_angle", "tool_arrow", "tool_text", "delete_mark", *_FOR_MARKS),
     _LAYERS,
+    ("callipers", "reset_callipers", "lung_outlines"),
     ("heat_map", "contour", "show_seen", "run_model"),
     ("inspector", "export_report", "save_view", "copy_view", "close_film"),
 )
@@ -129,6 +132,7 @@ class Workbench(QObject):
         )
         self.unlocker = Unlocker(self.window, parts.reader, self.opener.open, lambda: self.controller.state, self)
         self.film_commands = FilmCommands(self.controller, self.canvas.zoom_shown, self.canvas.cancel_tool)
+        self.anatomy_commands = AnatomyCommands(self.controller, self.canvas.closer, self.canvas.choose_calliper)
         self.calibration = CalibrationCommands(self.window, self.controller)
         self.navigation = Navigation(self.controller, self._study_of, self.browser.step_study)
         sources = Sources(
@@ -148,6 +152,7 @@ class Workbench(QObject):
     def _make_actions(self) -> Actions:
         commands: dict[str, Callable[[], object]] = {
             **self.film_commands.table(),
+            **self.anatomy_commands.table(),
             **self.calibration.table(),
             **self.navigation.table(),
             **self.files.table(),
@@ -332,7 +337,7 @@ class Workbench(QObject):
         shown = self.controller.state.pane
         hidden = [] if shown.calibrated else ["file_millimetres"]
         hidden += [] if line_to_calibrate_by(shown) is not None else ["calibrate"]
-        hidden += [name for name in _LAYERS if not self.actions[name].isEnabled()]
+        hidden += [name for name in (*_LAYERS, *_ANATOMY) if not self.actions[name].isEnabled()]
         for group in _FILM_MENU:
             for name in group:
                 if name not in hidden:

@@ -72,6 +72,7 @@ _HANDLERS: dict[type[Any], Callable[[ViewerState, Any], Step]] = {
     ev.MoveCalliper: checking.move_calliper,
     ev.ResetCallipers: checking.reset_callipers,
     ev.ShowCallipers: checking.show_callipers,
+    ev.ShowOutlines: checking.show_outlines,
     ev.SetOpinion: display.set_opinion,
     ev.ScanProgressed: window.scan_progressed,
     ev.ScanEnded: window.scan_ended,

@@ -60,3 +60,7 @@ def reset_callipers(state: ViewerState, event: ev.ResetCallipers) -> Step:
 
 def show_callipers(state: ViewerState, event: ev.ShowCallipers) -> Step:
     return replace(state, show_callipers=event.visible), (ev.SavePreference("show_callipers", event.visible),)
+
+
+def show_outlines(state: ViewerState, event: ev.ShowOutlines) -> Step:
+    return replace(state, show_outlines=event.visible), ()  # not kept: nothing lies over the lungs unasked

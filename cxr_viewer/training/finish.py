@@ -1,4 +1,4 @@
-"""What comes after learning: calibrating, measuring and writing the bundle, by kind of lesson."""
+"""What is handed on when learning is done: to calibrating, measuring and writing the bundle, by kind of lesson."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxr_viewer.training.ddp import pick_device
 from cxr_viewer.training.lesson import Lesson
 from cxr_viewer.training.parts import Parts, ReadOptions
 from cxr_viewer.training.recipe import Recipe
@@ -40,9 +39,3 @@ class Trained:
 
 Finish = Callable[[Trained], Path]
 """Calibrates, measures and writes; returns the folder of the bundle."""
-
-
-def finish(trained: Trained) -> Path:
-    """Write what a run gave; returns its folder."""
-    pick_device(trained.device)
-    return trained.weights

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.training.ddp import is_chief, pick_device
 from cxr_viewer.training.films import prepared
-from cxr_viewer.training.finish import Trained, finish
+from cxr_viewer.training.finish import Finish, Trained
 from cxr_viewer.training.index import read_index
 from cxr_viewer.training.lessons import kind_of
 from cxr_viewer.training.lessons.classify import label_aucs, score_labels
@@ -55,7 +55,22 @@ def train_model(job: TrainJob) -> Path | None:
         CxrError: whatever is wrong with recipe, films, weights or checkpoint.
     """
     trained = learned(job)
-    return finish(trained) if is_chief() else None
+    return finish_of(job.recipe.lesson)(trained) if is_chief() else None
+
+
+def finish_of(lesson: str) -> Finish:
+    """What calibrates, measures and writes the bundle for a kind of lesson."""
+    if lesson == "guard":
+        from cxr_viewer.training.guard_bundle import finish_guard
+
+        return finish_guard
+    if lesson == "segment":
+        from cxr_viewer.training.segment_bundle import finish_segment
+
+        return finish_segment
+    from cxr_viewer.training.classify_bundle import finish_classify
+
+    return finish_classify
 
 
 def learned(job: TrainJob) -> Trained:
@@ -64,13 +79,14 @@ def learned(job: TrainJob) -> Trained:
     reading = replace(job.reading, quiet=job.reading.quiet or not is_chief())
     finder = None
     if job.recipe.input.crop and reading.lungs is None:
-        finder = LungFinder(anatomy_bundle(job.recipe.films.anatomy), job.out)
+        finder = LungFinder(anatomy_bundle(job.recipe.films.anatomy), job.out if is_chief() else None)
         reading = replace(reading, lungs=finder.box)
     parts = parts_of(read_index(job.recipe, job.data), job.recipe, reading, masks=kind.masks(job.recipe))
     if finder is not None:
         finder.save()
     lesson = kind.build(job.recipe, parts)
     settings = job.recipe.settings() | {"films": fingerprint(parts), "init": job.init.name if job.init else ""}
+    settings["films.anatomy"] = finder.card.sha256 if finder is not None else ""
     weights = learn(lesson, job.recipe.training, job.out, settings=settings, init=job.init, options=job.options)
     return Trained(
         recipe=job.recipe,

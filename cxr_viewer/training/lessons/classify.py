@@ -1,8 +1,9 @@
 """Learning findings: any number of labels, each 1, 0 or unknown on each film.
 
-Beside the labels the network may learn where lungs and heart are (from masks) and a number from the index (such as
-the cardiothoracic ratio), which keeps the features on anatomy, and the soft answers of other networks (distillation,
-Hinton et al. 2015). These aids hang on the network as ``aids`` and are left behind when the bundle is written.
+Beside the labels the network may learn where lungs and heart are (from masks) and what else the index knows of a film
+(such as the cardiothoracic ratio, age or view), which keeps the features on anatomy, and the soft answers of other
+networks (distillation, Hinton et al. 2015). These aids hang on the network as ``aids`` and are left behind when the
+bundle is written.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.inference.networks import CamNetwork, build_network
+from cxr_viewer.inference.preprocess import resize_area
 from cxr_viewer.training.augment import AugmentConfig, augmented, augmented_pair
 from cxr_viewer.training.films import NO_MASK, FilmSet, normal, prepared
 from cxr_viewer.training.lesson import Batch, Judgement
@@ -30,8 +32,6 @@ from cxr_viewer.training.style import balancing_weights, label_from_make
 
 AIDS = "aids."
 """Beginning of the names of weights that only training needs."""
-
-_EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,10 @@ class ClassifyConfig:
         prior: the head begins at the labels' frequencies.
         mask_weight: of the loss on the masks; 0: none are learned.
         mask_values: the value of each structure in the masks; 0 is nothing.
-        number_weight: of the loss on the number.
-        number_column: column of the index that holds it.
+        aid_weight: of the loss on the further columns; 0: none are learned.
+        aid_columns: ``"mask_ctr"`` is a column of numbers (empty: unknown), ``"view=AP"`` is whether a column holds
+            this value (empty: unknown).
+        mixup: films of a step are mixed in pairs, weights from Beta(mixup, mixup) (Zhang et al., ICLR 2018); 0: not.
         teacher: CSV of soft answers in 0..1: the column ``file`` (name of the film file) and one per label.
         teacher_weight: share of the loss that is held against the teacher's answers instead of the labels.
         own_weight: share of each label that is replaced by what the network itself, or the mean of its members, says.
@@ -68,8 +70,9 @@ class ClassifyConfig:
     prior: bool = True
     mask_weight: float = 0.0
     mask_values: tuple[int, ...] = (1, 2)
-    number_weight: float = 0.0
-    number_column: str = ""
+    aid_weight: float = 0.0
+    aid_columns: tuple[str, ...] = ()
+    mixup: float = 0.0
     teacher: str = ""
     teacher_weight: float = 0.5
     own_weight: float = 0.0
@@ -116,7 +119,7 @@ class ClassifyLesson:
         self._prior = (yes + 1) / (yes + no + 2)
         weight = (no / np.maximum(yes, 1)) ** config.positive_weight
         self._positive_weight = np.clip(weight, 1.0, config.positive_weight_most).astype(np.float32)
-        self._numbers = _Numbers.of(films, config) if config.number_weight > 0 else None
+        self._facts = aid_values(films, config.aid_columns) if config.aid_weight > 0 else None
         self._teacher = None
         if config.teacher:
             self._teacher = read_teacher(Path(config.teacher), films, parts.names)
@@ -132,8 +135,8 @@ class ClassifyLesson:
         width = network.classifier.in_features
         if self._config.mask_weight > 0:
             aids["masks"] = nn.Conv2d(width, len(self._config.mask_values), 1)
-        if self._numbers is not None:
-            aids["number"] = nn.Linear(width, 1)
+        if self._facts is not None:
+            aids["facts"] = nn.Linear(width, self._facts.shape[1])
         if aids:
             network.aids = nn.ModuleDict(aids)
         return network
@@ -148,26 +151,31 @@ class ClassifyLesson:
     def batch(self, samples: NDArray[np.int64], chance: np.random.Generator) -> Batch:
         films, spec = self._parts.train, self._recipe.input
         size = spec.size_px
-        inputs = np.empty((len(samples), spec.channels, size, size), dtype=np.float32)
-        outlines = np.empty((len(samples), size, size), dtype=np.uint8)
+        films_in = np.empty((len(samples), spec.channels, size, size), dtype=np.float32)
+        values = self._config.mask_values
+        covered = np.zeros((len(samples), len(values), size // 4, size // 4), dtype=np.float32)
+        outlined = np.zeros(len(samples), dtype=np.float32)
         for place, index in enumerate(samples):
-            if films.masks is None:
-                grey = augmented(films, int(index), size, self._augment, chance)
+            if self._config.mask_weight > 0:
+                grey, mask = augmented_pair(films, int(index), size, self._augment, chance)
+                outlined[place] = mask[0, 0] != NO_MASK
+                for layer, value in enumerate(values):
+                    covered[place, layer] = resize_area((mask == value).astype(np.float32), size // 4, size // 4)
             else:
-                grey, outlines[place] = augmented_pair(films, int(index), size, self._augment, chance)
-            inputs[place] = normal(grey, spec)
-        out = {
-            "film": torch.from_numpy(inputs),
-            "target": torch.from_numpy(self._targets[samples]),
-            "known": torch.from_numpy(self._known[samples]),
-        }
-        if films.masks is not None:
-            out["mask"] = torch.from_numpy(outlines)
-        if self._numbers is not None:
-            out["number"] = torch.from_numpy(self._numbers.values[samples])
+                grey = augmented(films, int(index), size, self._augment, chance)
+            films_in[place] = normal(grey, spec)
+        out = {"film": films_in, "target": self._targets[samples], "known": self._known[samples]}
+        if self._config.mask_weight > 0:
+            out |= {"mask": covered, "outlined": outlined}
+        if self._facts is not None:
+            known = ~np.isnan(self._facts[samples])
+            out |= {"fact": np.nan_to_num(self._facts[samples]), "fact_known": known.astype(np.float32)}
         if self._teacher is not None:
-            out["teacher"] = torch.from_numpy(self._teacher[samples])
-        return _mixed(out, self._config.mixing, chance) if self._config.mixing > 0 else out
+            known = ~np.isnan(self._teacher[samples])
+            out |= {"told": np.nan_to_num(self._teacher[samples]), "told_known": known.astype(np.float32)}
+        if self._config.mixup > 0:
+            out = _mixed(out, float(chance.beta(self._config.mixup, self._config.mixup)), chance)
+        return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in out.items()}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         assert isinstance(network, CamNetwork)
@@ -175,11 +183,11 @@ class ClassifyLesson:
         total = self._label_loss(network.votes(maps).float(), batch)
         aids: nn.ModuleDict | None = getattr(network, "aids", None)
         if aids is not None and "masks" in aids:
-            total = total + self._config.mask_weight * self._mask_loss(aids["masks"](maps).float(), batch["mask"])
-        if aids is not None and "number" in aids:
-            number, truth = aids["number"](maps.mean(dim=(2, 3)))[:, 0].float(), batch["number"]
-            error = functional.smooth_l1_loss(number, torch.nan_to_num(truth), reduction="none")
-            total = total + self._config.number_weight * _mean(error, (~truth.isnan()).float())
+            total = total + self._config.mask_weight * _mask_loss(aids["masks"](maps).float(), batch)
+        if aids is not None and "facts" in aids:
+            guessed = aids["facts"](maps.mean(dim=(2, 3))).float()
+            error = functional.smooth_l1_loss(guessed, batch["fact"], reduction="none")
+            total = total + self._config.aid_weight * _mean(error, batch["fact_known"])
         return total
 
     def judge(self, network: nn.Module) -> Judgement:
@@ -206,19 +214,11 @@ class ClassifyLesson:
         weight = torch.from_numpy(self._positive_weight).to(logits.device)
         each = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none")
         loss = _mean(each, batch["known"])
-        if "teacher" not in batch:
+        if "told" not in batch:
             return loss
-        soft = batch["teacher"]
-        told = functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(soft), reduction="none")
+        told = functional.binary_cross_entropy_with_logits(logits, batch["told"], reduction="none")
         share = self._config.teacher_weight
-        return (1 - share) * loss + share * _mean(told, (~soft.isnan()).float())
-
-    def _mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Cross entropy against the share of each cell of the map that a structure covers."""
-        parts = torch.stack([(mask == value).float() for value in self._config.mask_values], dim=1)
-        shares = functional.adaptive_avg_pool2d(parts, (logits.shape[2], logits.shape[3]))
-        each = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
-        return _mean(each, (mask[:, 0, 0] != NO_MASK).float())
+        return (1 - share) * loss + share * _mean(told, batch["told_known"])
 
     def _weights(self) -> NDArray[np.float64] | None:
         """How often each film is drawn."""
@@ -232,27 +232,29 @@ class ClassifyLesson:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """A number per film, moved and scaled to mean 0 and deviation 1; nan where unknown."""
+def aid_values(films: FilmSet, columns: tuple[str, ...]) -> NDArray[np.float32]:
+    """What the index knows of every film, float32 (n, columns), moved and scaled to mean 0 and deviation 1; nan where
+    unknown.
 
-    values: NDArray[np.float32] = field(repr=False)
-
-    @classmethod
-    def of(cls, films: FilmSet, config: ClassifyConfig) -> _Numbers:
-        out = np.full(len(films), np.nan, dtype=np.float32)
-        for place, record in enumerate(films.records):
-            text = record.row.get(config.number_column, "").strip()
+    Raises:
+        CxrError: a value that is no number, with its line, or a column that says the same of all films.
+    """
+    out = np.full((len(films), len(columns)), np.nan, dtype=np.float32)
+    for place, record in enumerate(films.records):
+        for number, column in enumerate(columns):
+            name, equals, value = column.partition("=")
+            text = record.row.get(name, "").strip()
             try:
-                out[place] = float(text) if text else math.nan
+                out[place, number] = float(text == value) if equals and text else float(text or math.nan)
             except ValueError as error:
                 raise CxrError(
-                    f"{record.place}: “{text}” in the column “{config.number_column}” is no number.", code="index"
+                    f"{record.place}: “{text}” in the column “{name}” is no number.", code="index"
                 ) from error
-        if not np.isfinite(out).any():
-            raise _fault(f"The recipe asks for the number “{config.number_column}”, and no training film has one.")
-        scaled = (out - np.nanmean(out)) / max(float(np.nanstd(out)), _EPSILON)
-        return cls(scaled.astype(np.float32))
+    known = (~np.isnan(out)).sum(axis=0)
+    for number, column in enumerate(columns):
+        if known[number] < 2 or np.nanstd(out[:, number]) == 0:
+            raise _fault(f"The column “{column}” says nothing that could be learned.")
+    return np.asarray((out - np.nanmean(out, axis=0)) / np.nanstd(out, axis=0), dtype=np.float32)
 
 
 def read_teacher(path: Path, films: FilmSet, labels: tuple[str, ...]) -> NDArray[np.float32]:
@@ -321,6 +323,26 @@ def _mixed(batch: Batch, alpha: float, chance: np.random.Generator) -> Batch:
             out[name] = batch[name].lerp(batch[name][other], float(1 - share))
     out["known"] = batch["known"] * batch["known"][other]
     return out
+
+
+def _mask_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy against the share of each cell of the map that a structure covers."""
+    shares = functional.adaptive_avg_pool2d(batch["mask"], (logits.shape[2], logits.shape[3]))
+    each = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
+    return _mean(each, batch["outlined"])
+
+
+def _mixed(
+    batch: dict[str, NDArray[np.float32]], share: float, chance: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    """Every film mixed with another of the step; what is known of both only counts."""
+    other = chance.permutation(len(batch["film"]))
+    own, given = np.float32(share), np.float32(1 - share)
+    known = ("known", "outlined", "fact_known", "told_known")
+    return {
+        name: value * value[other] if name in known else own * value + given * value[other]
+        for name, value in batch.items()
+    }
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

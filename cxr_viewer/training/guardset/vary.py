@@ -32,6 +32,7 @@ class VaryConfig:
         detail_share, blur_share, coarse_share, noise_share: fine structure changed, blurred, coarse, noisy.
         shading_share: brighter towards one side.
         marks: mean number of letters, labels, electrodes and lines.
+        shield_share: something thick lies over the film, as an arm or a shield.
         frame_share, frame: films with a plain border, and its greatest width.
         stretch_share: stretched again between the percentiles of :mod:`cxr_viewer.inference.preprocess`.
     """
@@ -53,6 +54,7 @@ class VaryConfig:
     noise: float = 0.07
     shading_share: float = 0.3
     marks: float = 0.9
+    shield_share: float = 0.04
     frame_share: float = 0.35
     frame: float = 0.12
     stretch_share: float = 0.9
@@ -180,7 +182,7 @@ def _marked(image: Grey, config: VaryConfig, chance: Chance) -> Grey:
             value = float(chance.uniform(0.6, 1.0))
         share = mask.astype(np.float32) * np.float32(chance.uniform(0.4, 1.0) / 255)
         out = out * (1 - share) + np.float32(value) * share
-    if chance.random() < 0.04:  # an arm, a hand or a shield over the film
+    if chance.random() < config.shield_share:
         shield = blank(side)
         start, end = chance.uniform(0, side, 2), chance.uniform(0, side, 2)
         line = smooth_curve(chance, (start[0], start[1]), (end[0], end[1]), 0.1 * side)

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 One object per file, in a JSON array (one object per line when OUT ends in .jsonl):
-  file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, findings, seen, limits,
-  cautions, heatmaps, seconds.
+  file, member (of a ZIP archive), status (ok, refused, failed), reason, hint, image, model, check, anatomy,
+  overridden, turns, findings, withheld, calibration, seen, limits, cautions, heatmaps, seconds.
 "seconds" is what reading and scoring this film took; the next films are read meanwhile.
 "model" names the model that looked, its weights and why it is this one; its id is empty where none was asked.
+"check" says what the film looks like; what speaks against it blocks the score, unless --override is given.
+"anatomy" holds the cardiothoracic ratio ("ctr") with its expected error and callipers.
 "limits" not empty means that the scores do not hold for this film.
 Exit status: 0 every file was ok or refused, 1 any failed, 2 wrong use.
 Research use only. Not for primary diagnosis."""
@@ -51,6 +53,7 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
         "paths", nargs="+", type=Path, metavar="PATH", help="files, folders, ZIP archives or a DICOMDIR"
     )
     parts.add_model(parser)
+    parts.add_check(parser)
     archives.add_password(parser)
     parser.add_argument(
         "--heatmaps",
@@ -71,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     writer = JsonWriter(arguments.json) if arguments.json else LineWriter()
     any_failed = False
     with parts.sandbox() as processes, parts.runner(models) as runner:
-        job = _Job(wanted, models.cards(), arguments.device, arguments.heatmaps, processes, runner)
+        wish = parts.Wish(arguments.turn, arguments.override)
+        job = _Job(wanted, models.cards(), arguments.device, wish, arguments.heatmaps, processes, runner)
         found = find(arguments.paths, processes, arguments.zip_password_file)
         if not found:
             print("cxr-viewer: No images were found there.", file=sys.stderr)
@@ -95,6 +99,7 @@ class _Job:
     wanted: str
     cards: tuple[ModelCard, ...]
     device: str
+    wish: parts.Wish
     heatmaps: Path | None
     processes: Sandbox
     runner: ModelRunner
@@ -117,7 +122,8 @@ class _Job:
         try:
             image, seconds = film.result()
             begun = time.perf_counter()
-            pane = parts.ask(parts.opened(image, self.wanted, self.device, self.cards), self.runner).panes[0]
+            state = parts.opened(image, self.wanted, self.device, self.cards)
+            pane = parts.ask(state, self.runner, self.wish).panes[0]
             answer = answer_of(item.path, pane, parts.asked_card(pane, self.cards))
             if self.heatmaps is not None:
                 answer["heatmaps"] = self._write_maps(pane, self.heatmaps)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cxr_viewer.cli.checked import cautions, check_facts, line, rectangle, result_facts
 from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import Heatmap, ModelCard, ModelChoice
-from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import Caution, Radiograph
+from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import Failure
 from cxr_viewer.core.wording import finding_sentence
 from cxr_viewer.outputs.files import check_writable, write_atomic
@@ -30,6 +29,8 @@ def answer_of(path: Path, pane: Pane, card: ModelCard | None) -> Answer:
             "code": pane.refusal.code,
             "reason": pane.refusal.summary,
             "hint": pane.refusal.hint,
+            "check": check_facts(pane.refusal.check, pane.turns),
+            "turns": pane.turns,
         }
     result = pane.result
     if result is None:
@@ -47,14 +48,18 @@ def answer_of(path: Path, pane: Pane, card: ModelCard | None) -> Answer:
         }
         for finding in sorted_findings(result)
     ]
-    return answer | {
-        "status": "ok",
-        "findings": findings,
-        "seen": _rectangle(result.seen),
-        "limits": _cautions(result.limits),
-        "cautions": _cautions(result.cautions),
-        "device": result.device,
-    }
+    return (
+        answer
+        | {
+            "status": "ok",
+            "findings": findings,
+            "seen": rectangle(result.seen),
+            "limits": cautions(result.limits),
+            "cautions": cautions(result.cautions),
+            "device": result.device,
+        }
+        | result_facts(result, pane.image.spacing if pane.image is not None else None)
+    )
 
 
 def failed(
@@ -91,7 +96,13 @@ def _empty(path: Path, card: ModelCard | None, image: Radiograph | None, choice:
             "proof": card.proof.kind if card and card.proof else "",
             "reason": choice.reason if choice else "",
         },
+        "check": None,
+        "anatomy": None,
+        "overridden": [],
+        "turns": 0,
         "findings": [],
+        "withheld": [],
+        "calibration": None,
         "seen": None,
         "limits": [],
         "cautions": [],
@@ -104,11 +115,6 @@ def _empty(path: Path, card: ModelCard | None, image: Radiograph | None, choice:
 def _map_facts(heatmap: Heatmap | None) -> dict[str, str] | None:
     """How the heat map of a finding was made and how far it may be believed; None where the model gives none."""
     return None if heatmap is None else {"method": heatmap.method, "trust": heatmap.trust.value}
-
-
-def _rectangle(seen: ImageRect) -> dict[str, float]:
-    """The part of the film that the model was given, in image pixels."""
-    return {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height}
 
 
 def image_facts(image: Radiograph) -> dict[str, Any]:
@@ -124,12 +130,8 @@ def image_facts(image: Radiograph) -> dict[str, Any]:
         if spacing is None
         else {"row_mm": spacing.row_mm, "column_mm": spacing.column_mm, "source": spacing.source.value},
         "sha256": image.source_sha256,
-        "cautions": _cautions(image.cautions),
+        "cautions": cautions(image.cautions),
     }
-
-
-def _cautions(cautions: Sequence[Caution]) -> list[dict[str, str]]:
-    return [{"code": caution.code, "text": caution.text, "tag": caution.tag} for caution in cautions]
 
 
 # ---------------------------------------------------------------- writing
@@ -175,7 +177,7 @@ class JsonWriter:
 
 
 class LineWriter:
-    """One line or two per film for a person at a terminal."""
+    """A line for each film for a person at a terminal, and one more for what was checked and measured on it."""
 
     def put(self, answer: Answer) -> None:
         name = answer["file"].encode("utf-8", "replace").decode()
@@ -183,6 +185,7 @@ class LineWriter:
         words = [finding["sentence"] for finding in answer["findings"]]
         if answer["status"] != "ok":
             words = [f"{answer['reason']} {answer['hint']}".rstrip()]
+        words += [f"{one['label']}: {one['reason']}" for one in answer["withheld"]]
         if answer["limits"]:
             words.append("The score does not hold for this film:")
             words += [limit["text"] for limit in answer["limits"]]
@@ -192,6 +195,8 @@ class LineWriter:
         model = answer["model"]
         who = f" {model['name']}: {model['reason']}" if model["reason"] else ""
         print(f"{name}: {answer['status']}. {' '.join(words)}{who}", flush=True)
+        if found := line(answer):
+            print(f"  {found}", flush=True)
 
     def close(self) -> None:
         """Nothing is left to write."""

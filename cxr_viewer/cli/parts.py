@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,36 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "cpu", "cuda", *ENGINES),
         default="auto",
         help="where the model runs: auto, cpu, cuda, or one engine of the CPU by its name; default: auto",
+    )
+
+
+TURNS = {"0": 0, "90": 1, "180": 2, "270": 3}
+TURN_AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to become of films that the film check has something against.
+
+    Attributes:
+        turn: degrees clockwise by which every film is turned for the models, or ``"auto"``: as the check says.
+        override: score a film although the check blocks it.
+    """
+
+    turn: str = "0"
+    override: bool = False
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """The arguments of :class:`Wish`."""
+    parser.add_argument(
+        "--override", action="store_true", help="score films that the film check blocks, too; the answer says so"
+    )
+    parser.add_argument(
+        "--turn",
+        choices=(*TURNS, TURN_AUTO),
+        default="0",
+        help="turn every film clockwise by so many degrees for the models, or as the film check says; default: 0",
     )
 
 
@@ -196,9 +226,20 @@ def opened(image: Radiograph, model_id: str, device: str, cards: Sequence[ModelC
     return state
 
 
-def ask(state: ViewerState, models: ModelRunner) -> ViewerState:
-    """The session after the model has answered, refused or failed."""
-    state, effects = reduce(state, ev.AskModel(0))
+def ask(state: ViewerState, models: ModelRunner, wish: Wish | None = None) -> ViewerState:
+    """The session after the model has answered, refused or failed, with the wishes done as in the window."""
+    wish = wish or Wish()
+    if wish.turn != TURN_AUTO:
+        panes = (replace(state.panes[0], turns=TURNS[wish.turn]), *state.panes[1:])
+        state = replace(state, panes=panes)
+    state = _answered(state, ev.AskModel(0), models)
+    if wish.turn == TURN_AUTO:
+        state = _answered(state, ev.TurnUpright(0), models)
+    return _answered(state, ev.Override(0), models) if wish.override else state
+
+
+def _answered(state: ViewerState, event: ev.Event, models: ModelRunner) -> ViewerState:
+    state, effects = reduce(state, event)
     for effect in effects:
         if isinstance(effect, ev.StartAnalysis):
             state, _ = reduce(state, _answer(effect, models))

@@ -68,7 +68,7 @@ def _run(commands: dict[str, Command], arguments: argparse.Namespace) -> int:
 
 def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, Command]]:
     """The parser and what runs each command; training is described in full only when ``command`` asks for it."""
-    from cxr_viewer.cli import analyse, models, render, report
+    from cxr_viewer.cli import analyse, measuring, models, render, report
 
     parser = argparse.ArgumentParser(
         prog="cxr-viewer",
@@ -84,21 +84,17 @@ def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, 
         "report": report.add_parser(subparsers),
         "models": models.add_parser(subparsers),
     }
-    if command in ("train", "evaluate", "localise"):
+    if command in ("train", "localise"):
         from cxr_viewer.training import commands as training
 
         training.add_train_parser(subparsers)
-        training.add_evaluate_parser(subparsers)
         training.add_localise_parser(subparsers)
-        commands |= {
-            "train": training.run_train,
-            "evaluate": _of_installed(training.run_evaluate),
-            "localise": _of_installed(training.run_localise),
-        }
+        commands |= {"train": training.run_train, "localise": _of_installed(training.run_localise)}
     else:
-        subparsers.add_parser("train", help="train the bundled model again", add_help=False)
-        subparsers.add_parser("evaluate", help="measure a model on labelled films", add_help=False)
+        subparsers.add_parser("train", help="train a model from a recipe", add_help=False)
         subparsers.add_parser("localise", help="measure whether heat maps show the place", add_help=False)
+    measuring.add_evaluate_parser(subparsers)
+    commands |= {"evaluate": measuring.run_evaluate}
     for subparser in set(subparsers.choices.values()):
         subparser.add_argument("-v", "--verbose", action="store_true", help="say the technical detail of a fault too")
     return parser, commands

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from cxr_viewer.core.anatomy import HEART, LUNGS
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.findings import Task
 from cxr_viewer.core.geometry import ImageRect
@@ -21,7 +22,6 @@ from cxr_viewer.inference.lungbox import lungs_box
 from cxr_viewer.inference.networks import load_segmenter
 from cxr_viewer.inference.preprocess import see
 
-LUNGS, HEART = "Lungs", "Heart"
 KEPT_NAME = "lungs.json"
 _SAVE_EVERY = 500
 

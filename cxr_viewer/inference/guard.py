@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_viewer.core.anatomy import Anatomy
+from cxr_viewer.core.anatomy import LUNGS, Anatomy
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheck, FilmKind, Severity, Sign, ViewSource
+from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.heatmaps import Heatmap
 from cxr_viewer.core.image import Radiograph, View
 from cxr_viewer.core.modelcard import ModelCard
@@ -109,7 +110,7 @@ def check(card: ModelCard, seen: Look, image: Radiograph, anatomy: Anatomy | Non
         if chances["polarity/inverted"] >= thresholds["polarity/inverted"]:
             signs.append(_inverted(chances["polarity/inverted"]))
         if anatomy is not None and anatomy.trusted:
-            signs += _anatomical(anatomy, image)
+            signs += _anatomical(anatomy, image, seen.upright_turns)
     else:
         signs.append(_refused(kind, chances, image.view))
     view, source = _view(chances, thresholds, kind, image)
@@ -176,7 +177,7 @@ def _inverted(share: float) -> Sign:
     )
 
 
-def _anatomical(anatomy: Anatomy, image: Radiograph) -> list[Sign]:
+def _anatomical(anatomy: Anatomy, image: Radiograph, turns: int) -> list[Sign]:
     """What lungs and heart tell beyond the network: a mirrored film, lungs that reach over the edge."""
     signs = []
     side = anatomy.heart_side
@@ -186,9 +187,11 @@ def _anatomical(anatomy: Anatomy, image: Radiograph) -> list[Sign]:
             text = "The film is mirrored, as its file says: the heart lies on the right side."
         hint = "Compare the side letter; a heart on the right (situs inversus) looks the same."
         signs.append(Sign("mirrored", text, Severity.CAUTION, hint))
-    lungs = next((one for one in anatomy.outlines if one.label == "Lungs"), None)
+    lungs = next((one for one in anatomy.outlines if one.label == LUNGS), None)
     if lungs is not None:
-        cut = share_at_edge(lungs)
+        sideways = turns % 2 == 1  # the outlines are those of the film made upright
+        rows, columns = (image.columns, image.rows) if sideways else (image.rows, image.columns)
+        cut = share_at_edge(lungs, ImageRect(0, 0, columns, rows))
         if cut > CUT_SHARE:
             text = "A part of the lungs is cut away or lies outside the film."
             hint = "What lies there is in no score; areas and ratios are too small."
@@ -196,13 +199,19 @@ def _anatomical(anatomy: Anatomy, image: Radiograph) -> list[Sign]:
     return signs
 
 
-def share_at_edge(outline: Heatmap) -> float:
-    """Share of a structure's border, 0..1, that is the edge of the map: there the structure goes on outside the film.
+def share_at_edge(outline: Heatmap, film: ImageRect) -> float:
+    """Share of a structure's border, 0..1, that is the edge of the film: there the structure goes on outside of it.
 
     Args:
-        outline: a segmenter's map, at or above 0.5 inside.
+        outline: a segmenter's map, at or above 0.5 inside; it may reach beyond the film.
+        film: all of the film, in image pixels.
     """
-    inside = outline.values >= 0.5
+    rows, columns = outline.values.shape
+    extent = outline.extent
+    down, across = rows / extent.height, columns / extent.width
+    top, left = max(0, round((film.y - extent.y) * down)), max(0, round((film.x - extent.x) * across))
+    bottom, right = round((film.bottom - extent.y) * down), round((film.right - extent.x) * across)
+    inside = outline.values[top : max(bottom, top + 1), left : max(right, left + 1)] >= 0.5
     if not inside.any():
         return 0.0
     framed = np.pad(inside, 1)

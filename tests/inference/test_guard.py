@@ -216,12 +216,21 @@ def test_lungs_over_the_edge_are_cut_away(card: ModelCard, film: Callable[..., R
 
 def test_the_share_at_the_edge() -> None:
     values = np.zeros((10, 10), dtype=np.float32)
-    outline = Heatmap("Lungs", values, ImageRect(0, 0, 1, 1))
-    assert share_at_edge(outline) == 0
+    film = ImageRect(0, 0, 100, 100)
+    outline = Heatmap("Lungs", values, film)
+    assert share_at_edge(outline, film) == 0
     values[0:4, 3:7] = 1  # a square of 4 x 4 with one of its four sides on the edge
-    assert share_at_edge(outline) == pytest.approx(0.25)
+    assert share_at_edge(outline, film) == pytest.approx(0.25)
     values[:] = 1
-    assert share_at_edge(outline) == 1
+    assert share_at_edge(outline, film) == 1
+
+
+def test_the_edge_is_that_of_the_film_and_not_of_the_map() -> None:
+    values = np.zeros((10, 10), dtype=np.float32)
+    values[3:7, 2:6] = 1
+    padded = Heatmap("Lungs", values, ImageRect(-20, 0, 100, 100))  # two columns of the map lie left of the film
+    assert share_at_edge(padded, ImageRect(0, 0, 60, 100)) == pytest.approx(0.25)
+    assert share_at_edge(padded, ImageRect(-20, 0, 100, 100)) == 0
 
 
 def test_the_file_decides_the_view_and_the_network_only_where_it_is_silent(

@@ -132,6 +132,8 @@ class CheckStrip(QFrame):
             words.setToolTip(f"{sign.hint or sign.text}\nThe check is {sign.share:.0%} sure.")
             self._signs.addWidget(icon, row, 0, Qt.AlignmentFlag.AlignTop)
             self._signs.addWidget(words, row, 1)
+            icon.show()
+            words.show()
 
 
 def _turn_tip(quarter_turns: int) -> str:

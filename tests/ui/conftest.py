@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,13 +14,16 @@ from PySide6.QtGui import QImage, QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from cxr_viewer.core.geometry import Orientation
+from cxr_viewer.core.anatomy import HEART, LUNGS, Anatomy, Callipers
+from cxr_viewer.core.findings import AnalysisResult, Finding, ScoreKind
+from cxr_viewer.core.geometry import ImageRect, Orientation, Point
+from cxr_viewer.core.heatmaps import Heatmap, MapScale
 from cxr_viewer.core.image import ImageKey, Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.study import ImageNode
 from cxr_viewer.services import events as ev
 from cxr_viewer.services.session import reduce
-from cxr_viewer.services.state import Layout, ViewerState
+from cxr_viewer.services.state import AnalysisStatus, Layout, ViewerState
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.ui.canvas import CanvasGrid
 
@@ -208,3 +212,74 @@ def make_film() -> MakeFilm:
         return Radiograph(**(fields | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_anatomy() -> Callable[..., Anatomy]:
+    """``make_anatomy(film, ...)``: two lungs, a heart and callipers as on an ordinary upright chest film."""
+
+    def box(film: Radiograph, left: float, top: float, right: float, bottom: float) -> ImageRect:
+        w, h = film.columns, film.rows
+        return ImageRect(left * w, top * h, (right - left) * w, (bottom - top) * h)
+
+    def outline(film: Radiograph, label: str, boxes: tuple[ImageRect, ...]) -> Heatmap:
+        values = np.zeros((64, 64), np.float32)
+        for one in boxes:
+            rows = slice(round(64 * one.y / film.rows), round(64 * one.bottom / film.rows))
+            values[rows, round(64 * one.x / film.columns) : round(64 * one.right / film.columns)] = 0.9
+        whole = ImageRect(0, 0, film.columns, film.rows)
+        return Heatmap(label, values, whole, "U-Net", MapScale.PROBABILITY)
+
+    def make(film: Radiograph, **changes: Any) -> Anatomy:
+        w, h = film.columns, film.rows
+        lungs = (box(film, 0.15, 0.15, 0.45, 0.75), box(film, 0.55, 0.15, 0.85, 0.75))
+        heart = box(film, 0.38, 0.45, 0.7, 0.72)
+        callipers = Callipers(
+            (Point(0.5 * w, 0.2 * h), Point(0.5 * w, 0.7 * h)),
+            (Point(0.4 * w, 0.6 * h), Point(0.7 * w, 0.62 * h)),
+            (Point(0.15 * w, 0.66 * h), Point(0.85 * w, 0.66 * h)),
+        )
+        fields: dict[str, Any] = {
+            "model_id": "anatomy",
+            "model_name": "Anatomy",
+            "model_version": "1",
+            "model_sha256": "ab" * 32,
+            "lungs": lungs,
+            "heart": heart,
+            "outlines": (outline(film, LUNGS, lungs), outline(film, HEART, (heart,))),
+            "callipers": callipers,
+            "ratio_error": 0.04,
+            "trusted": True,
+        }
+        return Anatomy(**(fields | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def answer_with() -> Callable[..., AnalysisResult]:
+    """``answer_with(session, anatomy=..., check=...)``: the film in the first pane gets this answer of a model."""
+
+    def answer(session: Session, **changes: Any) -> AnalysisResult:
+        pane = session.state.panes[0]
+        assert pane.image is not None
+        fields: dict[str, Any] = {
+            "pane": 0,
+            "generation": pane.question,
+            "key": pane.image.key,
+            "model_id": "findings",
+            "model_name": "Findings",
+            "model_version": "1",
+            "model_sha256": "cd" * 32,
+            "findings": (Finding("Effusion", 0.7, ScoreKind.CALIBRATED, 0.4),),
+            "heatmaps": (),
+            "seen": ImageRect(0, 0, pane.image.columns, pane.image.rows),
+            "device": "CPU (OpenVINO)",
+            "elapsed_s": 0.05,
+        }
+        result = AnalysisResult(**(fields | changes))
+        ready = replace(pane, result=result, refusal=None, analysis=AnalysisStatus.READY, selected="Effusion")
+        session.show(replace(session.state, panes=(ready, *session.state.panes[1:])))
+        return result
+
+    return answer

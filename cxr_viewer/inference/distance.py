@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from cxr_viewer.core.errors import ModelError
@@ -109,7 +110,7 @@ def read_reference(folder: Path, card: ModelCard) -> Reference | None:
         if mean.dtype != np.float32 or whitener.dtype != np.float32 or whitener.shape != (*mean.shape, *mean.shape):
             raise ValueError(f"shapes {mean.shape} and {whitener.shape}")
         return Reference(mean, whitener)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"What the training films of “{card.name}” look like cannot be read.",
             hint="Install the model again.",

@@ -19,7 +19,7 @@ from cxr_viewer.training.index import read_index
 from cxr_viewer.training.lessons.guard import FRONTAL, GuardConfig, GuardLesson, Judged
 
 ALONE = "alone"
-_TEST_IMAGES, _TEST_SEED = 600, 77
+_TEST_SEED = 77  # of the images made from test films
 
 
 def finish_guard(trained: Trained) -> Path:
@@ -43,7 +43,7 @@ def finish_guard(trained: Trained) -> Path:
     metrics: list[Metric] = []
     if parts.test is not None:
         metrics += film_metrics(network, parts.test, recipe.input, limits, "test films")
-        images = lesson.made(parts.test, _TEST_IMAGES, _TEST_SEED)
+        images = lesson.made(parts.test, config.validation_films, _TEST_SEED)
         metrics += made_metrics(images, chances(network, images.film.numpy()), limits, "images made from test films")
     for path in trained.outside:
         outside = replace(recipe, films=replace(recipe.films, where={}))

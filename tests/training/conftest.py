@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cxr_viewer.training.data import FilmRecord, FilmSet, load_films, read_records
+from cxr_viewer.training.films import FilmSet, load_films
+from cxr_viewer.training.index import FilmRecord, read_index
+from cxr_viewer.training.recipe import read_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +30,13 @@ def paediatric(need_data: Callable[[str], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def records(paediatric: Path) -> list[FilmRecord]:
-    """All 5,840 films of the set."""
-    return read_records(paediatric)
+    """All 5,840 films of the set; their one target is pneumonia."""
+    return list(read_index(read_recipe("paediatric-pneumonia"), [paediatric]).records)
 
 
 @pytest.fixture(scope="session")
 def few_films(records: list[FilmRecord]) -> FilmSet:
-    """Forty training films, half of them with pneumonia."""
+    """Forty whole training films at 192 px, half of them with pneumonia."""
     train = [record for record in records if record.split == "train"]
-    chosen = [record for label in (0, 1) for record in [r for r in train if r.label == label][:400:20]]
-    return load_films(chosen, "few", quiet=True)
+    chosen = [record for label in (0, 1) for record in [r for r in train if r.targets[0] == label][:400:20]]
+    return load_films(chosen, read_recipe("classify"), "few", quiet=True)

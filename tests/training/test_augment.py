@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.training.augment import AugmentConfig, augmented
-from cxr_viewer.training.data import FilmSet
-from cxr_viewer.training.fit import INPUT, prepared
+from cxr_viewer.training.films import FilmSet, prepared
 
+INPUT = InputSpec(size_px=192, fit="stretch", crop_border=True, mean=0.5, std=0.25)
 STILL = AugmentConfig(
     rotation_deg=0,
     edge_in=0,

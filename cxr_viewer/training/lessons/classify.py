@@ -47,7 +47,7 @@ class ClassifyConfig:
         positive_weight: the loss of a positive counts as many times as there are negatives for it, to this power:
             0 counts all alike, 1 balances fully.
         positive_weight_most: and at most this many times.
-        prior: the head begins at the labels' frequencies.
+        prior: the head begins where the loss is least for a network that knows nothing but the labels' frequencies.
         mask_weight: of the loss on the masks; 0: none are learned.
         mask_values: the value of each structure in the masks; 0 is nothing.
         aid_weight: of the loss on the further columns; 0: none are learned.
@@ -59,7 +59,6 @@ class ClassifyConfig:
         own_weight: share of each label that is replaced by what the network itself, or the mean of its members, says.
             Labels mined from reports miss findings; where the network is sure, it is held to them less (Reed et al.,
             arXiv:1412.6596; for members side by side: Zhang et al., CVPR 2018).
-        mixing: of the beta distribution that films are mixed by two at a time (Zhang et al., ICLR 2018); 0: none are.
     """
 
     label_smoothing: float = 0.0
@@ -76,7 +75,6 @@ class ClassifyConfig:
     teacher: str = ""
     teacher_weight: float = 0.5
     own_weight: float = 0.0
-    mixing: float = 0.0
 
 
 def tables() -> Mapping[str, type]:
@@ -130,13 +128,14 @@ class ClassifyLesson:
         network = build_network(self._recipe.network, len(self._parts.labels))
         if self._config.prior:
             with torch.no_grad():
-                network.classifier.bias.copy_(torch.from_numpy(np.log(self._prior / (1 - self._prior))))
+                odds = self._prior / (1 - self._prior) * self._positive_weight
+                network.classifier.bias.copy_(torch.from_numpy(np.log(odds)))
         aids: dict[str, nn.Module] = {}
-        width = network.classifier.in_features
+        width, members = network.classifier.in_features, network.members  # each member learns the aids for itself
         if self._config.mask_weight > 0:
-            aids["masks"] = nn.Conv2d(width, len(self._config.mask_values), 1)
+            aids["masks"] = nn.Conv2d(width, members * len(self._config.mask_values), 1, groups=members)
         if self._facts is not None:
-            aids["facts"] = nn.Linear(width, self._facts.shape[1])
+            aids["facts"] = nn.Conv2d(width, members * self._facts.shape[1], 1, groups=members)
         if aids:
             network.aids = nn.ModuleDict(aids)
         return network
@@ -185,9 +184,10 @@ class ClassifyLesson:
         if aids is not None and "masks" in aids:
             total = total + self._config.mask_weight * _mask_loss(aids["masks"](maps).float(), batch)
         if aids is not None and "facts" in aids:
-            guessed = aids["facts"](maps.mean(dim=(2, 3))).float()
-            error = functional.smooth_l1_loss(guessed, batch["fact"], reduction="none")
-            total = total + self._config.aid_weight * _mean(error, batch["fact_known"])
+            guessed = aids["facts"](maps.mean(dim=(2, 3), keepdim=True))[:, :, 0, 0].float()
+            facts, known = (batch[name].repeat(1, network.members) for name in ("fact", "fact_known"))
+            error = functional.smooth_l1_loss(guessed, facts, reduction="none")
+            total = total + self._config.aid_weight * _mean(error, known)
         return total
 
     def judge(self, network: nn.Module) -> Judgement:
@@ -310,24 +310,10 @@ def log_loss(targets: NDArray[np.float32], logits: NDArray[np.float64]) -> float
     return float(each[known].mean())
 
 
-def _mixed(batch: Batch, alpha: float, chance: np.random.Generator) -> Batch:
-    """Each film with a share of another, and what is to be learned in the same shares; masks and numbers are left out.
-
-    A label is known only where it is known of both.
-    """
-    share = np.float32(chance.beta(alpha, alpha))
-    other = torch.from_numpy(chance.permutation(len(batch["film"])))
-    out = dict(batch)
-    for name in ("film", "target", "teacher"):
-        if name in batch:
-            out[name] = batch[name].lerp(batch[name][other], float(1 - share))
-    out["known"] = batch["known"] * batch["known"][other]
-    return out
-
-
 def _mask_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross entropy against the share of each cell of the map that a structure covers."""
     shares = functional.adaptive_avg_pool2d(batch["mask"], (logits.shape[2], logits.shape[3]))
+    shares = shares.repeat(1, logits.shape[1] // shares.shape[1], 1, 1)
     each = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=(1, 2, 3))
     return _mean(each, batch["outlined"])
 

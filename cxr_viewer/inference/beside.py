@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cxr_viewer.core.anatomy import Anatomy
+from cxr_viewer.core.anatomy import HEART, LUNGS, Anatomy
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheck
 from cxr_viewer.core.findings import ModelCard
@@ -22,6 +22,7 @@ from cxr_viewer.core.image import Caution, ImageKey, PixelSpacing, Radiograph, V
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference import guard
+from cxr_viewer.inference.anatomy import anatomy_of
 from cxr_viewer.inference.calibrate import Calibration
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import Floats
@@ -74,14 +75,12 @@ class _Outlined:
     seen: ImageRect
 
     def anatomy(self, view: View) -> Anatomy:
-        from cxr_viewer.inference.anatomy import anatomy_of
-
         return anatomy_of(self.film, self.probabilities, self.seen, view, self.card)
 
     @property
     def lungs(self) -> ImageRect | None:
         places = [label.name for label in self.card.labels]
-        lungs, heart = (self.probabilities[places.index(name)] for name in ("Lungs", "Heart"))
+        lungs, heart = (self.probabilities[places.index(name)] for name in (LUNGS, HEART))
         return lungs_box(lungs, heart, self.seen)
 
 

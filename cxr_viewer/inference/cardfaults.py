@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from cxr_viewer.core.anatomy import HEART, LUNGS
 from cxr_viewer.core.findings import InputSpec, MapEvidence, Metric, ModelCard, OnnxSpec, Proof, Task
 from cxr_viewer.core.image import View
 from cxr_viewer.inference.cardtables import ONNX
@@ -18,7 +19,7 @@ ACTIVATIONS = ("none", "sigmoid", "softmax")
 LAYOUTS = ("NCHW", "NHWC")
 SERVING = {"anatomy": Task.SEGMENT, "guard": Task.GUARD}
 """What a model may do beside every other, and the task it then has."""
-STRUCTURES = ("Lungs", "Heart")
+STRUCTURES = (LUNGS, HEART)
 """What an anatomy model outlines at least."""
 PROOFS = ("published-outputs", "own-outputs", "none-published")
 SIZES_PX = (16, 2048)

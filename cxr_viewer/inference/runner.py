@@ -26,7 +26,7 @@ from cxr_viewer.inference.engines.supply import EngineSupply
 from cxr_viewer.inference.explain_run import Question, explained
 from cxr_viewer.inference.preprocess import FilmGreys, see
 from cxr_viewer.inference.scoring import scores
-from cxr_viewer.inference.telling import Distances, told_of
+from cxr_viewer.inference.telling import Distances, outside_lungs, told_of
 from cxr_viewer.inference.turning import WayBack, upright
 
 Report = Callable[[str], None]
@@ -89,6 +89,8 @@ class LocalRunner:
         )
         heatmaps, mapless = explained(asked, request.method, cancel, report)
         told = told_of(card, request, beside, logits[0], self._distances.sign(card, features))
+        heatmaps = told.shown(film.back.heatmap(heatmap) for heatmap in heatmaps)
+        outside = outside_lungs(told.findings, heatmaps, beside.anatomy)
         return AnalysisResult(
             pane=request.pane,
             generation=request.generation,
@@ -98,12 +100,12 @@ class LocalRunner:
             model_version=card.version,
             model_sha256=card.sha256,
             findings=told.findings,
-            heatmaps=told.shown(film.back.heatmap(heatmap) for heatmap in heatmaps),
+            heatmaps=heatmaps,
             seen=film.back.rect(given.seen),
             device=prepared.engine.device_name,
             elapsed_s=time.perf_counter() - started,
             limits=told.limits,
-            cautions=(*told.cautions, *prepared.cautions, *mapless),
+            cautions=(*told.cautions, *prepared.cautions, *mapless, *outside),
             saw=film.back.saw(given.saw),
             anatomy=beside.anatomy,
             check=told.check,

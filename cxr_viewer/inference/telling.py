@@ -6,15 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cxr_viewer.core import suitability
+from cxr_viewer.core.anatomy import Anatomy
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheck, FilmKind, Severity, Sign
 from cxr_viewer.core.findings import AnalysisRequest, Finding, Heatmap, ModelCard, Task, Withheld
 from cxr_viewer.core.image import Caution
-from cxr_viewer.inference import guards, scoring
+from cxr_viewer.inference import anatomy, guards, scoring
 from cxr_viewer.inference.beside import Beside
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.distance import Reference, read_reference, unlike_training
 from cxr_viewer.inference.engines import Floats
+
+_MOST_OUTSIDE = 0.5
+_FAINT = 0.1  # hottest cell on the common scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +70,32 @@ def told_of(
     against = [one.caution for one in signs if one.severity >= Severity.GREY]
     limits = (*suitability.limits(card, image, check), *against)
     return Told(found, limits, (*cautions, *beside.cautions), check, overridden, withheld)
+
+
+def outside_lungs(
+    shown: tuple[Finding, ...], heatmaps: tuple[Heatmap, ...], found: Anatomy | None
+) -> tuple[Caution, ...]:
+    """A caution for each finding whose map lies for the most part outside lungs and heart.
+
+    Of findings below their operating point only where the map is more than faint: a share of next to nothing says
+    nothing.
+
+    Args:
+        heatmaps, found: both in the pixels of one film.
+    """
+    if found is None:
+        return ()
+    maps = {heatmap.label: heatmap for heatmap in heatmaps}
+    told = []
+    for finding in shown:
+        heatmap = maps.get(finding.label)
+        if heatmap is None or not (finding.positive or heatmap.values.max() >= _FAINT):
+            continue
+        share = anatomy.outside_lungs(heatmap.values, heatmap.extent, found)
+        if share is not None and share > _MOST_OUTSIDE:
+            text = f"Map of “{finding.label}”: {100 * share:.0f} % of its heat lies outside lungs and heart."
+            told.append(Caution("map-outside-lungs", text))
+    return tuple(told)
 
 
 def _withheld(card: ModelCard, request: AnalysisRequest, check: FilmCheck | None) -> tuple[Withheld, ...]:

@@ -22,7 +22,7 @@ from cxr_viewer.core.errors import CxrError
 from cxr_viewer.training.recipe import Columns, LabelColumn, Recipe
 
 GUESSES: dict[str, tuple[str, ...]] = {
-    "path": ("path", "file", "filename", "filepath", "image", "imagepath", "imageindex", "dicom"),
+    "path": ("file", "filename", "filepath", "path", "image", "imagepath", "imageindex", "dicom"),
     "label": ("label", "labels", "findinglabels", "finding", "diagnosis"),
     "patient": ("patient", "patientid", "groupid", "subject", "subjectid"),
     "site": ("site", "hospital", "institution", "centre", "center", "dataset"),

@@ -168,10 +168,9 @@ class GuardLesson:
         for group in ("turn", "polarity", "view"):
             known = targets[group] != _UNKNOWN
             right = parts[group].argmax(1)[known] == targets[group][known]
-            if group == "view":  # each view counts the same, however many films there are of it
-                figures["view"] = float(np.mean([right[targets[group][known] == one].mean() for one in (0, 1)]))
-            else:
-                figures[group] = float(right.mean())
+            each = [right[targets[group][known] == one].mean() for one in np.unique(targets[group][known])]
+            if each:  # each view, turn and polarity counts the same, however many films there are of it
+                figures[group] = float(np.mean(each))
         known = targets["kind"] >= 0
         tie = float(parts["kind"][known, kinds[known]].mean())
         return Judgement(float(np.mean(list(figures.values()))), tie, figures)

@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         program_version=__version__,
         created=dt.datetime.now().astimezone(),
         show_seen=arguments.seen,
+        show_callipers=True,
     )
     PngReportWriter().write_png(report, arguments.output)
     return 0

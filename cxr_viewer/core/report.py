@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cxr_viewer.core.anatomy import Callipers
 from cxr_viewer.core.annotations import Mark
 from cxr_viewer.core.display import DisplayState
+from cxr_viewer.core.filmcheck import FilmCheck
 from cxr_viewer.core.findings import AnalysisResult, ModelCard
 from cxr_viewer.core.image import Radiograph
 
@@ -25,6 +26,9 @@ class Report:
         show_seen: show the picture the model was given, and hatch what it was not given.
         callipers: of the cardiothoracic ratio as the reader left them, None where there are none.
         show_callipers: draw them on the film too.
+        show_outlines: draw the anatomy model's outlines of lungs and heart on the film.
+        check: what the guard said of the film, also where it stopped the model.
+        turns: quarter turns by which the models were given the film upright.
     """
 
     image: Radiograph
@@ -40,6 +44,9 @@ class Report:
     show_seen: bool = False
     callipers: Callipers | None = None
     show_callipers: bool = False
+    show_outlines: bool = False
+    check: FilmCheck | None = None
+    turns: int = 0
 
 
 def suggested_name(report: Report, *, with_patient_name: bool = False) -> str:

@@ -10,6 +10,7 @@ from cxr_viewer.core.annotations import MarkKind, mark_label
 from cxr_viewer.core.display import DisplayState
 from cxr_viewer.core.findings import Finding, ScoreKind
 from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.measuring import calibration_words, cautions_beside, limits_beside
 from cxr_viewer.core.report import DISCLAIMER, Report
 from cxr_viewer.core.wording import (
     age_text,
@@ -22,7 +23,7 @@ from cxr_viewer.core.wording import (
     view_text,
     voi_text,
 )
-from cxr_viewer.outputs import drawn
+from cxr_viewer.outputs import checked, drawn
 from cxr_viewer.outputs import sheet as paper
 from cxr_viewer.outputs.sheet import SMALL, STRONG, TITLE, Sheet
 from cxr_viewer.outputs.text import Style, lacks_font
@@ -64,6 +65,8 @@ def draw_words(report: Report, height: int) -> Image.Image:
     parts = (
         _head,
         _patient,
+        checked.film_check,
+        checked.ratio,
         _findings,
         drawn.heat_map,
         drawn.outlines,
@@ -164,8 +167,11 @@ def _findings(sheet: Sheet, report: Report) -> None:
         sheet.paragraph(report.no_result_reason or "No model has looked at this film.")
         return
     if result.limits:
-        sheet.paragraph("These scores do not hold for this film:", Style(28, paper.CAUTION, bold=True))
-        for limit in result.limits:
+        words = "These scores do not hold for this film" + (
+            ":" if limits_beside(result) else "; see the film check above."
+        )
+        sheet.paragraph(words, Style(28, paper.CAUTION, bold=True))
+        for limit in limits_beside(result):
             sheet.item(limit.text, Style(28, paper.CAUTION))
         sheet.space()
     if result.structures:
@@ -174,7 +180,8 @@ def _findings(sheet: Sheet, report: Report) -> None:
         _finding(sheet, finding, greyed=bool(result.limits), brief=len(result.findings) > _MOST_SPACIOUS)
     for kind in sorted({finding.kind for finding in result.findings}, key=lambda kind: kind.value):
         sheet.paragraph(f"{_KINDS[kind]} The line is the operating point.", SMALL)
-    for caution in result.cautions:
+    checked.withheld(sheet, report)
+    for caution in cautions_beside(result):
         sheet.item(caution.text, Style(26, paper.CAUTION))
 
 
@@ -202,6 +209,8 @@ def _model(sheet: Sheet, report: Report) -> None:
         sheet.row("Name", f"{result.model_name}, version {result.model_version}")
         sheet.row("Weights", f"sha256 {result.model_sha256[:16]}")
         sheet.row("Ran on", f"{result.device}, {result.elapsed_s:.2f} s")
+        if result.findings:
+            sheet.row("Calibration", calibration_words(result))
     elif card is not None:
         sheet.row("Name", f"{card.name}, version {card.version}")
         sheet.row("Weights", f"sha256 {card.sha256[:16]}")

@@ -13,7 +13,7 @@ from cxr_viewer.core.wording import turn_text
 from cxr_viewer.imaging.heatmap import contour_levels
 from cxr_viewer.imaging.structures import structure_colour
 from cxr_viewer.outputs import sheet as paper
-from cxr_viewer.outputs.film import hatched, shown_heatmap, shown_outlines
+from cxr_viewer.outputs.film import hatched, outline_names, shown_heatmap, shown_outlines
 from cxr_viewer.outputs.overlay import colour_bar
 from cxr_viewer.outputs.sheet import SMALL, Sheet
 from cxr_viewer.outputs.text import Style
@@ -65,9 +65,9 @@ def outlines(sheet: Sheet, report: Report) -> None:
         return
     sheet.heading("OUTLINES")
     for heatmap in shown:
-        sheet.swatch(structure_colour(heatmap.label, report.result.structures), heatmap.label)
+        sheet.swatch(structure_colour(heatmap.label, outline_names(report)), heatmap.label)
     words = "Outlined by the model where it holds a structure more likely than not (0.5); not checked by a reader."
-    if report.result.limits:
+    if report.result.limits and report.result.structures:
         words += " The model was not made for this film."
     sheet.paragraph(f"{words} {_HATCHED}" if hatched(report) else words, SMALL)
 

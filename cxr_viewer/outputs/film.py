@@ -10,11 +10,13 @@ from PIL import Image, ImageDraw
 
 from cxr_viewer.core.findings import Heatmap
 from cxr_viewer.core.geometry import edge_letters
+from cxr_viewer.core.measuring import ratio_words
 from cxr_viewer.core.report import DISCLAIMER, Report
 from cxr_viewer.core.seeing import trust_badge, unseen_strips
 from cxr_viewer.core.wording import turn_text
 from cxr_viewer.imaging.render import picture_at
 from cxr_viewer.outputs import marks
+from cxr_viewer.outputs.callipers import draw_callipers
 from cxr_viewer.outputs.overlay import draw_graphics, draw_heatmap, draw_structures, hatch_unseen
 from cxr_viewer.outputs.placement import PagePlacement, place
 from cxr_viewer.outputs.text import Style, draw_text, elide, text_width
@@ -54,6 +56,8 @@ def draw_film(report: Report) -> Image.Image:
     if display.overlays:
         film = draw_graphics(film, image, placement, line_px=_GRAPHICS_PX)
     page.paste(Image.fromarray(film), (placement.left, placement.top))
+    if report.callipers is not None and report.show_callipers:
+        draw_callipers(page, report.callipers, ratio_on_film(report), image.spacing, placement)
     marks.draw_marks(page, report.marks, image.spacing, placement)
     draw = ImageDraw.Draw(page)
     _draw_letters(draw, report, placement)
@@ -71,20 +75,42 @@ def _with_model(film: NDArray[np.uint8], report: Report, placement: PagePlacemen
     heatmap, outlines = shown_heatmap(report), shown_outlines(report)
     if heatmap is not None:
         film = draw_heatmap(film, heatmap, report.display.overlay, placement)
-    return draw_structures(film, outlines, result.structures, placement) if outlines else film
+    return draw_structures(film, outlines, outline_names(report), placement) if outlines else film
 
 
 def hatched(report: Report) -> bool:
     """Whether what the model did not see is hatched: as on screen, whenever something it says lies over the film."""
     if report.result is None:
         return False
-    shown = report.show_seen or shown_heatmap(report) is not None or bool(shown_outlines(report))
+    of_model = report.result.outlines(report.display.overlay.structures)
+    shown = report.show_seen or shown_heatmap(report) is not None or bool(of_model)
     return shown and bool(unseen_strips(report.result, report.image.rows, report.image.columns))
 
 
 def shown_outlines(report: Report) -> tuple[Heatmap, ...]:
-    """The structures whose outlines are on screen."""
-    return report.result.outlines(report.display.overlay.structures) if report.result is not None else ()
+    """What is outlined on screen: structures of a segmenter, lungs and heart where the reader asked for them."""
+    result = report.result
+    if result is None:
+        return ()
+    anatomy = result.anatomy.outlines if result.anatomy is not None and report.show_outlines else ()
+    return (*result.outlines(report.display.overlay.structures), *anatomy)
+
+
+def outline_names(report: Report) -> tuple[str, ...]:
+    """All that could be outlined, in the order that gives each its colour on the screen."""
+    result = report.result
+    if result is None:
+        return ()
+    found = result.anatomy.outlines if result.anatomy is not None else ()
+    return (*result.structures, *(one.label for one in found if one.label not in result.structures))
+
+
+def ratio_on_film(report: Report) -> str:
+    """The cardiothoracic ratio beside its callipers; empty where there are none."""
+    if report.callipers is None:
+        return ""
+    anatomy = report.result.anatomy if report.result is not None else None
+    return f"CTR {ratio_words(report.callipers, anatomy, report.image.spacing, reader='the reader')}"
 
 
 def shown_heatmap(report: Report) -> Heatmap | None:
@@ -148,8 +174,9 @@ def _over_film(report: Report) -> str:
     if heatmap is not None:
         words.append(f"Heat map: {heatmap.label}, {heatmap.method}")
         words.append(trust_badge(heatmap.trust))
-    elif shown_outlines(report):
-        words.append("Outlines by the model")
+    if shown_outlines(report):
+        words.append("outlines by the model")
+    words.append(ratio_on_film(report) if report.show_callipers else "")
     words.append("hatched: not seen by the model" if hatched(report) else "")
     text = "; ".join(word for word in words if word)
     return text[:1].upper() + text[1:]

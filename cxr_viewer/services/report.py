@@ -8,6 +8,7 @@ from dataclasses import replace
 from cxr_viewer.core.errors import ExportError
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.report import Report
+from cxr_viewer.services.session.checking import check_of
 from cxr_viewer.services.state import AnalysisStatus, Pane, sorted_findings
 
 
@@ -20,6 +21,8 @@ def make_report(
     created: dt.datetime,
     marks_visible: bool = True,
     show_seen: bool = False,
+    show_callipers: bool = False,
+    show_outlines: bool = False,
 ) -> Report:
     """The film of a pane as the reader sees it now.
 
@@ -56,6 +59,11 @@ def make_report(
         created=created,
         program_version=program_version,
         show_seen=show_seen,
+        callipers=pane.callipers,
+        show_callipers=show_callipers,
+        show_outlines=show_outlines,
+        check=check_of(pane),
+        turns=pane.turns,
     )
 
 
@@ -63,6 +71,8 @@ def no_result_reason(pane: Pane) -> str:
     """Why there are no findings, in one sentence."""
     if pane.analysis is AnalysisStatus.RUNNING:
         return "The model had not finished when this report was made."
+    if pane.analysis is AnalysisStatus.REFUSED and pane.refusal is not None and pane.refusal.check is not None:
+        return "The film check stopped the model: no score."
     if pane.analysis is AnalysisStatus.REFUSED and pane.refusal is not None:
         return f"The model did not look at this film: {pane.refusal.summary}"
     if pane.analysis is AnalysisStatus.FAILED and pane.analysis_failure is not None:

@@ -153,7 +153,7 @@ def legend_lines(pane: Pane, show_seen: bool, *, outlined: bool = False) -> tupl
             lines.append(Line(f"{BADGE_SIGN} {badge}", theme.CAUTION))
     elif pane.outlines or outlined:
         lines.append(Line("outlined by the model", theme.MUTED))
-    if lines and result.limits:
+    if result.limits and (heatmap is not None or pane.outlines):  # of lungs and heart another model is the author
         lines.append(Line("not made for this film", theme.CAUTION))
     if (lines or show_seen) and unseen_strips(result, image.rows, image.columns):
         lines.append(Line(HATCHED, theme.MUTED))

@@ -94,6 +94,8 @@ class FileCommands:
                 created=dt.datetime.now().astimezone(),
                 marks_visible=state.marks_visible,
                 show_seen=state.show_seen,
+                show_callipers=state.show_callipers,
+                show_outlines=state.show_outlines,
             )
         except ExportError as error:  # a preview is looked at, it leaves the program in no form
             self._controller.dispatch(ev.Tell(NoticeLevel.INFO, error.summary, error.hint))

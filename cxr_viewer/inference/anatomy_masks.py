@@ -78,7 +78,7 @@ class Shape:
         lungs_area, heart_area: share of the picture; the heart's as a share of the lungs'.
         balance: the smaller lung's area over the larger's, 0..1.
         overlap: share of the shorter lung's height that both lungs have in common, 0..1.
-        between: share of the heart that lies between the outer borders of the lungs, level by level.
+        between: share of the heart that lies between the outer borders of the lungs, at levels where both are.
         low: where the heart's middle lies between the lungs' top (0) and bottom (1).
         at_edge: share of the lungs' outline at the edge of the picture.
     """
@@ -119,7 +119,7 @@ def shape_of(probabilities: Floats, masks: Masks) -> Shape | None:
         heart_area=float(masks.heart.sum()) / float(both.sum()),
         balance=sizes[0] / sizes[1],
         overlap=max(0.0, common / shorter),
-        between=_between(masks.heart, both),
+        between=_between(masks.heart, masks.lungs),
         low=float((heart_rows.mean() - top) / (bottom - top)),
         at_edge=float(edge.sum()) / float(around.sum() + edge.sum()),
     )
@@ -146,12 +146,13 @@ def _span(line: NDArray[np.bool_]) -> tuple[int, int]:
     return int(places[0]), int(places[-1]) + 1
 
 
-def _between(heart: Mask, lungs: Mask) -> float:
-    """Share of the heart's pixels between the outermost lung pixels of their row; rows without lungs do not count."""
-    rows = np.flatnonzero(lungs.any(axis=1) & heart.any(axis=1))
+def _between(heart: Mask, lungs: tuple[Mask, ...]) -> float:
+    """Share of the heart's pixels between the outer borders of both lungs; rows without two lungs do not count."""
+    left, right = lungs
+    rows = np.flatnonzero(left.any(axis=1) & right.any(axis=1) & heart.any(axis=1))
     if not rows.size:
         return 0.0
     columns = np.arange(heart.shape[1])
-    inner = lungs[rows].argmax(axis=1)[:, None] <= columns
-    inner &= columns <= heart.shape[1] - 1 - lungs[rows, ::-1].argmax(axis=1)[:, None]
+    inner = left[rows].argmax(axis=1)[:, None] <= columns
+    inner &= columns <= heart.shape[1] - 1 - right[rows, ::-1].argmax(axis=1)[:, None]
     return float((heart[rows] & inner).sum() / heart[rows].sum())

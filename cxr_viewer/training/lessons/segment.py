@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cxr_viewer.core.anatomy import HEART, LUNGS
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.inference.anatomy_masks import own_dice
 from cxr_viewer.inference.networks import build_segmenter
@@ -39,8 +40,9 @@ class SegmentConfig:
     """The table ``[segment]``.
 
     Attributes:
-        structures: names of the outputs, and ``values``: the value of each in the masks.
+        structures: names of the outputs, so far lungs and heart; ``values``: the value of each in the masks.
         good_column, good_value: masks are used only of films whose column holds this value; empty: all.
+        ratio_column: column with the cardiothoracic ratio of the masks, to be measured against; empty: none.
         per_epoch: samples of an epoch; 0: as many as there are outlined films.
         bare: names of indexes beside the training films' folder (``"nih128"`` for ``nih128_index.csv``), whose
             training films are learned from without outlines; ``bare_most``: at most so many of each, by chance.
@@ -50,10 +52,11 @@ class SegmentConfig:
         own_sure: per structure the network's own estimate of the Dice coefficient from which its outline is used.
     """
 
-    structures: tuple[str, ...] = ("Lungs", "Heart")
+    structures: tuple[str, ...] = (LUNGS, HEART)
     values: tuple[int, ...] = (1, 2)
     good_column: str = ""
     good_value: str = "1"
+    ratio_column: str = ""
     per_epoch: int = 0
     bare: tuple[str, ...] = ()
     bare_most: int = 500
@@ -82,6 +85,8 @@ def build(recipe: Recipe, parts: Parts) -> SegmentLesson:
     config = recipe.table("segment", SegmentConfig)
     if not len(config.structures) == len(config.values) == len(config.own_sure):
         raise _fault("“segment.structures”, “values” and “own_sure” need as many entries as each other.")
+    if config.structures != (LUNGS, HEART):
+        raise _fault(f"“segment.structures” has to be {LUNGS}, {HEART}: nothing else can be measured so far.")
     if not outlined_films(parts.train, config).any() or not outlined_films(parts.validation, config).any():
         raise _fault("There are no outlined films for training and for validation; the index needs a column “mask”.")
     return SegmentLesson(recipe, config, parts, bare_films(recipe, config, parts))

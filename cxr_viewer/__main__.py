@@ -10,7 +10,7 @@ import faulthandler
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("render", "analyse", "report", "models", "train", "evaluate", "localise")
+COMMANDS = ("render", "analyse", "report", "models", "train", "evaluate", "compare", "calibrate", "localise")
 """What works without a window. A file of one of these names is opened as ``./render``."""
 
 

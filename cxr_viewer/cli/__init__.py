@@ -1,4 +1,5 @@
-"""The work of the program without a window: render, analyse, report, models, train, evaluate, localise.
+"""The work of the program without a window: render, analyse, report, models, train, evaluate, compare,
+calibrate, localise.
 
 Exit status: 0 good, 1 something failed, 2 wrong use, 130 stopped by the user. A fault is one sentence and a way out on
 standard error; ``--verbose`` adds the technical detail and what the program noted on the way.
@@ -94,7 +95,13 @@ def build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, 
         subparsers.add_parser("train", help="train a model from a recipe", add_help=False)
         subparsers.add_parser("localise", help="measure whether heat maps show the place", add_help=False)
     measuring.add_evaluate_parser(subparsers)
-    commands |= {"evaluate": measuring.run_evaluate}
+    measuring.add_compare_parser(subparsers)
+    measuring.add_calibrate_parser(subparsers)
+    commands |= {
+        "evaluate": measuring.run_evaluate,
+        "compare": measuring.run_compare,
+        "calibrate": measuring.run_calibrate,
+    }
     for subparser in set(subparsers.choices.values()):
         subparser.add_argument("-v", "--verbose", action="store_true", help="say the technical detail of a fault too")
     return parser, commands

@@ -1,10 +1,11 @@
-"""``cxr-viewer evaluate``: how good a model is on one's own films."""
+"""``cxr-viewer evaluate``, ``compare`` and ``calibrate``: models on one's own films."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,13 @@ def add_evaluate_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     return parser
 
 
-def add_model_and_films(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """What is measured on what."""
+def add_model_and_films(parser: argparse.ArgumentParser, *, several: bool = False, needed: bool = True) -> None:
+    """What is measured on what.
+
+    Args:
+        several: more than one model.
+        needed: films have to be given.
+    """
     if several:
         parser.add_argument(
             "--model", action="append", required=True, metavar="ID|DIR", help="a model's id or bundle; give it twice"
@@ -48,7 +54,7 @@ def add_model_and_films(parser: argparse.ArgumentParser, *, several: bool = Fals
     parser.add_argument(
         "--data",
         type=Path,
-        required=True,
+        required=needed,
         metavar="PATH",
         help="an index (CSV), or a folder with one or with its films",
     )
@@ -107,6 +113,128 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         print(line)
     print(f"The page, the figures and the scores are in {arguments.out}")
     return 0
+
+
+def add_compare_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``compare``; run it with :func:`run_compare`."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="hold two models against each other on the same films",
+        description="Ask two models about the same films, and write to OUT what one does better than the other, with "
+        "95 %% intervals of the differences, and where they disagree: comparison.html and comparison.json.",
+    )
+    add_model_and_films(parser, several=True)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
+    parser.add_argument("--names", action="store_true", help="also tell the names of the film files")
+    return parser
+
+
+def run_compare(arguments: argparse.Namespace) -> int:
+    """Run ``compare``; 0 when everything is written.
+
+    Raises:
+        CxrError: for the command line to tell.
+    """
+    if len(arguments.model) != 2:
+        raise CxrError("Give --model twice, once for each of the two models.", code="wrong-use")
+    (first_catalog, first), (second_catalog, second) = (found_model(one, arguments.use) for one in arguments.model)
+    films = asked_films(arguments)
+    with (
+        output_folder(arguments.out),
+        parts.runner(first_catalog) as one,
+        parts.runner(second_catalog) as other,
+    ):
+        from cxr_viewer.training.compare import compare
+        from cxr_viewer.training.reports import comparison
+
+        found = compare((first, second), (one, other), films, device=arguments.device)
+        comparison.save(found, arguments.out, names=arguments.names)
+    for line in comparison.as_lines(found):
+        print(line)
+    print(f"The page and the figures are in {arguments.out}")
+    return 0
+
+
+def add_calibrate_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add ``calibrate``; run it with :func:`run_calibrate`."""
+    parser = subparsers.add_parser(
+        "calibrate",
+        help="tune a model's scores and operating points to one's own films",
+        description="Tune temperature, bias and operating points of an installed model to a few hundred labelled films "
+        "of this site, taken as patients came. The network is not changed. The new calibration is used only if it is "
+        "better on films it was not made on; what the model came with is kept, and --use goes back and forth.",
+    )
+    add_model_and_films(parser, needed=False)
+    parser.add_argument(
+        "--site", default="", metavar="NAME", help="what this site is called; default: the index's name"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="also write a page with figures and plots there")
+    return parser
+
+
+def run_calibrate(arguments: argparse.Namespace) -> int:
+    """Run ``calibrate``; 0 when the calibration is kept, or the one to be used was chosen.
+
+    Raises:
+        CxrError: for the command line to tell.
+    """
+    if arguments.data is None and not arguments.use:
+        raise CxrError("Give --data with films to calibrate on, or --use site or --use factory.", code="wrong-use")
+    if arguments.data is not None:
+        return _calibrate(arguments)
+    from cxr_viewer.inference import sitecalibration
+
+    _, card = found_model(arguments.model, FACTORY)
+    with output_folder(calibrations()):
+        sitecalibration.use(calibrations(), card, site=arguments.use == SITE)
+    print(_used(card.name, site=arguments.use == SITE))
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from cxr_viewer.inference import sitecalibration
+    from cxr_viewer.training.calibrating import calibrate
+    from cxr_viewer.training.reports import calibration
+
+    catalog, card = found_model(arguments.model, FACTORY)
+    if card.task is not Task.CLASSIFY:
+        raise CxrError(f"“{card.name}” gives no scores to calibrate.", code="wrong-use")
+    films = replace(asked_films(arguments), split=arguments.split or "all")
+    site = (arguments.site or arguments.data.stem).strip()
+    if not site.isprintable() or not 0 < len(site) <= sitecalibration.LONGEST_SITE:
+        most = sitecalibration.LONGEST_SITE
+        raise CxrError(f"--site has to be a name of at most {most} signs.", code="wrong-use")
+    with output_folder(arguments.out or calibrations()), parts.runner(catalog) as runner:
+        found = calibrate(card, runner, films, site, device=arguments.device)
+        if arguments.out is not None:
+            calibration.save(found, arguments.out)
+    for line in calibration.as_lines(found):
+        print(line)
+    if found.calibration is None:
+        raise CxrError(
+            "No finding has films enough to be calibrated; nothing was changed.",
+            hint="See the lines above for what is missing.",
+            code="too-few-films",
+        )
+    used = arguments.use == SITE or (found.helps and arguments.use != FACTORY)
+    with output_folder(calibrations()):
+        path = sitecalibration.write(calibrations(), card, found.calibration, in_use=used)
+    print(f"Kept in {path}. {_used(card.name, site=used)}")
+    return 0
+
+
+def _used(name: str, *, site: bool) -> str:
+    other = FACTORY if site else SITE
+    how = "with this site's calibration" if site else "as shipped"
+    return f"“{name}” now scores {how}; --use {other} changes that."
+
+
+def calibrations() -> Path:
+    """The user's folder of calibrations."""
+    from cxr_viewer.inference.catalog import calibrations_dir
+    from cxr_viewer.services.settings import Paths
+
+    return calibrations_dir(Paths.of_user().data)
 
 
 def found_model(model: str, use: str = "") -> tuple[BundleCatalog, ModelCard]:

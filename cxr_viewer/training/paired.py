@@ -13,6 +13,7 @@ from cxr_viewer.core.modelcard import Metric
 from cxr_viewer.training.measure import (
     ACCURACY,
     AUC,
+    BALANCED,
     PRECISION,
     RESAMPLES,
     SENSITIVITY,
@@ -61,7 +62,7 @@ def paired_metrics(
     drawn = [decisions(draws.sums(cell)) for cell in cells]
     found += [
         (name, float((values[1][name] - values[0][name])[0]), drawn[1][name] - drawn[0][name])
-        for name in (ACCURACY, SENSITIVITY, SPECIFICITY)
+        for name in (ACCURACY, BALANCED, SENSITIVITY, SPECIFICITY)
     ]
     positives = int((ill == 1).sum())
     return tuple(

@@ -116,7 +116,8 @@ def check(card: ModelCard, seen: Look, image: Radiograph, anatomy: Anatomy | Non
     view, source = _view(chances, thresholds, kind, image)
     signs += _contradictions(chances, thresholds, kind, image)
     signs.sort(key=lambda sign: -sign.severity)  # stable: what was found first stays first
-    return FilmCheck(kind, view, source, seen.upright_turns, tuple(signs), card.model_id, card.version, card.sha256)
+    turns = seen.upright_turns if kind is FilmKind.FRONTAL else 0
+    return FilmCheck(kind, view, source, turns, tuple(signs), card.model_id, card.version, card.sha256)
 
 
 def _thresholds(card: ModelCard) -> dict[str, float]:

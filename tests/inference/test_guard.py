@@ -183,6 +183,8 @@ def test_lungs_and_heart_let_a_likely_film_pass(
     assert check(card, seen, film()).kind is not FilmKind.FRONTAL
     assert check(card, seen, film(), replace(anatomy, trusted=False)).kind is not FilmKind.FRONTAL
     assert check(card, seen, film(), anatomy).kind is FilmKind.FRONTAL
+    turned = check(card, look(card, outputs({"kind/frontal": 0.5, "turn/90": 0.99})), film())
+    assert turned.upright_turns == 0  # nothing is known of which way up a film is that is not taken for one
     unlikely = look(card, outputs({"kind/frontal": 0.2}))
     assert check(card, unlikely, film(), anatomy).kind is not FilmKind.FRONTAL
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from cxr_viewer.core.errors import CancelledError, ModelError
-from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.findings import ModelCard, SiteCalibration
 from cxr_viewer.core.jobs import CancelToken, failure_from
 from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.services.ports import ModelCatalog, ModelStore
@@ -30,6 +30,7 @@ class Inventory:
         problems: a sentence for each bundle that cannot be used.
         damaged: those among them that lie in the user's own folder and can be removed.
         fault: why the offers could not be listed, empty where they could.
+        calibrations: those made on this site's films, each with whether it is in use, by the model's id.
     """
 
     cards: tuple[ModelCard, ...] = ()
@@ -37,6 +38,11 @@ class Inventory:
     problems: tuple[str, ...] = ()
     fault: str = ""
     damaged: tuple[Damaged, ...] = ()
+    calibrations: Mapping[str, tuple[SiteCalibration, bool]] = field(default_factory=dict)
+
+    def calibration_of(self, card: ModelCard | None) -> tuple[SiteCalibration, bool] | None:
+        """The calibration made on this site's films, and whether it is in use; None where there is none."""
+        return self.calibrations.get(card.model_id) if card is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Outcome:
     """How something the reader asked for has ended.
 
     Attributes:
-        kind: ``"install"``, ``"add"``, ``"verify"`` or ``"remove"``.
+        kind: ``"install"``, ``"add"``, ``"verify"``, ``"remove"`` or ``"calibration"``.
         model_id: of the model it was about; empty where none came of it.
         sentence: for the reader; empty where it was cancelled.
         code: of the fault, where there was one.
@@ -171,6 +177,10 @@ class ModelKeeper(QObject):
         """Remove a bundle that cannot be used, by the name of its folder."""
         self._submit(lambda: self._remove("", f"The folder {folder}", lambda store: store.remove_damaged(folder)))
 
+    def use_calibration(self, model_id: str, site: bool) -> None:
+        """Score with the calibration of this site, or as shipped; both are kept."""
+        self._submit(lambda: self._use_calibration(model_id, site))
+
     def cancel(self) -> None:
         """Stop the installation under way; what was downloaded is kept for the next time."""
         self._token.cancel()
@@ -225,7 +235,9 @@ class ModelKeeper(QObject):
     def _inventory(self, cards: tuple[ModelCard, ...]) -> Inventory:
         try:
             store = self._made()
-            return Inventory(cards, store.offers(), self._catalog.problems(), damaged=store.damaged())
+            made = {card.model_id: store.calibration(card.model_id) for card in cards}
+            known = {model_id: (site, used) for model_id, (site, used) in made.items() if site is not None}
+            return Inventory(cards, store.offers(), self._catalog.problems(), "", store.damaged(), known)
         except Exception as error:
             return Inventory(cards, (), self._catalog.problems(), _sentence(error))
 
@@ -280,6 +292,18 @@ class ModelKeeper(QObject):
         _log.info("a model was removed: %s", model_id or name)
         self._tell_change()
         self.ended.emit(Outcome("remove", model_id, f"{name} was removed."))
+
+    def _use_calibration(self, model_id: str, site: bool) -> None:
+        try:
+            self._made().use_calibration(model_id, site)
+        except Exception as error:
+            self._tell_change()  # the switch goes back to what is in use
+            self.ended.emit(Outcome("calibration", model_id, _sentence(error), failed=True))
+            return
+        cards = self._tell_change()
+        name = next((card.name for card in cards if card.model_id == model_id), model_id)
+        whose = "the calibration of this site" if site else "the calibration it was shipped with"
+        self.ended.emit(Outcome("calibration", model_id, f"{name} scores with {whose} now; open films are asked anew."))
 
     def _tell_change(self) -> tuple[ModelCard, ...]:
         self._catalog.refresh()

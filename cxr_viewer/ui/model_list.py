@@ -14,7 +14,7 @@ from cxr_viewer.core.offers import Offer
 from cxr_viewer.core.suitability import population_text
 from cxr_viewer.ui import theme
 from cxr_viewer.ui.model_keeper import Inventory
-from cxr_viewer.ui.model_text import size_text
+from cxr_viewer.ui.model_text import serving_text, size_text
 
 _ROW = int(Qt.ItemDataRole.UserRole)
 _HEADING_PX, _ROW_PX = 30, 46
@@ -132,6 +132,8 @@ def _card_row(card: ModelCard, whole: bool | None) -> Row:
         mark, colour = "unproven", theme.CAUTION
     elif whole:
         mark = "whole"
+    if card.serves:
+        return Row("card", card.model_id, card.name, serving_text(card), mark, colour)
     who = population_text(card) or "any film"
     return Row("card", card.model_id, card.name, f"{card.version}, {who}", mark, colour)
 

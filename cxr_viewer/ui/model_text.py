@@ -33,6 +33,14 @@ _PROOFS = {
 UNPROVEN = "Its publisher prints no outputs to hold it against: only the form of its weights could be checked."
 
 
+_SERVING = {"anatomy": "anatomy", "guard": "film check"}
+
+
+def serving_text(card: ModelCard) -> str:
+    """What the program itself uses a model for: ``"Used beside every findings model: film check"``."""
+    return f"Used beside every findings model: {_SERVING.get(card.serves, card.serves)}"
+
+
 def size_text(count: int | None) -> str:
     """A number of bytes to be read: ``"28.6 MB"``; ``"size not known"``."""
     if count is None:
@@ -88,8 +96,14 @@ def card_html(card: ModelCard, state: str = "", *, whole: bool | None = None) ->
         f"<h2>{escape(card.name)}</h2>",
         _p(f"Version {card.version}, licence {card.licence}", "muted"),
         _p(state, role),
+        _p(f"{serving_text(card)}. It is not chosen and not removed.") if card.serves else "",
         _section("For whom", _p(_first_upper(who) + "."), _p(card.intended_use)),
         _section(*_labels(card)),
+        _section("Operating points", _points(card)) if any(label.points for label in card.labels) else "",
+        _section("Tried and not offered", _table(("", ""), [(one.name, one.reason) for one in card.tried]))
+        if card.tried
+        else "",
+        _section("Cardiothoracic ratio", _p(_ratio(card))) if card.ratio_error else "",
         _section("Measured", _metrics(card.metrics) or _p("Its card holds no figures.", "caution")),
         _section("Where its maps point", _evidence(card.map_evidence)) if card.map_evidence else "",
         _section("Limits", _list(card.cautions)) if card.cautions else "",
@@ -109,10 +123,26 @@ def _labels(card: ModelCard) -> tuple[str, str]:
         if card.score_kind is ScoreKind.OPERATING_POINT:
             point = f"0.50 (its own {label.threshold:.3g})"
         else:
-            point = score_text(label.threshold, card.score_kind)
+            point = score_text(label.threshold, card.kind_of(label))
         told = label.description != f"Published as “{label.name}”."  # the publisher's word, where it is another one
         rows.append((f"{label.name}\n{label.description if told else ''}".strip(), point))
-    return f"Findings ({card.score_kind.value})", _table(("Finding", "Operating point"), rows)
+    kinds = dict.fromkeys(card.kind_of(label).value for label in card.labels)
+    return f"Findings ({', '.join(kinds)})", _table(("Finding", "Operating point"), rows)
+
+
+def _points(card: ModelCard) -> str:
+    rows = []
+    for label in card.labels:
+        for point in label.points:
+            threshold = score_text(point.threshold, card.kind_of(label))
+            used = " (in use)" if point.name == label.point else ""
+            rates = f"{point.sensitivity:.2f}", f"{point.specificity:.2f}"
+            rows.append((label.name, f"{point.name}{used}\n{point.data}".strip(), threshold, *rates))
+    return _table(("Finding", "Point", "Threshold", "Sensitivity", "Specificity"), rows)
+
+
+def _ratio(card: ModelCard) -> str:
+    return f"Of 100 ratios measured on films it had not seen, 95 lay within {card.ratio_error:.2f} of the given ones."
 
 
 def _metrics(metrics: Sequence[Metric]) -> str:

@@ -86,6 +86,7 @@ class ModelsDesk(QObject):
         dialog.remove_damaged_wanted.connect(keeper.remove_damaged)
         dialog.cancel_wanted.connect(keeper.cancel)
         dialog.proxy_given.connect(self._use_proxy)
+        dialog.calibration_wanted.connect(keeper.use_calibration)
         dialog.show_inventory(self._inventory)
         return dialog
 

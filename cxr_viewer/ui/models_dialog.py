@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSplitter,
     QTextBrowser,
@@ -24,13 +23,14 @@ from PySide6.QtWidgets import (
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.offers import InstallProgress, Offer
 from cxr_viewer.ui import model_text, theme
+from cxr_viewer.ui.calibration_choice import CalibrationChoice
 from cxr_viewer.ui.model_keeper import Inventory, Outcome, Wanted
 from cxr_viewer.ui.model_list import ModelList, Row
+from cxr_viewer.ui.progress_strip import ProgressStrip
 from cxr_viewer.ui.question_strip import QuestionStrip
 from cxr_viewer.ui.widgets import named
 
 _DOTS = "\N{HORIZONTAL ELLIPSIS}"
-_STEPS = 1000
 _ROLES = {False: "muted", True: "error"}
 
 
@@ -44,6 +44,7 @@ class ModelsDialog(QDialog):
         remove_damaged_wanted(str): the folder of a bundle that cannot be used.
         cancel_wanted(): stop the installation.
         proxy_given(str): what the reader typed, as it stands.
+        calibration_wanted(str, bool): id of a model; score with the calibration of this site, or as shipped.
     """
 
     install_wanted = Signal(object)
@@ -53,6 +54,7 @@ class ModelsDialog(QDialog):
     remove_damaged_wanted = Signal(str)
     cancel_wanted = Signal()
     proxy_given = Signal(str)
+    calibration_wanted = Signal(str, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,6 +75,7 @@ class ModelsDialog(QDialog):
         self.card.document().setDefaultStyleSheet(model_text.STYLE)
         self.card.setTabChangesFocus(True)
         self.question = QuestionStrip()
+        self.calibration = CalibrationChoice()
         self._make_buttons()
         self._make_progress()
         self._lay_out()
@@ -95,18 +98,8 @@ class ModelsDialog(QDialog):
         self.close_button = button("Close", "Close this window; an installation goes on (Esc)")
 
     def _make_progress(self) -> None:
-        self.stage = QLabel(textFormat=Qt.TextFormat.PlainText)
-        self.bar = named(QProgressBar(), "Progress of the installation")
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.cancel = named(QPushButton("Cancel"), "Cancel the installation", "What was downloaded is kept")
-        self.progress = QWidget()
-        row = QHBoxLayout(self.progress)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.stage)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel)
-        self.progress.hide()
+        self.progress = ProgressStrip()
+        self.stage, self.bar, self.cancel = self.progress.stage, self.progress.bar, self.progress.cancel
         self.sentence = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentence.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -120,6 +113,7 @@ class ModelsDialog(QDialog):
         right = QWidget()
         column = QVBoxLayout(right)
         column.setContentsMargins(theme.SPACE_PX * 2, theme.SPACE_PX, theme.SPACE_PX, 0)
+        column.addWidget(self.calibration)
         column.addWidget(self.card, 1)
         # What comes and goes takes its room from the card, so that no button moves from under the pointer.
         for widget in (self.progress, self.sentence, self.question):
@@ -140,7 +134,8 @@ class ModelsDialog(QDialog):
         outer.addWidget(split, 1)
         outer.addLayout(below)
         order = (
-            self.list, self.card, self.cancel, self.question.field, self.question.yes, self.question.no,
+            self.list, self.calibration.shipped, self.calibration.site, self.card, self.cancel,
+            self.question.field, self.question.yes, self.question.no,
             self.install, self.from_file, self.verify, self.remove, self.add, self.proxy, self.close_button,
         )  # fmt: skip
         for before, after in pairwise(order):
@@ -156,6 +151,7 @@ class ModelsDialog(QDialog):
         self.add.clicked.connect(self._add)
         self.proxy.clicked.connect(self._ask_for_proxy)
         self.cancel.clicked.connect(self._cancel)
+        self.calibration.wanted.connect(self.calibration_wanted)
         self.close_button.clicked.connect(self.close)
 
     # ------------------------------------------------------------ what the keeper tells
@@ -181,11 +177,7 @@ class ModelsDialog(QDialog):
         """How far the installation is."""
         if not self._working:
             return
-        self.stage.setText(model_text.progress_text(progress))
-        known = progress.total > 0
-        self.bar.setRange(0, _STEPS if known else 0)
-        if known:
-            self.bar.setValue(min(_STEPS, _STEPS * progress.done // progress.total))
+        self.progress.show_progress(progress)
 
     @Slot(object)
     def show_outcome(self, outcome: Outcome) -> None:
@@ -237,9 +229,7 @@ class ModelsDialog(QDialog):
     def _set_working(self, working: bool) -> None:
         held_focus = self.cancel.hasFocus()
         self._working = working
-        self.progress.setVisible(working)
-        self.cancel.setEnabled(True)
-        self.cancel.setText("Cancel")
+        self.progress.begin(working)
         if held_focus:
             self.list.setFocus()
         self._show_row(self.list.chosen())
@@ -267,11 +257,12 @@ class ModelsDialog(QDialog):
             self._show_html(model_text.offer_html(offer))
         else:
             self._show_html(model_text.problem_html(row.key) if row is not None else "")
+        self.calibration.show_card(card, self._inventory.calibration_of(card))
         for button, there in (
             (self.install, offer is not None),
             (self.from_file, offer is not None),
             (self.verify, card is not None),
-            (self.remove, card is not None or (row is not None and bool(row.folder))),
+            (self.remove, (card is not None and not card.serves) or (row is not None and bool(row.folder))),
         ):
             button.setVisible(there)
             button.setEnabled(there and not self._working)
@@ -349,7 +340,7 @@ class ModelsDialog(QDialog):
     @Slot()
     def _ask_to_remove(self) -> None:
         card, row = self._chosen_card(), self.list.chosen()
-        if card is not None:
+        if card is not None and not card.serves:
             text = model_text.remove_question(card.name)
             self._ask(text, "Remove", "Keep it", lambda _: self.remove_wanted.emit(card.model_id, card.name))
         elif row is not None and row.folder:
@@ -383,8 +374,7 @@ class ModelsDialog(QDialog):
 
     @Slot()
     def _cancel(self) -> None:
-        self.cancel.setEnabled(False)
-        self.cancel.setText("Stopping")
+        self.progress.stopping()
         self.cancel_wanted.emit()
 
     def reject(self) -> None:

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import LabelSpec, ModelCard, Proof, ScoreKind
+from cxr_viewer.core.findings import LabelSpec, ModelCard, OperatingPoint, Proof, ScoreKind, SiteCalibration, TriedLabel
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.core.resources import resources_dir
@@ -50,6 +50,15 @@ class Shelf:
         self.fault: ModelError | None = None
         self.replaced: set[str] = set()
         self.installed_with: list[tuple[str, Path | None, bool]] = []
+        self.calibrations: dict[str, tuple[SiteCalibration, bool]] = {}
+
+    def calibration(self, model_id: str) -> tuple[SiteCalibration | None, bool]:
+        return self.calibrations.get(model_id, (None, False))
+
+    def use_calibration(self, model_id: str, site: bool) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.calibrations[model_id] = (self.calibrations[model_id][0], site)
 
     def offers(self) -> tuple[Offer, ...]:
         return tuple(replace(offer, installed=(self._folder / offer.offer_id).is_dir()) for offer in (PROVEN, UNPROVEN))
@@ -549,3 +558,76 @@ def test_a_list_of_offers_that_cannot_be_read_is_a_sentence(qtbot: QtBot) -> Non
     dialog.show_inventory(Inventory(fault="The program's own list of models has a fault."))
     assert dialog.sentence.isVisible()
     assert not dialog.install.isVisible()
+
+
+# ---------------------------------------------------------------- calibrations, and models the program itself uses
+
+
+ST_ANNA = SiteCalibration("St. Anna", "2026-11-22", 412, 380, ())
+
+
+def test_the_reader_changes_between_both_calibrations_by_keyboard_and_mouse(bench: Bench) -> None:
+    bench.shelf.calibrations["paediatric-pneumonia"] = (ST_ANNA, False)
+    dialog = bench.open()
+    dialog.choose("paediatric-pneumonia")
+    choice = dialog.calibration
+    assert choice.isVisible()
+    assert choice.shipped.isChecked()
+    assert "St. Anna, 412 films" in choice.about.text()
+    choice.shipped.setFocus()
+    bench.press(Qt.Key.Key_Right, choice.shipped)
+    if not bench.shelf.calibrations["paediatric-pneumonia"][1]:
+        bench.press(Qt.Key.Key_Space, choice.site)
+    bench.said("the calibration of this site")
+    assert bench.shelf.calibrations["paediatric-pneumonia"] == (ST_ANNA, True)
+    bench.wait(choice.site.isChecked)
+    assert bench.changes()  # open films are asked anew
+    bench.click(choice.shipped)
+    bench.said("was shipped with")
+    assert bench.shelf.calibrations["paediatric-pneumonia"] == (ST_ANNA, False)
+
+
+def test_a_calibration_that_cannot_be_used_leaves_the_switch_where_it_was(bench: Bench) -> None:
+    bench.shelf.calibrations["paediatric-pneumonia"] = (ST_ANNA, False)
+    dialog = bench.open()
+    dialog.choose("paediatric-pneumonia")
+    bench.shelf.fault = ModelError("It was made for other weights.", hint="Make it anew.", code="no-calibration")
+    bench.click(dialog.calibration.site)
+    bench.said("It was made for other weights.")
+    bench.wait(dialog.calibration.shipped.isChecked)
+
+
+def test_without_a_calibration_of_the_site_there_is_no_switch(bench: Bench) -> None:
+    dialog = bench.open()
+    dialog.choose("paediatric-pneumonia")
+    assert not dialog.calibration.isVisible()
+
+
+def test_a_model_that_serves_the_program_says_so_and_cannot_be_removed(qtbot: QtBot) -> None:
+    card = replace(read_card(BUNDLED), model_id="guard", name="Film guard", serves="guard")
+    dialog = ModelsDialog()
+    qtbot.addWidget(dialog)
+    dialog.show_inventory(Inventory((card,)))
+    dialog.show()
+    assert dialog.list.chosen() is not None
+    assert dialog.list.chosen().words == "Used beside every findings model: film check"  # type: ignore[union-attr]
+    assert "Used beside every findings model: film check" in dialog.card.toPlainText()
+    assert not dialog.remove.isVisible()
+    assert dialog.verify.isVisible()
+
+
+def test_the_card_tells_operating_points_and_what_was_only_tried() -> None:
+    card = read_card(BUNDLED)
+    label = replace(
+        card.labels[0],
+        point="90 % sensitivity",
+        points=(
+            OperatingPoint("90 % sensitivity", 0.31, 0.9, 0.62, "validation"),
+            OperatingPoint("Youden", 0.4, 0.8, 0.8),
+        ),
+    )
+    html = card_html(replace(card, labels=(label,), tried=(TriedLabel("Nodule <b>", "AUC 0.69: below 0.75."),)))
+    assert "90 % sensitivity (in use)" in html
+    assert "0.62" in html
+    assert "Nodule &lt;b&gt;" in html
+    assert "AUC 0.69: below 0.75." in html

@@ -122,6 +122,7 @@ def read_index(recipe: Recipe, data: Sequence[Path]) -> Index:
     labels = recipe.labels or _found_labels(tables)
     readers = [(table, [_Reader.of(label, labels, table) for label in labels]) for table in tables]
     records = [record for table, rules in readers for record in _records(table, rules, recipe)]
+    records = [record for record in records if _of_age(record, recipe.films.ages)]
     if not records:
         raise CxrError(
             f"No labelled films were found in {', '.join(f'“{path}”' for path in data)}.",
@@ -129,6 +130,10 @@ def read_index(recipe: Recipe, data: Sequence[Path]) -> Index:
             code="no-training-data",
         )
     return Index(tuple(labels), tuple(records))
+
+
+def _of_age(record: FilmRecord, ages: Sequence[float]) -> bool:
+    return not ages or math.isnan(record.age) or ages[0] <= record.age < ages[1] + 1
 
 
 def _read(path: Path, recipe: Recipe) -> _Table:

@@ -72,14 +72,17 @@ class FilmsConfig:
             it is off for the models that travel with the program.
         denoise_strength: of non-local means, in 1/255 of the grey range.
         where: keep only rows whose column holds this value, e.g. ``{ mask_good = "1" }``.
-        anatomy: where the input is cut to the lungs, the bundle of the model that finds them; empty: the one that the
-            program itself would ask.
+        ages: (youngest, oldest) in whole years; films of other people are used for nothing, those of people whose age
+            is not known are kept. Empty: all.
+        anatomy: where the input is cut to the lungs, or masks are drawn by it, the bundle of the anatomy model; empty:
+            the one that the program itself would ask.
     """
 
     size_px: int = 0
     denoise: str = "none"
     denoise_strength: float = 4.0
     where: Mapping[str, str] = field(default_factory=dict)
+    ages: tuple[float, ...] = ()
     anatomy: str = ""
 
 
@@ -350,6 +353,7 @@ def _check(recipe: Recipe) -> None:
         ),
         ("input.size_px", recipe.input.size_px >= 8, "at least 8"),
         ("card.ages", len(recipe.card.ages) in (0, 2), "empty or two numbers"),
+        ("films.ages", len(recipe.films.ages) in (0, 2), "empty or two numbers"),
     ]
     for name, good, word in rules:
         if not good:

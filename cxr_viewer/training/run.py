@@ -10,14 +10,16 @@ import numpy as np
 from safetensors.torch import load_file
 
 from cxr_viewer.core.errors import CxrError
+from cxr_viewer.inference.cards import read_card
 from cxr_viewer.training.ddp import is_chief, pick_device
 from cxr_viewer.training.films import prepared
 from cxr_viewer.training.finish import Finish, Trained
 from cxr_viewer.training.index import read_index
-from cxr_viewer.training.lessons import kind_of
+from cxr_viewer.training.lessons import classify, kind_of
 from cxr_viewer.training.lessons.classify import label_aucs, score_labels
 from cxr_viewer.training.loop import RunOptions, learn
 from cxr_viewer.training.lungs import LungFinder, anatomy_bundle
+from cxr_viewer.training.outlines import outlined
 from cxr_viewer.training.parts import ReadOptions, fingerprint, parts_of
 from cxr_viewer.training.recipe import Recipe
 from cxr_viewer.training.splits import sites_of
@@ -81,12 +83,16 @@ def learned(job: TrainJob) -> Trained:
     if job.recipe.input.crop and reading.lungs is None:
         finder = LungFinder(anatomy_bundle(job.recipe.films.anatomy), job.out if is_chief() else None)
         reading = replace(reading, lungs=finder.box)
-    parts = parts_of(read_index(job.recipe, job.data), job.recipe, reading, masks=kind.masks(job.recipe))
+    index, anatomy = read_index(job.recipe, job.data), "" if finder is None else finder.card.sha256
+    if job.recipe.lesson == "classify" and classify.draws_masks(job.recipe):
+        bundle = anatomy_bundle(job.recipe.films.anatomy)
+        index, anatomy = outlined(index, bundle, job.out / "outlines", quiet=reading.quiet), read_card(bundle).sha256
+    parts = parts_of(index, job.recipe, reading, masks=kind.masks(job.recipe))
     if finder is not None:
         finder.save()
     lesson = kind.build(job.recipe, parts)
     settings = job.recipe.settings() | {"films": fingerprint(parts), "init": job.init.name if job.init else ""}
-    settings["films.anatomy"] = finder.card.sha256 if finder is not None else ""
+    settings["films.anatomy"] = anatomy
     weights = learn(lesson, job.recipe.training, job.out, settings=settings, init=job.init, options=job.options)
     return Trained(
         recipe=job.recipe,

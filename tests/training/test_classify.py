@@ -241,3 +241,27 @@ def test_wrong_use_is_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     with pytest.raises(CxrError, match="could not be read or written"):
         run_train(parser.parse_args([*line[:-1], str(tmp_path / "file")]))
+
+
+def test_each_member_of_a_committee_is_held_to_the_truth(few_films: FilmSet) -> None:
+    """Weights that cancel in the mean still cost: else members would lean on one another."""
+    lesson = _lesson(_parts(few_films), "network=cxr-committee")
+    torch.manual_seed(0)
+    network = lesson.network()
+    assert isinstance(network, CamNetwork)
+    batch = lesson.batch(np.arange(16), np.random.default_rng(0))
+    with torch.no_grad():
+        before = lesson.loss(network, batch)
+        half = network.classifier.in_features // 2
+        network.classifier.weight[:, :half] += 5.0
+        network.classifier.weight[:, half:] -= 5.0
+        assert lesson.loss(network, batch) > before + 0.5
+
+
+def test_the_network_may_stand_by_what_it_says(few_films: FilmSet) -> None:
+    """With half of each label its own answer, a wrong label pulls half as hard."""
+    parts = _parts(few_films)
+    plain, network = _gradient(_lesson(parts))
+    half, _ = _gradient(_lesson(parts, "classify.own_weight=0.5"))
+    assert network.members == 1
+    torch.testing.assert_close(half, 0.5 * plain, rtol=1e-3, atol=1e-6)

@@ -87,6 +87,15 @@ def test_ones_own_columns_are_found_and_named(tmp_path: Path) -> None:
         _read(tmp_path, other, "columns.path=bild", "columns.patient=x")
 
 
+def test_only_people_of_the_recipes_ages_are_used(tmp_path: Path) -> None:
+    lines = "a.png,1,A,017Y\nb.png,0,B,18\nc.png,1,C,90.5\nd.png,0,D,91\ne.png,1,E,\n"
+    changes = ('labels=["Effusion"]', "films.ages=[18, 90]")
+    index = _read(tmp_path, "path,Effusion,patient,age\n" + lines, *changes)
+    assert [record.path.name for record in index.records] == ["b.png", "c.png", "e.png"]
+    with pytest.raises(CxrError, match="ages"):
+        read_recipe("classify", ["films.ages=[18]"])
+
+
 def test_one_column_may_hold_several_names(tmp_path: Path) -> None:
     text = "path,patient,labels\na.png,1,Edema|Mass\nb.png,2,No Finding\nc.png,3,mass\nd.png,4,\n"
     index = _read(tmp_path, text, 'labels=["Edema", "Mass"]')

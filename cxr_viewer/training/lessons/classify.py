@@ -50,6 +50,8 @@ class ClassifyConfig:
         prior: the head begins where the loss is least for a network that knows nothing but the labels' frequencies.
         mask_weight: of the loss on the masks; 0: none are learned.
         mask_values: the value of each structure in the masks; 0 is nothing.
+        mask_source: ``"index"``, or ``"anatomy"``: films for which the index has no mask get one by the anatomy model
+            (:mod:`cxr_viewer.training.outlines`).
         aid_weight: of the loss on the further columns; 0: none are learned.
         aid_columns: ``"mask_ctr"`` is a column of numbers (empty: unknown), ``"view=AP"`` is whether a column holds
             this value (empty: unknown).
@@ -69,6 +71,7 @@ class ClassifyConfig:
     prior: bool = True
     mask_weight: float = 0.0
     mask_values: tuple[int, ...] = (1, 2)
+    mask_source: str = "index"
     aid_weight: float = 0.0
     aid_columns: tuple[str, ...] = ()
     mixup: float = 0.0
@@ -85,6 +88,18 @@ def tables() -> Mapping[str, type]:
 def masks(recipe: Recipe) -> bool:
     """Whether masks are read."""
     return recipe.table("classify", ClassifyConfig).mask_weight > 0
+
+
+def draws_masks(recipe: Recipe) -> bool:
+    """Whether the anatomy model draws masks where the index has none.
+
+    Raises:
+        CxrError: no such source.
+    """
+    source = recipe.table("classify", ClassifyConfig).mask_source
+    if source not in ("index", "anatomy"):
+        raise _fault(f"“classify.mask_source” has to be index or anatomy, not “{source}”.")
+    return masks(recipe) and source == "anatomy"
 
 
 def build(recipe: Recipe, parts: Parts) -> ClassifyLesson:
@@ -117,7 +132,7 @@ class ClassifyLesson:
         self._prior = (yes + 1) / (yes + no + 2)
         weight = (no / np.maximum(yes, 1)) ** config.positive_weight
         self._positive_weight = np.clip(weight, 1.0, config.positive_weight_most).astype(np.float32)
-        self._facts = aid_values(films, config.aid_columns) if config.aid_weight > 0 else None
+        self._facts = aid_values(films, config.aid_columns) if config.aid_weight > 0 and config.aid_columns else None
         self._teacher = None
         if config.teacher:
             self._teacher = read_teacher(Path(config.teacher), films, parts.names)

@@ -62,7 +62,7 @@ def _label_dict(found: LabelComparison, *, names: bool) -> dict[str, Any]:
 
 def as_lines(found: Comparison) -> list[str]:
     """What was found, for a terminal."""
-    titles = [f"{one.card.name} {one.card.version}" for one in found.measured]
+    titles = _titles(found)
     lines = [f"{titles[0]} and {titles[1]} on {found.data}: {found.films} films, {found.patients} patients"]
     for label in found.labels:
         lines.append(f"{label.name}: {label.figures[0].positives} of {label.figures[0].films} films show it")
@@ -73,6 +73,12 @@ def as_lines(found: Comparison) -> list[str]:
                 lines.append(f"  {name:<18} {one} and {other}: {gain.value:+.3f}  ({_signed(gain)})")
         lines.append(f"  {verdict(difference(label, AUC), titles[1])}")
     return [*lines, *_cautions(found)]
+
+
+def _titles(found: Comparison) -> tuple[str, str]:
+    """Names that can be told apart."""
+    one, other = (f"{one.card.name} {one.card.version}" for one in found.measured)
+    return (one, other) if one != other else (f"{one} (first)", f"{other} (second)")
 
 
 def verdict(difference: Metric | None, second: str) -> str:
@@ -94,8 +100,7 @@ def difference(found: LabelComparison, name: str) -> Metric | None:
 
 def comparison_page(found: Comparison, *, names: bool = False) -> str:
     """The page as one text."""
-    first, second = (one.card for one in found.measured)
-    titles = (f"{first.name} {first.version}", f"{second.name} {second.version}")
+    titles = _titles(found)
     under = f"{found.data}: {found.films} films of {found.patients} patients, the same for both."
     parts = [
         html.note(*_cautions(found)),

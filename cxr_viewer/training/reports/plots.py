@@ -74,7 +74,7 @@ def reliability(axes: Axes, curves: Sequence[tuple[Sequence[Bin], str, str]]) ->
         bars = [np.subtract(found, ends[:, 0]), np.subtract(ends[:, 1], found)]
         axes.errorbar(said, found, bars, fmt="o-", color=colour, markersize=3.5, capsize=2, linewidth=0.9, label=words)
     side = 1.0 if top > 0.5 else top * 1.1
-    _square(axes, "said", "found", side)
+    _square(axes, "score", "share of films with it", side)
     axes.set_title("Reliability", fontsize=9)
     axes.legend(loc="upper left", fontsize=8)
 

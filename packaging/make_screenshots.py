@@ -195,6 +195,50 @@ def seen(stage: Stage) -> None:
     window.close()
 
 
+def anatomy(stage: Stage) -> None:
+    """The cardiothoracic ratio as it was measured, with outlines, and after the reader has moved an end."""
+    from cxr_viewer.core.anatomy import Handle
+    from cxr_viewer.core.geometry import Point
+    from cxr_viewer.services import events as ev
+
+    stage.open(ADULT)
+    stage.picture("callipers")
+    stage.send(ev.ShowOutlines(True))
+    callipers = stage.bench.controller.state.pane.callipers
+    if callipers is not None:
+        right = callipers.point(Handle.HEART_RIGHT)
+        stage.send(ev.MoveCalliper(0, Handle.HEART_RIGHT, Point(right.x - 20, right.y)))
+    stage.picture("callipers-moved")
+    stage.picture("ratio", stage.bench.findings.ratio)
+    stage.send(ev.ShowOutlines(False), ev.ResetCallipers(0))
+    stage.bench.actions["zoom_lungs"].trigger()
+    stage.bench.actions["window_lungs"].trigger()
+    stage.settle()
+    stage.picture("lungs")
+    stage.send(ev.ResetDisplay(0))
+
+
+def film_check(stage: Stage) -> None:
+    """A film that lies turned: stopped, turned upright, and scored all the same."""
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        lying = Path(folder) / "lying.png"
+        with Image.open(SAMPLES / CHILD) as upright:
+            upright.transpose(Image.Transpose.ROTATE_270).save(lying)
+        stage.bench.opener.open([lying])
+        stage.settle()
+        check = stage.bench.findings.check
+        if check.override.isVisible():
+            stage.picture("film-check")
+            check.override.click()
+            stage.settle()
+            stage.picture("film-check-passed-over", check)
+            check.turn.click()
+            stage.settle()
+        stage.picture("film-check-turned")
+
+
 def models(stage: Stage) -> None:
     """The models' window with an offer and with a card, and the first offer above the films."""
     desk = stage.bench.models
@@ -224,6 +268,8 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "browser": browser,
     "report": report,
     "inspector": inspector,
+    "anatomy": anatomy,
+    "film_check": film_check,
     "models": models,
     "seen": seen,
 }

@@ -145,5 +145,5 @@ def limits_beside(result: AnalysisResult) -> tuple[Caution, ...]:
 
 
 def map_cautions(result: AnalysisResult, label: str) -> tuple[Caution, ...]:
-    """The cautions about the map of one finding; such codes begin with ``map-`` and their sentences name it."""
-    return tuple(one for one in result.cautions if one.code.startswith("map-") and label in one.text)
+    """The cautions about the map of one finding; such codes begin with ``map-`` and their sentences quote its name."""
+    return tuple(one for one in result.cautions if one.code.startswith("map-") and f"“{label}”" in one.text)

@@ -138,7 +138,7 @@ class CheckStrip(QFrame):
 
 def _turn_tip(quarter_turns: int) -> str:
     way = {1: "a quarter clockwise", 2: "half around", 3: "a quarter anticlockwise"}.get(quarter_turns % 4, "")
-    return f"Turn the film {way}, and have the models look at it that way. Ctrl+Z takes the turn back."
+    return f"Turn the film {way}, and have the models look at it that way. Ctrl+Z turns the display back."
 
 
 def _about(check: FilmCheck) -> str:

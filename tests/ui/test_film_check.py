@@ -220,7 +220,7 @@ def test_what_is_not_offered_folds(panel: FindingsPanel, session: Any, answer_wi
 def test_a_caution_about_a_map_stands_beside_its_controls(
     panel: FindingsPanel, session: Any, film: Radiograph, answer_with: Any, make_anatomy: Callable[..., Anatomy]
 ) -> None:
-    outside = Caution("map-outside-lungs", "Effusion: 62 % of the map lies outside the lungs.")
+    outside = Caution("map-outside-lungs", "Map of “Effusion”: 62 % of its heat lies outside lungs and heart.")
     heatmap = replace(make_anatomy(film).outlines[0], label="Effusion", scale=MapScale.COMMON)
     answer_with(session, cautions=(outside,), heatmaps=(heatmap,))
     assert outside.text in words(panel)

@@ -92,6 +92,8 @@ class SplitConfig:
 
     Attributes:
         validation_share: of the films that are neither for testing nor given for validation.
+        test_share: of all films, where the index names none for testing; a model that was measured on none of its kind
+            is worth nothing.
         seed: of the choice.
         shared: what to do with a patient who has both training and test films in the index's own split: ``"stop"``,
             ``"leave-out"`` his training films, or ``"keep"`` them (figures get rosier).
@@ -99,6 +101,7 @@ class SplitConfig:
     """
 
     validation_share: float = 0.15
+    test_share: float = 0.15
     seed: int = 1
     shared: str = "stop"
     patients_per_site: bool = False
@@ -345,6 +348,7 @@ def _check(recipe: Recipe) -> None:
         ("training.average", 0 <= training.average < 1, "at least 0 and less than 1"),
         ("training.optimizer", training.optimizer in ("adamw", "sgd"), "adamw or sgd"),
         ("split.validation_share", 0 < split.validation_share < 1, "between 0 and 1"),
+        ("split.test_share", 0 < split.test_share < 1, "between 0 and 1"),
         ("split.shared", split.shared in ("stop", "leave-out", "keep"), "stop, leave-out or keep"),
         (
             "films.denoise",

@@ -30,9 +30,9 @@ class Split:
 
 
 def split_records(records: Sequence[FilmRecord], config: SplitConfig) -> Split:
-    """Test and validation films as the index gives them; where it gives none for validation, some of the rest.
+    """Test and validation films as the index gives them; where it gives none, some of the rest.
 
-    Validation patients are drawn label by label, the rarest first, so that every label has its share there.
+    Patients are drawn label by label, the rarest first, so that every label has its share on each side.
 
     Raises:
         CxrError: a patient on two sides of the index's own split (unless the recipe says what to do with him).
@@ -40,13 +40,19 @@ def split_records(records: Sequence[FilmRecord], config: SplitConfig) -> Split:
     test = [record for record in records if record.split == "test"]
     given = [record for record in records if record.split == "validation"]
     rest = [record for record in records if record.split in ("", "train")]
+    if not test:
+        held = {record.patient for record in given}
+        drawn = _drawn_patients(rest, config.test_share, np.random.default_rng((config.seed, 1)), held)
+        test = [record for record in rest if record.patient in drawn]
+        rest = [record for record in rest if record.patient not in drawn]
     tested = {record.patient for record in test}
     left_out: list[FilmRecord] = []
     if config.shared == "leave-out":
         left_out = [record for record in (*rest, *given) if record.patient in tested]
         rest = [record for record in rest if record.patient not in tested]
         given = [record for record in given if record.patient not in tested]
-    chosen = set() if given else _validation_patients(rest, config, tested)
+    chance = np.random.default_rng(config.seed)
+    chosen = set() if given else _drawn_patients(rest, config.validation_share, chance, tested)
     split = Split(
         train=tuple(record for record in rest if record.patient not in chosen),
         validation=(*given, *(record for record in rest if record.patient in chosen)),
@@ -174,10 +180,11 @@ def describe(split: Split, labels: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _validation_patients(records: Sequence[FilmRecord], config: SplitConfig, tested: set[str]) -> set[str]:
-    """Patients for validation; none who has test films."""
-    chance = np.random.default_rng(config.seed)
-    free = [record for record in records if record.patient not in tested]
+def _drawn_patients(
+    records: Sequence[FilmRecord], share: float, chance: np.random.Generator, held: set[str]
+) -> set[str]:
+    """Patients with about ``share`` of the films of every label; none of those ``held`` for something else."""
+    free = [record for record in records if record.patient not in held]
     labels = range(len(free[0].targets)) if free else range(0)
     of_label = {label: Counter(r.patient for r in free if r.targets[label] == 1) for label in labels}
     strata = sorted(of_label.values(), key=lambda sizes: sizes.total())
@@ -187,7 +194,7 @@ def _validation_patients(records: Sequence[FilmRecord], config: SplitConfig, tes
     chosen: set[str] = set()
     for sizes in strata:
         taken = sum(count for patient, count in sizes.items() if patient in chosen)
-        wanted = config.validation_share * sizes.total()
+        wanted = share * sizes.total()
         for patient in chance.permutation(sorted(set(sizes) - chosen)):
             if taken >= wanted:
                 break

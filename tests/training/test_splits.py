@@ -70,18 +70,32 @@ def test_kept_they_are_never_in_validation(children: Sequence[FilmRecord]) -> No
     check_leakage({"validation": parts["validation"], "others": parts["training"] + parts["testing"]})
 
 
-def test_validation_films_of_the_index_are_taken_as_they_are() -> None:
-    films = [_film("a", 1, "train"), _film("b", 0, "train"), _film("c", 1, "validation"), _film("d", 0, "validation")]
-    assert _patients(split_records(films, SplitConfig()))["validation"] == ["c", "d"]
+def test_parts_of_the_index_are_taken_as_they_are() -> None:
+    kinds = (("a", "train"), ("b", "train"), ("c", "validation"), ("d", "validation"), ("e", "test"), ("f", "test"))
+    films = [_film(patient, i % 2, split) for i, (patient, split) in enumerate(kinds)]
+    parts = _patients(split_records(films, SplitConfig()))
+    assert parts == {"training": ["a", "b"], "validation": ["c", "d"], "testing": ["e", "f"]}
     with pytest.raises(CxrError, match="in both training and validation: a"):
         split_records([*films, _film("a", 0, "validation")], SplitConfig())
 
 
-def test_a_rare_label_has_its_share_in_validation() -> None:
-    films = [_film(f"p{i}", float(i % 40 == 0)) for i in range(400)]
-    split = split_records(films, SplitConfig(validation_share=0.2))
-    assert sum(record.targets[0] for record in split.validation) == 2
-    assert len(split.validation) == pytest.approx(80, abs=2)
+def test_a_rare_label_has_its_share_everywhere() -> None:
+    films = [_film(f"p{i // 2}", float(i % 40 < 2)) for i in range(800)]
+    split = split_records(films, SplitConfig(validation_share=0.2, test_share=0.1))
+    check_leakage(_patients(split))
+    assert [sum(r.targets[0] for r in part) for part in (split.train, split.validation, split.test)] == [28, 8, 4]
+    assert len(split.test) == pytest.approx(80, abs=2)
+    assert len(split.validation) == pytest.approx(144, abs=2)
+
+
+def test_test_films_are_drawn_beside_validation_films_that_are_given() -> None:
+    films = [_film(f"p{i}", i % 2, "validation" if i % 4 == 0 else "") for i in range(200)]
+    films += [_film("p0", 1)]
+    with pytest.raises(CxrError, match="in both training and validation: p0"):
+        split_records(films, SplitConfig())
+    split = split_records(films[:-1], SplitConfig())
+    assert len(split.validation) == 50
+    assert len(split.test) == pytest.approx(22, abs=1)
 
 
 def test_one_site_is_for_testing_only() -> None:

@@ -25,6 +25,13 @@ FRAME = 0.1
 """Share of the side that the frame of another film takes on every side."""
 MOVED = 0.05
 """Share of the side by which the cut is moved."""
+FRAMED, OWN, CUT = (
+    f"{AUC}, frame of another film",
+    f"{AUC} of the frame's own label",
+    f"{AUC}, cut moved by {MOVED:.0%}",
+)
+PROBES = (*(f"{AUC}, centre blanked {share:.0%}" for share in CENTRE_SHARES), FRAMED, OWN, CUT)
+"""Names of the figures."""
 _RESAMPLES = 1000
 
 
@@ -61,12 +68,10 @@ def leaning(
     chance = np.random.default_rng(seed)
     giver = chance.permutation(len(inputs))
     mixed = framed(inputs, inputs[giver])
-    tampered = [(f"{AUC}, centre blanked {share:.0%}", blanked(inputs, share, spec), truth) for share in CENTRE_SHARES]
-    tampered.append((f"{AUC}, frame of another film", mixed, truth))
-    tampered.append((f"{AUC} of the frame's own label", mixed, truth[giver]))
-    tampered.append((f"{AUC}, cut moved by {MOVED:.0%}", moved(inputs, chance), truth))
+    tampered = [(blanked(inputs, share, spec), truth) for share in CENTRE_SHARES]
+    tampered += [(mixed, truth), (mixed, truth[giver]), (moved(inputs, chance), truth)]
     out: list[Metric] = []
-    for name, films, told in tampered:
+    for name, (films, told) in zip(PROBES, tampered, strict=True):
         figures = label_metrics(
             label, told, score(films), 0.0, of, data, names=RANKING[:1], resamples=_RESAMPLES, seed=seed
         )

@@ -61,6 +61,8 @@ class ClassifyConfig:
         own_weight: share of each label that is replaced by what the network itself, or the mean of its members, says.
             Labels mined from reports miss findings; where the network is sure, it is held to them less (Reed et al.,
             arXiv:1412.6596; for members side by side: Zhang et al., CVPR 2018).
+        ratio_label: finding of the heart's size, to whose logit the cardiothoracic ratio measured by the anatomy model
+            is added as far as that helps on the validation films; empty: none.
     """
 
     label_smoothing: float = 0.0
@@ -78,6 +80,7 @@ class ClassifyConfig:
     teacher: str = ""
     teacher_weight: float = 0.5
     own_weight: float = 0.0
+    ratio_label: str = ""
 
 
 def tables() -> Mapping[str, type]:

@@ -23,8 +23,8 @@ from cxr_viewer.inference.calibrate import (
     expected_calibration_error,
     negative_log_likelihood,
 )
-from cxr_viewer.training.data import FilmSet
-from cxr_viewer.training.fit import prepared, score
+from cxr_viewer.training.films import FilmSet, prepared
+from cxr_viewer.training.lessons.classify import score_labels
 
 CENTRE_SHARES = (0.6, 0.7, 0.8)
 _RESAMPLES = 2000
@@ -114,6 +114,11 @@ def evaluate(
             zip(films.names, films.groups, labels.tolist(), logits.tolist(), probabilities.tolist(), strict=True)
         ),
     )
+
+
+def score(network: nn.Module, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Logits (n,) of the first label, in full precision, in evaluation mode."""
+    return score_labels(network.eval(), inputs)[:, 0]
 
 
 def probe_frame(

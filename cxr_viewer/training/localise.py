@@ -37,8 +37,8 @@ from cxr_viewer.inference.cards import CARD_NAME, read_card, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.runner import LocalRunner
 from cxr_viewer.training.boxes import GRID_PX, Box, BoxData, BoxedFilm, Guess, finding_name, overlap, read_boxes
-from cxr_viewer.training.data import film_radiograph
 from cxr_viewer.training.evaluate import patient_draws
+from cxr_viewer.training.films import film_radiograph
 
 LEAST_PATIENTS = 10
 """Fewer say nothing that a card could hold: the finding's maps stay "not tested"."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.inference.calibrate import Calibration
-from cxr_viewer.training.data import FilmSet
 from cxr_viewer.training.evaluate import as_text, auc, evaluate, save, subset_metrics
+from cxr_viewer.training.films import FilmSet
+from cxr_viewer.training.index import FilmRecord
 from cxr_viewer.training.plots import save_plots
 
 SPEC = InputSpec(64, "stretch", crop_border=False, mean=0.0, std=1.0)
@@ -45,9 +47,9 @@ def _films(*, frame: bool) -> FilmSet:
             film[:24], film[-24:], film[:, :24], film[:, -24:] = level, level, level, level
         else:
             film[40:-40, 40:-40] = level
-    areas = np.tile(np.array([0, 0, 192, 192]), (200, 1))
-    groups = tuple(f"p{i // 2}" for i in range(200))
-    return FilmSet(grey, areas, labels.astype(np.int64), groups, tuple(f"{i}.png" for i in range(200)), ("",) * 200)
+    areas = np.tile(np.array([0.0, 0.0, 192.0, 192.0]), (200, 1))
+    records = tuple(FilmRecord(Path(f"{i}.png"), (float(label),), f"p{i // 2}") for i, label in enumerate(labels))
+    return FilmSet(grey, areas, labels[:, None].astype(np.float32), records)
 
 
 def test_figures_agree_with_the_confusion_matrix() -> None:
@@ -81,13 +83,9 @@ def test_leaning_on_the_frame_is_found_out() -> None:
 def test_intervals_draw_patients_not_films() -> None:
     """Ten films of each of twenty patients are as uncertain as twenty films, not as two hundred."""
     films = _films(frame=False)
+    records = tuple(replace(films.records[i // 10], patient=f"p{i // 10}") for i in range(200))
     few = FilmSet(
-        np.repeat(films.grey[:20], 10, axis=0),
-        films.areas,
-        np.repeat(films.labels[:20], 10),
-        tuple(f"p{i // 10}" for i in range(200)),
-        films.names,
-        films.subtypes,
+        np.repeat(films.grey[:20], 10, axis=0), films.areas, np.repeat(films.targets[:20], 10, axis=0), records
     )
     narrow = evaluate(_Brightness(frame=False), films, SPEC, Calibration(), 0.5, "x", resamples=200, probes=False)
     wide = evaluate(_Brightness(frame=False), few, SPEC, Calibration(), 0.5, "x", resamples=200, probes=False)

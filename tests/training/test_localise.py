@@ -22,7 +22,7 @@ from cxr_viewer.inference.cards import read_card
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.runner import LocalRunner
 from cxr_viewer.training.boxes import Box, BoxData, BoxedFilm, guess
-from cxr_viewer.training.data import film_radiograph
+from cxr_viewer.training.films import film_radiograph
 from cxr_viewer.training.localise import (
     EVERYTHING,
     LEAST_PATIENTS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -11,11 +13,14 @@ from cxr_viewer.core.findings import ModelCard, ScoreKind
 from cxr_viewer.inference.calibrate import Calibration
 from cxr_viewer.inference.cards import WEIGHTS_NAME, file_sha256
 from cxr_viewer.inference.networks import CamNetwork
-from cxr_viewer.training.bundle import MOST_CALIBRATION_ERROR
 from cxr_viewer.training.commands import DEFAULT_MODEL
-from cxr_viewer.training.data import FilmRecord, load_films
-from cxr_viewer.training.fit import prepared, score
+from cxr_viewer.training.evaluate import score
+from cxr_viewer.training.films import load_films, prepared
+from cxr_viewer.training.index import FilmRecord
+from cxr_viewer.training.lungs import LungFinder, anatomy_bundle
+from cxr_viewer.training.offering import MOST_CALIBRATION_ERROR
 from cxr_viewer.training.pipeline import find_bundle, load_bundle
+from cxr_viewer.training.recipe import read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,10 @@ def test_every_tenth_test_film_gives_what_the_card_says(
     shipped: tuple[ModelCard, CamNetwork], records: list[FilmRecord]
 ) -> None:
     card, network = shipped
-    films = load_films([record for record in records if record.split == "test"][::10], "test", quiet=True)
+    recipe = replace(read_recipe(DEFAULT_MODEL), input=card.input)
+    tests = [record for record in records if record.split == "test"][::10]
+    lungs = LungFinder(anatomy_bundle()).box if card.input.crop else None
+    films = load_films(tests, recipe, "test", lungs=lungs, quiet=True)
     said = Calibration(card.temperature, card.bias).probability(score(network, prepared(films, card.input)))
     assert len(films) > 60
     assert roc_auc_score(films.labels, said) > 0.9

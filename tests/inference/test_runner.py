@@ -19,7 +19,7 @@ from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import graph as graph_module
 from cxr_viewer.inference.explain import IN_LOGITS, METHODS
 from cxr_viewer.inference.runner import LocalRunner, _check_finite
-from cxr_viewer.inference.scoring import findings, operating_point_score
+from cxr_viewer.inference.scoring import findings, operating_point_score, scale_of
 
 REAL = "paediatric-pneumonia"
 
@@ -78,8 +78,9 @@ def test_real_films_are_scored_and_explained(real_runner, real_films, real_card)
         assert result.elapsed_s > 0
 
         (finding,) = result.findings
-        assert (finding.label, finding.kind) == ("Pneumonia", real_card.score_kind)
-        odds = math.exp(finding.logit / real_card.temperature + real_card.bias)
+        scale = scale_of(real_card, real_card.labels[0])
+        assert (finding.label, finding.kind) == ("Pneumonia", scale.kind)
+        odds = math.exp(finding.logit / scale.temperature + scale.bias)
         assert finding.score == pytest.approx(odds / (1 + odds), abs=1e-9)
         assert finding.threshold == real_card.labels[0].threshold
 

@@ -169,10 +169,9 @@ def readme(card: ModelCard, command: str) -> str:
         "|---|---|---|---|---|",
     ]
     for one in card.metrics:
-        name = f"{one.name}: {one.label}" if one.label else one.name
         bounds = "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"
         among = f"{one.data}, {one.group}" if one.group else one.data
-        lines.append(f"| {among} | {name} | {one.value:.3f} | {bounds} | {one.count} |")
+        lines.append(f"| {among} | {one.name} | {one.value:.3f} | {bounds} | {one.count} |")
     lines += ["", "## What to know", "", *(f"- {caution}" for caution in card.cautions)]
     if command:
         lines += ["", "## Made by", "", f"```\n{command}\n```"]

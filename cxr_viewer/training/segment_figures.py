@@ -126,14 +126,13 @@ def film_metrics(films: FilmSet, found: Found, data: str, ratios: Values, labels
         table.quantile("error of the ratio, 95 of 100 films with a sure heart", np.where(found.sure, error, np.nan))
         table.mean("error of the ratio against the index, mean", _where(found.dice[:, 1], np.abs(found.ratio - ratios)))
         table.mean("trusted", found.trusted.astype(np.float64))
+        believed = np.where(found.trusted, found.ratio, np.nan)
         for column, label in enumerate(labels):
             truth = films.targets[:, column].astype(np.float64)
-            table.auc("AUC of the ratio", truth, found.ratio, label)
-            table.auc("AUC of the ratio, trusted films", truth, np.where(found.trusted, found.ratio, np.nan), label)
-            table.mean("specificity of a ratio of 0.50", _where(found.ratio, found.ratio < ENLARGED, truth == 0), label)
-            table.mean(
-                "sensitivity of a ratio of 0.50", _where(found.ratio, found.ratio >= ENLARGED, truth == 1), label
-            )
+            table.auc(f"AUC of the ratio for {label}", truth, found.ratio)
+            table.auc(f"AUC of the ratio for {label}, trusted films", truth, believed)
+            table.mean(f"{label}: specificity of a ratio of 0.50", _where(believed, believed < ENLARGED, truth == 0))
+            table.mean(f"{label}: sensitivity of a ratio of 0.50", _where(believed, believed >= ENLARGED, truth == 1))
         out += table.metrics
     return out
 
@@ -229,11 +228,11 @@ class _Table:
         self._films, self._among, self._data, self._group = films, among, data, group
         self.metrics: list[Metric] = []
 
-    def mean(self, name: str, values: Values, label: str = "") -> None:
+    def mean(self, name: str, values: Values) -> None:
         def statistic(values: Values) -> Callable[[Values], Values]:
             return lambda weights: _over(weights @ values, weights.sum(axis=1))
 
-        self._add(name, values, statistic, label)
+        self._add(name, values, statistic)
 
     def quantile(self, name: str, values: Values) -> None:
         def statistic(values: Values) -> Callable[[Values], Values]:
@@ -248,24 +247,22 @@ class _Table:
 
         self._add(name, values, statistic)
 
-    def auc(self, name: str, truth: Values, scores: Values, label: str) -> None:
+    def auc(self, name: str, truth: Values, scores: Values) -> None:
         keep = self._among & np.isfinite(truth) & np.isfinite(scores)
         patients = [self._films.records[index].patient for index in np.flatnonzero(keep)]
-        self.auc_of(name, truth[keep], scores[keep], patients, label)
+        self.auc_of(name, truth[keep], scores[keep], patients)
 
-    def auc_of(self, name: str, truth: Values, scores: Values, patients: Sequence[str], label: str = "") -> None:
+    def auc_of(self, name: str, truth: Values, scores: Values, patients: Sequence[str]) -> None:
         positives = int((truth == 1).sum())
         if min(positives, truth.size - positives) < _LEAST_OF_A_KIND:
             return
-        self._put(name, auc_of(truth, scores), patients, truth.size, label, positives)
+        self._put(name, auc_of(truth, scores), patients, truth.size, positives)
 
-    def _add(
-        self, name: str, values: Values, statistic: Callable[[Values], Callable[[Values], Values]], label: str = ""
-    ) -> None:
+    def _add(self, name: str, values: Values, statistic: Callable[[Values], Callable[[Values], Values]]) -> None:
         keep = self._among & np.isfinite(values)
         if keep.any():
             patients = [self._films.records[index].patient for index in np.flatnonzero(keep)]
-            self._put(name, statistic(values[keep]), patients, int(keep.sum()), label)
+            self._put(name, statistic(values[keep]), patients, int(keep.sum()))
 
     def _put(
         self,
@@ -273,13 +270,12 @@ class _Table:
         statistic: Callable[[Values], Values],
         patients: Sequence[str],
         count: int,
-        label: str = "",
         positives: int | None = None,
     ) -> None:
         draws = Draws.of(patients)
         value = float(draws.once().each(statistic)[0])
         low, high = interval(draws.each(statistic))
-        self.metrics.append(Metric(name, value, low, high, self._data, count, label, self._group, positives))
+        self.metrics.append(Metric(name, value, low, high, self._data, count, group=self._group, positives=positives))
 
 
 def _over(upper: Values, lower: Values) -> Values:

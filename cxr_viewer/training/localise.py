@@ -27,17 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.errors import CxrError, RefusalError
 from cxr_viewer.core.findings import AnalysisRequest, Heatmap, MapEvidence, ModelCard
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.imaging.heatmap import heatmap_on_image
 from cxr_viewer.inference import explain
 from cxr_viewer.inference.cards import CARD_NAME, read_card, write_card
-from cxr_viewer.inference.catalog import BundleCatalog
+from cxr_viewer.inference.catalog import BundleCatalog, bundle_dirs
 from cxr_viewer.inference.runner import LocalRunner
 from cxr_viewer.training.boxes import GRID_PX, Box, BoxData, BoxedFilm, Guess, finding_name, overlap, read_boxes
-from cxr_viewer.training.evaluate import patient_draws
 from cxr_viewer.training.films import film_radiograph
 
 LEAST_PATIENTS = 10
@@ -147,8 +146,8 @@ def localise(
             image = film_radiograph(film.path)
             maps = {finding_name(each.label): each for each in _maps(runner, card, image, method)}
             for finding, boxes in film.boxes.items():
-                if finding in maps and finding in data.guesses:
-                    pairs.append(_held(labels[finding], film, maps[finding], image, data.guesses[finding], boxes))
+                if finding in data.guesses and (finding in maps or (finding in labels and not maps)):
+                    pairs.append(_held(labels[finding], film, maps.get(finding), image, data.guesses[finding], boxes))
             if film.organs is not None and _HEART_FINDING in film.marks and _HEART_FINDING in maps:
                 parts.append(_share(film, maps[_HEART_FINDING], image))
         held[method], shares[method] = tuple(pairs), tuple(parts)
@@ -187,7 +186,9 @@ def localise_bundle(
     """
     catalog, model_id = BundleCatalog(), model
     if (Path(model) / CARD_NAME).is_file():
-        catalog, model_id = BundleCatalog([Path(model).resolve().parent]), read_card(Path(model)).model_id
+        # Its neighbours first, then those of the program: a model that reads only the lungs needs the anatomy model.
+        dirs = (Path(model).resolve().parent, *bundle_dirs())
+        catalog, model_id = BundleCatalog(dirs), read_card(Path(model)).model_id
     card = catalog.card(model_id)
     data = read_boxes(folders, boxes, split)
     runner = LocalRunner(catalog)
@@ -203,9 +204,14 @@ def localise_bundle(
 
 
 def has_head(runner: LocalRunner, card: ModelCard, data: BoxData) -> bool:
-    """Whether the model gives maps from its one pass, found out on the first film."""
-    request = AnalysisRequest(-1, 0, film_radiograph(data.films[0].path), card.model_id)
-    return bool(runner.analyse(request, CancelToken(), lambda stage: None).heatmaps)
+    """Whether the model gives maps from its one pass, found out on the first film that it looks at."""
+    for film in data.films:
+        request = AnalysisRequest(-1, 0, film_radiograph(film.path), card.model_id, override=True)
+        try:
+            return bool(runner.analyse(request, CancelToken(), lambda stage: None).heatmaps)
+        except RefusalError:  # no lungs on this one
+            continue
+    return False
 
 
 def hottest(heatmap: Heatmap) -> tuple[float, float] | None:
@@ -288,8 +294,13 @@ def _wanted(film: BoxedFilm, labels: dict[str, str], guesses: dict[str, Guess]) 
 
 
 def _maps(runner: LocalRunner, card: ModelCard, image: Radiograph, method: str) -> tuple[Heatmap, ...]:
-    request = AnalysisRequest(pane=-1, generation=0, image=image, model_id=card.model_id, method=method)
-    result = runner.analyse(request, CancelToken(), lambda stage: None)
+    """The maps of a film; none where the model declines it, so that all its boxes are missed. What the film check would
+    keep back is asked about all the same."""
+    request = AnalysisRequest(-1, 0, image, card.model_id, method, override=True)
+    try:
+        result = runner.analyse(request, CancelToken(), lambda stage: None)
+    except RefusalError:
+        return ()
     if not result.heatmaps:
         said = next((caution.text for caution in result.cautions if caution.code == "no-map"), "")
         raise CxrError(f"The model “{card.name}” gives no maps by {method}.", hint=said, code="no-map")
@@ -297,11 +308,13 @@ def _maps(runner: LocalRunner, card: ModelCard, image: Radiograph, method: str) 
 
 
 def _held(
-    label: str, film: BoxedFilm, heatmap: Heatmap, image: Radiograph, guessed: Guess, boxes: tuple[Box, ...]
+    label: str, film: BoxedFilm, heatmap: Heatmap | None, image: Radiograph, guessed: Guess, boxes: tuple[Box, ...]
 ) -> Held:
-    point = hottest(heatmap)
+    """``heatmap`` None: the model declined the film."""
+    point = None if heatmap is None else hottest(heatmap)
     masks = np.any([box.mask() for box in boxes], axis=0)
-    part = outline(_on_grid(heatmap, image), guessed.box.width * guessed.box.height)
+    heat = np.zeros((GRID_PX, GRID_PX), dtype=np.float32) if heatmap is None else _on_grid(heatmap, image)
+    part = outline(heat, guessed.box.width * guessed.box.height)
     return Held(
         label=label,
         image_id=film.image_id,
@@ -349,7 +362,7 @@ def _row(label: str, method: str, pairs: Sequence[Held], data: str, tried: int) 
     hits = np.array([pair.hit for pair in pairs], dtype=np.float64)
     gains = hits - np.array([pair.fixed_hit for pair in pairs], dtype=np.float64)
     patients = len({pair.patient for pair in pairs})
-    draws = patient_draws(tuple(pair.patient for pair in pairs), _RESAMPLES, 0)
+    draws = _patient_draws(tuple(pair.patient for pair in pairs), _RESAMPLES, 0)
     low, high = np.percentile([hits[draw].mean() for draw in draws], (2.5, 97.5))
     cautious, gain_low, gain_high = np.percentile([gains[draw].mean() for draw in draws], (2.5 / tried, 2.5, 97.5))
     evidence = MapEvidence(
@@ -366,3 +379,14 @@ def _row(label: str, method: str, pairs: Sequence[Held], data: str, tried: int) 
         beats_fixed=bool(cautious > 0) and patients >= LEAST_PATIENTS,
     )
     return Row(evidence, patients, float(gains.mean()), float(gain_low), float(gain_high))
+
+
+def _patient_draws(groups: tuple[str, ...], resamples: int, seed: int) -> list[NDArray[np.int64]]:
+    """Film indices of ``resamples`` draws of patients with replacement."""
+    generator = np.random.default_rng(seed)
+    _, member = np.unique(np.array(groups), return_inverse=True)
+    films_of = [np.flatnonzero(member == patient) for patient in range(int(member.max()) + 1)]
+    return [
+        np.concatenate([films_of[patient] for patient in generator.integers(len(films_of), size=len(films_of))])
+        for _ in range(resamples)
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from cxr_viewer.core.anatomy import Anatomy, Callipers, ratio_text
 from cxr_viewer.core.filmcheck import FilmCheck, FilmKind, ViewSource
-from cxr_viewer.core.findings import AnalysisResult, LabelSpec, ModelCard, OperatingPoint
+from cxr_viewer.core.findings import AnalysisResult, LabelSpec, ModelCard, OperatingPoint, ScoreKind
 from cxr_viewer.core.image import Caution, PixelSpacing, Radiograph, View
 from cxr_viewer.core.wording import score_text, view_text
 
@@ -106,8 +106,13 @@ def overridden_words(result: AnalysisResult) -> tuple[str, ...]:
 
 
 def calibration_words(result: AnalysisResult) -> str:
-    """Whose calibration the scores carry: ``"as shipped"`` or ``"this site's (St. Anna, 412 films, 2026-11-22)"``."""
-    return f"this site's ({result.site.text})" if result.site is not None else "as shipped"
+    """Whose calibration the scores carry: ``"as shipped"`` or ``"this site's (St. Anna, 412 films, 2026-11-22)"``.
+
+    Empty where no score is calibrated: there is nothing to tell whose it is.
+    """
+    if result.site is not None:
+        return f"this site's ({result.site.text})"
+    return "as shipped" if any(finding.kind is ScoreKind.CALIBRATED for finding in result.findings) else ""
 
 
 def withheld_words(result: AnalysisResult) -> tuple[str, ...]:

@@ -209,7 +209,7 @@ def _model(sheet: Sheet, report: Report) -> None:
         sheet.row("Name", f"{result.model_name}, version {result.model_version}")
         sheet.row("Weights", f"sha256 {result.model_sha256[:16]}")
         sheet.row("Ran on", f"{result.device}, {result.elapsed_s:.2f} s")
-        if result.findings:
+        if calibration_words(result):
             sheet.row("Calibration", calibration_words(result))
     elif card is not None:
         sheet.row("Name", f"{card.name}, version {card.version}")

@@ -33,7 +33,8 @@ def took(result: AnalysisResult | None, card: ModelCard) -> str:
     if result is None:
         return f"Calibration: this site's ({card.site.text})" if card.site is not None else "\N{NO-BREAK SPACE}"
     ran = f"{result.device}, " + ("kept from before" if result.kept else f"{result.elapsed_s:.2f} s")
-    return ran if result.structures else f"{ran}\nCalibration: {calibration_words(result)}"
+    whose = calibration_words(result)
+    return f"{ran}\nCalibration: {whose}" if whose else ran
 
 
 def point_tips(card: ModelCard | None) -> dict[str, str]:

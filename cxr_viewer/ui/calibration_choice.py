@@ -60,5 +60,5 @@ class CalibrationChoice(QWidget):
 def about_calibration(calibration: SiteCalibration) -> str:
     """What it was made from and for which findings: ``"St. Anna, 412 films, 2026-11-22; Effusion, Edema."``."""
     tuned = [label.name for label in calibration.labels]
-    findings = ", ".join(tuned) if tuned else "no finding could be tuned"
-    return f"{calibration.text}, {calibration.patients} patients; {findings}. Other findings stay as shipped."
+    findings = f"{', '.join(tuned)}. Other findings stay as shipped" if tuned else "no finding could be tuned"
+    return f"{calibration.text}, {calibration.patients} patients; {findings}."

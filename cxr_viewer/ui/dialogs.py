@@ -31,6 +31,7 @@ from cxr_viewer.ui.widgets import named
 
 _MOUSE = (
     ("Left drag", "Window: right is wider, up is brighter (Shift fine, Ctrl coarse); or the chosen tool"),
+    ("Drag an end of the callipers", "Move it (Shift fine); a click chooses it for the arrow keys"),
     ("Middle drag", "Move the film"),
     ("Right drag", "Zoom"),
     ("Right click", "Menu of the film"),

@@ -100,7 +100,7 @@ def card_html(card: ModelCard, state: str = "", *, whole: bool | None = None) ->
         _section("For whom", _p(_first_upper(who) + "."), _p(card.intended_use)),
         _section(*_labels(card)),
         _section("Operating points", _points(card)) if any(label.points for label in card.labels) else "",
-        _section("Tried and not offered", _table(("", ""), [(one.name, one.reason) for one in card.tried]))
+        _section("Tried and not offered", _list(f"{one.name}: {one.reason}" for one in card.tried))
         if card.tried
         else "",
         _section("Cardiothoracic ratio", _p(_ratio(card))) if card.ratio_error else "",

@@ -64,6 +64,11 @@ QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {MUTED}; bo
 QCheckBox::indicator:hover, QCheckBox::indicator:focus {{ border-color: {ACCENT}; }}
 QCheckBox::indicator:disabled {{ border-color: {LINE}; }}
 QCheckBox::indicator:checked {{ background: {ACCENT_DARK}; border-color: {ACCENT}; image: url({{icons}}/check.svg); }}
+QRadioButton::indicator {{ width: 14px; height: 14px; border: 1px solid {MUTED}; border-radius: 8px;
+    background: {WINDOW}; }}
+QRadioButton::indicator:hover, QRadioButton::indicator:focus {{ border-color: {ACCENT}; }}
+QRadioButton::indicator:checked {{ border-color: {ACCENT}; background: qradialgradient(cx:0.5, cy:0.5, radius:0.5,
+    fx:0.5, fy:0.5, stop:0 {ACCENT}, stop:0.5 {ACCENT}, stop:0.6 {WINDOW}, stop:1 {WINDOW}); }}
 QComboBox {{ padding-right: 22px; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
 QComboBox::down-arrow {{ image: url({{icons}}/down.svg); width: 10px; height: 10px; }}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from cxr_viewer.core.findings import MapEvidence, Metric, ModelCard, Proof, ScoreKind, Task
+from cxr_viewer.core.findings import LabelSpec, MapEvidence, Metric, ModelCard, Proof, ScoreKind, Task
 from cxr_viewer.core.offers import Offer
 from cxr_viewer.core.wording import score_text
+
+_SCORES = {Task.SEGMENT: "none; it outlines structures", Task.GUARD: "none; it checks films"}
+_HEADS = {Task.CLASSIFY: "Findings:", Task.SEGMENT: "Structures:", Task.GUARD: "Outputs:"}
+_SERVES = {"anatomy": "lungs, heart and cardiothoracic ratio", "guard": "the film check"}
 
 
 def card_text(card: ModelCard) -> str:
@@ -17,17 +21,22 @@ def card_text(card: ModelCard) -> str:
         f"Views:        {', '.join(card.intended_views) or 'any'}",
         f"Trained on:   {card.trained_on}",
         f"Network:      {card.network}, input {card.input.size_px} x {card.input.size_px} px",
-        f"Scores:       {card.score_kind.value if card.task is Task.CLASSIFY else 'none; it outlines structures'}",
+        f"Scores:       {_SCORES.get(card.task, card.score_kind.value)}",
         f"Weights:      sha256 {card.sha256}",
         f"Licence:      {card.licence}",
     ]
+    if card.serves:
+        lines.append(f"Used for:     {_SERVES.get(card.serves, card.serves)}, beside every model that gives findings")
     if card.source:
         lines.append(f"Source:       {card.source}")
     lines.append(f"Proof:        {proof_text(card.proof)}")
-    lines.append("Findings:" if card.task is Task.CLASSIFY else "Structures:")
+    if card.site is not None:
+        lines.append(f"Calibration:  of this site ({card.site.text}); below stands what was shipped")
+    lines.append(_HEADS[card.task])
     for label in card.labels:
-        point = f", operating point {_point(card, label.threshold)}" if card.task is Task.CLASSIFY else ""
-        lines.append(f"  {label.name}{point}. {label.description}".rstrip())
+        lines += _label_lines(card, label)
+    if card.tried:
+        lines += ["Tried and not offered:", *(f"  {tried.name}. {tried.reason}" for tried in card.tried)]
     if card.metrics:
         lines += ["Measured:", *(f"  {metric_text(metric)}" for metric in card.metrics)]
     if card.map_evidence:
@@ -37,10 +46,32 @@ def card_text(card: ModelCard) -> str:
     return "\n".join(lines)
 
 
-def _point(card: ModelCard, threshold: float) -> str:
-    if card.score_kind is ScoreKind.OPERATING_POINT:  # its publisher's, on the scale of the network's own output
+def serving_text(card: ModelCard) -> str:
+    """What a model is used for beside every other: ``"the film check"``; empty for one that can be chosen."""
+    return _SERVES.get(card.serves, card.serves)
+
+
+def _label_lines(card: ModelCard, label: LabelSpec) -> list[str]:
+    if card.task is not Task.CLASSIFY:
+        return [f"  {label.name}. {label.description}".rstrip()]
+    kind = card.kind_of(label)
+    named = f" ({label.point})" if label.point else ""
+    only = f", on {' and '.join(label.views)} films only" if label.views else ""
+    other = f", {kind.value}" if kind is not card.score_kind else ""
+    point = f"operating point {_point(kind, label.threshold)}{named}"
+    ratio = " Goes by the cardiothoracic ratio, too." if label.ratio is not None else ""
+    lines = [f"  {label.name}, {point}{other}{only}. {label.description}".rstrip() + ratio]
+    for found in label.points:
+        data = f" ({found.data})" if found.data else ""
+        rates = f"sensitivity {found.sensitivity:.2f}, specificity {found.specificity:.2f}{data}"
+        lines.append(f"    {found.name}: {_point(kind, found.threshold)}, {rates}")
+    return lines
+
+
+def _point(kind: ScoreKind, threshold: float) -> str:
+    if kind is ScoreKind.OPERATING_POINT:  # its publisher's, on the scale of the network's own output
         return f"{threshold:.4g}, shown as 0.5"
-    return score_text(threshold, card.score_kind)
+    return score_text(threshold, kind)
 
 
 def proof_text(proof: Proof | None) -> str:
@@ -57,7 +88,10 @@ def metric_text(metric: Metric) -> str:
     """A figure with its interval, the data it was measured on and their number."""
     interval = "" if metric.low is None or metric.high is None else f" ({metric.low:.3f} to {metric.high:.3f})"
     count = "" if metric.count is None else f", n = {metric.count}"
-    return f"{metric.name} {metric.value:.3f}{interval}, {metric.data}{count}"
+    positives = "" if metric.positives is None else f", {metric.positives} with it"
+    what = ", ".join(part for part in (metric.label, metric.group) if part)
+    name = f"{what}: {metric.name}" if what else metric.name
+    return f"{name} {metric.value:.3f}{interval}, {metric.data}{count}{positives}"
 
 
 def evidence_text(evidence: MapEvidence) -> str:

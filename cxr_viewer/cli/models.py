@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxr_viewer.cli import parts
-from cxr_viewer.cli.cards import card_text, offer_text
+from cxr_viewer.cli.cards import card_text, offer_text, serving_text
 from cxr_viewer.cli.prepare import prepare
 from cxr_viewer.cli.progress import installing
 from cxr_viewer.core.errors import CxrError
@@ -86,7 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     models = parts.catalog()
     for card in models.cards():
-        print(f"{card.model_id}  {card.version}  {card.name}: {', '.join(label.name for label in card.labels)}")
+        what = serving_text(card) or ", ".join(label.name for label in card.labels)
+        used = " (used beside every model that gives findings)" if card.serves else ""
+        print(f"{card.model_id}  {card.version}  {card.name}: {what}{used}")
     for problem in models.problems():
         print(f"cxr-viewer: {problem}", file=sys.stderr)
     _tell_ways_out(models)

@@ -22,7 +22,9 @@ from cxr_viewer.inference.cardtables import ONNX, SCHEMA, card_from_reader, card
 
 __all__ = [
     "CARD_NAME",
+    "LARGEST_REFERENCE_BYTES",
     "ONNX_NAME",
+    "REFERENCE_NAME",
     "SCHEMA",
     "WEIGHTS_NAME",
     "card_faults",
@@ -39,6 +41,9 @@ __all__ = [
 CARD_NAME = "card.toml"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "weights.onnx"
+REFERENCE_NAME = "reference.safetensors"
+"""What the training films look like to the model; see ``inference.distance``."""
+LARGEST_REFERENCE_BYTES = 64 << 20
 _LARGEST_CARD_BYTES = 1_000_000
 LARGEST_WEIGHTS_BYTES = 4 << 30
 

@@ -24,9 +24,7 @@ from safetensors.numpy import load, save
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import Severity, Sign
 from cxr_viewer.core.modelcard import ModelCard, ReferenceSpec
-
-REFERENCE_NAME = "reference.safetensors"
-_LARGEST_BYTES = 64 << 20
+from cxr_viewer.inference.cards import LARGEST_REFERENCE_BYTES, REFERENCE_NAME
 
 Floats = NDArray[np.float32]
 
@@ -100,7 +98,9 @@ def read_reference(folder: Path, card: ModelCard) -> Reference | None:
     if card.reference is None:
         return None
     try:
-        if (folder / REFERENCE_NAME).stat().st_size > _LARGEST_BYTES:
+        if not (folder / REFERENCE_NAME).is_file():  # to open a pipe would be to wait for ever
+            raise OSError(f"{REFERENCE_NAME} is missing or not a plain file")
+        if (folder / REFERENCE_NAME).stat().st_size > LARGEST_REFERENCE_BYTES:
             raise ValueError("the file is too large")
         content = (folder / REFERENCE_NAME).read_bytes()
         if hashlib.sha256(content).hexdigest() != card.reference.sha256:

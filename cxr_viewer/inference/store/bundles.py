@@ -14,7 +14,16 @@ from typing import IO
 
 from cxr_viewer.core.findings import ModelCard
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.inference.cards import CARD_NAME, ONNX_NAME, WEIGHTS_NAME, file_sha256, read_card, weights_name
+from cxr_viewer.inference.cards import (
+    CARD_NAME,
+    LARGEST_REFERENCE_BYTES,
+    ONNX_NAME,
+    REFERENCE_NAME,
+    WEIGHTS_NAME,
+    file_sha256,
+    read_card,
+    weights_name,
+)
 from cxr_viewer.inference.store import faults
 from cxr_viewer.inference.store.records import RECORDS_NAME
 
@@ -62,6 +71,8 @@ def _check_file(path: Path) -> None:
         raise faults.bad_folder(f"“{path.name}” is not a plain file")
     if path.name in (WEIGHTS_NAME, ONNX_NAME):
         most = LARGEST_BYTES
+    elif path.name == REFERENCE_NAME:
+        most = LARGEST_REFERENCE_BYTES
     elif path.suffix.lower() in _BESIDE or path.name in _WITHOUT_ENDING:
         most = _LARGEST_TEXT_BYTES
     else:

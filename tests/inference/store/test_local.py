@@ -521,6 +521,7 @@ def test_a_proven_model_is_proven_again_where_it_is_added(tmp_path, read_film, i
     [
         (lambda folder: (folder / "setup.py").write_text(""), "“setup.py” does not belong"),
         (lambda folder: (folder / "weights.pt").write_text(""), "“weights.pt” does not belong"),
+        (lambda folder: (folder / "other.safetensors").write_text(""), "“other.safetensors” does not belong"),
         (lambda folder: (folder / "code").mkdir(), "“code” is not a plain file"),
         (lambda folder: (folder / "x.md").symlink_to("/etc/passwd"), "“x.md” is a link"),
         (lambda folder: os.mkfifo(folder / "x.md"), "“x.md” is not a plain file"),

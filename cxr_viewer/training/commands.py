@@ -1,4 +1,4 @@
-"""``cxr-viewer train``, ``cxr-viewer evaluate`` and ``cxr-viewer localise``.
+"""``cxr-viewer train`` and ``cxr-viewer localise``.
 
 Torch is imported only once a command runs, so that asking for help stays quick.
 """
@@ -118,42 +118,6 @@ def run_train(args: argparse.Namespace) -> int:
         return 1  # the chief has said it
     if bundle is not None:
         print(f"The model is in {bundle}")
-    return 0
-
-
-def add_evaluate_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    """Add ``evaluate``; run it with :func:`run_evaluate`."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure a model on labelled films",
-        description="Print and save accuracy, sensitivity, specificity, AUC and calibration error with 95 % intervals, "
-        "confusion matrix, classification report, ROC and reliability plots, and what the model leans on.",
-    )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled films, as for train")
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="ID|PATH", help=f"a model's id or bundle (default: {DEFAULT_MODEL})"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where figures and plots go")
-    parser.add_argument("--split", choices=("test", "train", "all"), default="test", help="default: test")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    return parser
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Run ``evaluate``; 0 when the figures are written.
-
-    Raises:
-        CxrError: for the command line to tell.
-    """
-    from cxr_viewer.training.evaluate import as_text
-    from cxr_viewer.training.pipeline import evaluate_bundle, find_bundle
-
-    with _output_folder(args.out):
-        evaluation = evaluate_bundle(
-            find_bundle(args.model), args.data, args.out, split=args.split, device=args.device, quiet=False
-        )
-    print(as_text(evaluation))
-    print(f"Figures, scores and plots are in {args.out}")
     return 0
 
 

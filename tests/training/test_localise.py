@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.errors import CxrError, RefusalError
 from cxr_viewer.core.findings import AnalysisRequest, Heatmap, MapTrust
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Caution
@@ -33,7 +33,6 @@ from cxr_viewer.training.localise import (
     outline,
     save,
 )
-from cxr_viewer.training.pipeline import find_bundle
 
 SHIPPED = "paediatric-pneumonia"
 FIXED = Box(0.25, 0.5, 0.25, 0.25)
@@ -112,6 +111,26 @@ def test_a_map_without_heat_misses(card, data: BoxData) -> None:
     assert row.evidence.pointing == row.evidence.iou == 0.0
 
 
+class Choosy(Painter):
+    """Declines the films that it knows no place for."""
+
+    def analyse(self, request, cancel, report):
+        if self.places[request.image.path.stem] is None:
+            raise RefusalError("The lungs were not found.", code="lungs-not-found")
+        assert request.override  # what the film check would keep back is measured, too
+        return super().analyse(request, cancel, report)
+
+
+def test_boxes_on_films_that_the_model_declines_are_missed(card, data: BoxData) -> None:
+    places = {name: (box if int(name) < 10 else None) for name, box in truth(data).items()}
+    (row,) = localise(Choosy(places), card, data, ["Grad-CAM"], quiet=True).rows  # type: ignore[arg-type]
+    assert row.evidence.count == 14
+    assert row.evidence.pointing == pytest.approx(10 / 14)
+    (whole,) = measured(truth(data), card, data).rows
+    assert row.evidence.iou == pytest.approx(whole.evidence.iou * 10 / 14, abs=0.03)
+    assert row.evidence.fixed_iou == whole.evidence.fixed_iou
+
+
 def test_the_best_of_many_methods_needs_more(card, data: BoxData) -> None:
     """Six of fourteen against two: better by its own interval, but not as one of forty methods."""
     places = {name: (box if int(name) < 7 else None) for name, box in truth(data).items()}
@@ -181,8 +200,16 @@ def test_the_shipped_card_says_what_the_maps_do(need_data, card) -> None:
             request = AnalysisRequest(0, 0, image, SHIPPED)
             (heatmap,) = runner.analyse(request, CancelToken(), lambda stage: None).heatmaps
             rows, columns = np.nonzero(heatmap.values == heatmap.values.max())
-            x = 1024 / image.columns * (heatmap.extent.x + (columns[0] + 0.5) / 12 * heatmap.extent.width)
-            y = 1024 / image.rows * (heatmap.extent.y + (rows[0] + 0.5) / 12 * heatmap.extent.height)
+            x = (
+                1024
+                / image.columns
+                * (heatmap.extent.x + (columns[0] + 0.5) / heatmap.values.shape[1] * heatmap.extent.width)
+            )
+            y = (
+                1024
+                / image.rows
+                * (heatmap.extent.y + (rows[0] + 0.5) / heatmap.values.shape[0] * heatmap.extent.height)
+            )
             assert hits[image_id] == any(a <= x < a + w and b <= y < b + h for a, b, w, h in mine)
             checked += 1
     runner.close()
@@ -191,7 +218,7 @@ def test_the_shipped_card_says_what_the_maps_do(need_data, card) -> None:
 
 def test_figures_go_into_the_card_in_place_of_older_ones_of_the_same_method(need_data, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
-    shutil.copytree(find_bundle(SHIPPED), folder)
+    shutil.copytree(BundleCatalog().folder(SHIPPED), folder)
     before = read_card(folder)
     found = localise_bundle(
         str(folder), [need_data("images/nih384")], ["Grad-CAM"], note="adults", write=True, quiet=True

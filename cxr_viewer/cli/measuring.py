@@ -15,6 +15,7 @@ from cxr_viewer.core.findings import ModelCard, Task
 
 if TYPE_CHECKING:
     from cxr_viewer.inference.catalog import BundleCatalog
+    from cxr_viewer.services.ports import ModelRunner
     from cxr_viewer.training.asking import Asked
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -104,15 +105,38 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     catalog, card = found_model(arguments.model, arguments.use)
     films = asked_films(arguments)
     with output_folder(arguments.out), parts.runner(catalog) as runner:
-        from cxr_viewer.training.evaluate_run import as_lines, evaluate_classifier
-
-        if card.task is not Task.CLASSIFY:
-            raise CxrError(f"“{card.name}” gives no findings.", hint="Choose another model.", code="wrong-use")
-        found = evaluate_classifier(card, runner, films, arguments.out, device=arguments.device, names=arguments.names)
-    for line in as_lines(found):
+        lines = _evaluated(arguments, catalog, card, runner, films)
+    for line in lines:
         print(line)
     print(f"The page, the figures and the scores are in {arguments.out}")
     return 0
+
+
+def _evaluated(
+    arguments: argparse.Namespace, catalog: BundleCatalog, card: ModelCard, runner: ModelRunner, films: Asked
+) -> list[str]:
+    """What was measured, in lines, by what kind of model it is."""
+    from cxr_viewer.training import evaluate_others as others
+    from cxr_viewer.training import evaluate_run
+    from cxr_viewer.training.reports import others as pages
+
+    device = arguments.device
+    if card.task is Task.CLASSIFY:
+        found = evaluate_run.evaluate_classifier(
+            card, runner, films, arguments.out, device=device, names=arguments.names
+        )
+        return evaluate_run.as_lines(found)
+    if card.task is Task.SEGMENT:
+        measured = others.evaluate_outlines(card, runner, films, device=device)
+    else:
+        beside = next((one for one in catalog.cards() if one.task is Task.CLASSIFY), None)
+        if beside is None:
+            raise CxrError(
+                "No installed model gives findings, and the film check is asked before one.", code="no-model"
+            )
+        measured = others.evaluate_check(card, beside, runner, films, device=device)
+    pages.save(measured, arguments.out)
+    return pages.as_lines(measured)
 
 
 def add_compare_parser(subparsers: Subparsers) -> argparse.ArgumentParser:

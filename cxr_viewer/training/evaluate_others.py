@@ -95,7 +95,7 @@ def evaluate_check(
 ) -> OtherMeasured:
     """The film check against what the index says of each film.
 
-    Columns are ``kind`` (frontal, lateral, other), ``turn`` (degrees clockwise that make the film upright), ``polarity``
+    Columns: ``kind`` (frontal, lateral, other), ``turn`` (degrees clockwise that make the film upright), ``polarity``
     (normal, inverted) and ``view``; one that the index has not is not measured.
 
     Args:

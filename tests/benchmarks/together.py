@@ -93,8 +93,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--model", default=AUTO)
     parser.add_argument(
-        "--models", type=lambda text: Path(text).resolve(), action="append", help="a folder of bundles in place of the program's own"
+        "--models",
+        type=lambda text: Path(text).resolve(),
+        action="append",
+        help="a folder of bundles in place of the program's own",
     )
+    parser.add_argument("--cache", type=Path, help="a folder with graphs that were made before")
     arguments = parser.parse_args()
     catalog = BundleCatalog(arguments.models or None)
     reader = SandboxReader()
@@ -104,7 +108,7 @@ def main() -> None:
     films.append(replace(films[-1], stored=large))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as cache:
-        runner = LocalRunner(catalog, Path(cache))
+        runner = LocalRunner(catalog, arguments.cache or Path(cache))
         print("milliseconds of wall (processor), medians; goal", GOAL_MS)
         print("film                all together      networks alone    preparing         each for itself   models")
         for film in films:

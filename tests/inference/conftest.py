@@ -176,11 +176,12 @@ def real_card() -> ModelCard:
 
 @pytest.fixture(scope="session")
 def real_cache(tmp_path_factory: pytest.TempPathFactory, real_card: ModelCard) -> Path:
-    """A cache folder in which the bundled model's graph lies ready."""
+    """A cache folder in which the graphs of the bundled model, and of those that serve every model, lie ready."""
     cache = tmp_path_factory.mktemp("cache")
-    process = TorchProcess()
-    folder = graph_folder(cache / "graphs", real_card)
-    process.call(Convert(real_card, BundleCatalog().folder(REAL_MODEL), folder), CancelToken())
+    process, catalog = TorchProcess(), BundleCatalog()
+    for card in (real_card, *(card for card in catalog.cards() if card.serves)):
+        folder = graph_folder(cache / "graphs", card)
+        process.call(Convert(card, catalog.folder(card.model_id), folder), CancelToken())
     process.close()
     return cache
 

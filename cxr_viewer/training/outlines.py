@@ -123,9 +123,16 @@ def _draw(
             if not batch:
                 continue
             films = torch.from_numpy(np.stack([given.film for _, given, _ in batch]))
-            logits = network(films.contiguous(memory_format=torch.channels_last)).numpy()
+            with torch.autocast("cpu", torch.bfloat16, enabled=_halves()):
+                logits = network(films.contiguous(memory_format=torch.channels_last)).float().numpy()
             for (place, given, shape), one in zip(batch, logits, strict=True):
                 _write(place, mask_of(one[list(rows)] > 0, given.seen, shape))
+
+
+def _halves() -> bool:
+    """Whether this processor multiplies bfloat16 by itself; as an aid in learning the masks are good enough so."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _write(place: Path, mask: NDArray[np.uint8]) -> None:

@@ -245,7 +245,8 @@ class Workbench(QObject):
             choice = expect_model(state.cards, state.model_id, node, study.patient)
             first = choice.model_id if choice is not None else ""
         else:
-            first = state.model_id if state.model_id != AUTO else state.cards[0].model_id
+            likely = next((card.model_id for card in state.cards if not card.serves), "")  # those that serve come along
+            first = state.model_id if state.model_id != AUTO else likely
         if first:
             self.inference.warm_up(first, state.device)
 

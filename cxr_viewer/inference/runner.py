@@ -76,6 +76,8 @@ class LocalRunner:
         beside = self._beside.look(request.image, request.turns, film.greys, cancel, report)
         if beside.check is not None and beside.check.blocking and not request.override:
             raise FilmCheckError(beside.check)
+        if card.input.crop and beside.anatomy is None:
+            raise _no_anatomy(card, beside)
         given = see(film.upright, card.input, film.lungs(beside), film.greys)
         cancel.raise_if_cancelled()
         prepared = self._engines.prepared(card, self._catalog.folder(card.model_id), request.device, cancel, report)
@@ -155,9 +157,13 @@ class LocalRunner:
         self._engines.close()
 
 
-def model_input(image: Radiograph, card: ModelCard) -> tuple[Floats, ImageRect]:
-    """A film as the network is fed it, float32 (1, channels, size, size), and the part of the image it covers."""
-    given = see(image, card.input)
+def model_input(image: Radiograph, card: ModelCard, lungs: ImageRect | None = None) -> tuple[Floats, ImageRect]:
+    """A film as the network is fed it, float32 (1, channels, size, size), and the part of the image it covers.
+
+    Args:
+        lungs: see :func:`~cxr_viewer.inference.preprocess.see`.
+    """
+    given = see(image, card.input, lungs)
     return given.film[None], given.seen
 
 
@@ -192,6 +198,17 @@ def _no_findings(card: ModelCard) -> ModelError:
         f"The model “{card.name}” checks films before others look at them; it gives no findings.",
         hint="Choose a model that gives findings; this one is asked beside it.",
         code="no-findings",
+    )
+
+
+def _no_anatomy(card: ModelCard, beside: Beside) -> ModelError:
+    said = " ".join(caution.text for caution in beside.cautions if caution.code == "no-anatomy")
+    return ModelError(
+        f"The model “{card.name}” reads nothing but the lungs, and the anatomy model that finds them "
+        f"{'could not be used' if said else 'is not installed'}.",
+        hint="Install the anatomy model, or choose another model.",
+        detail=said,
+        code="no-anatomy",
     )
 
 

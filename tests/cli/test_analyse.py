@@ -75,7 +75,7 @@ def test_every_kind_of_file(need_data: NeedData, tmp_path: Path) -> None:
     assert nodule["image"]["spacing"] is None
     assert [limit["code"] for limit in nodule["limits"]] == ["age-outside"]
     seen = nodule["seen"]
-    assert seen["width"] == seen["height"] >= max(nodule["image"]["rows"], nodule["image"]["columns"]) / 2
+    assert min(seen["width"], seen["height"]) >= max(nodule["image"]["rows"], nodule["image"]["columns"]) / 2
     assert [finding["map"] for finding in nodule["findings"]] == [
         {"method": "Grad-CAM", "trust": "map not reliable"},
     ]
@@ -203,7 +203,7 @@ def test_damaged_weights_fail_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundles = tmp_path / "models"
-    shutil.copytree(resources_dir() / "models" / "paediatric-pneumonia", bundles / "paediatric-pneumonia")
+    shutil.copytree(resources_dir() / "models", bundles)
     weights = bundles / "paediatric-pneumonia" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0\1"[-1:])
     monkeypatch.setattr(parts, "catalog", lambda: BundleCatalog([bundles]))

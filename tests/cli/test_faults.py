@@ -24,7 +24,7 @@ NeedData = Callable[[str], Path]
         (["render", "{film}", "-o", "{folder}/gone/a.png"], 1, "does not exist"),
         (["render", "{film}", "-o", "{folder}"], 1, "is a folder"),
         (["report", "{film}", "-o", "{out}", "--finding", "Effusion"], 2, "It has: Pneumonia."),
-        (["report", "{film}", "-o", "{out}", "--model", "gpt"], 2, "Installed: paediatric-pneumonia"),
+        (["report", "{film}", "-o", "{out}", "--model", "gpt"], 2, "There is no model “gpt”. Installed: "),
         (["report", "{film}", "-o", "{out}", "--finding", "Pneumonia", "--without-model"], 2, "needs a model"),
         (["analyse", "{film}", "--model", "gpt"], 2, "There is no model"),
         (["analyse", "{film}", "--json", "{folder}/gone/a.json"], 1, "does not exist"),

@@ -18,6 +18,7 @@ from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines.child import ChildEngine, Convert, Load, TorchProcess
 from cxr_viewer.inference.engines.graph import graph_folder, read_graph
 from cxr_viewer.inference.engines.openvino import OpenVinoEngine
+from cxr_viewer.inference.engines.probes import usual_lungs
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.runner import model_input
 
@@ -82,7 +83,7 @@ def test_openvino_gives_torchs_answer_on_real_films(real_films, real_engine, rea
     np.testing.assert_array_equal(real_engine.head_weights, reference.head_weights)
     np.testing.assert_array_equal(real_engine.head_bias, reference.head_bias)
     for name, image in real_films.items():
-        film, _ = model_input(image, real_card)
+        film, _ = model_input(image, real_card, usual_lungs(image.rows, image.columns))
         logits, features = real_engine.run(film)
         expected_logits, expected_features = reference.run(film)
         np.testing.assert_allclose(logits, expected_logits, rtol=0, atol=1e-4, err_msg=name)

@@ -24,7 +24,7 @@ from cxr_viewer.inference.engines.alternatives import Alternatives, load_engine,
 from cxr_viewer.inference.engines.child import Convert, Extend, TorchProcess
 from cxr_viewer.inference.engines.convert import convert
 from cxr_viewer.inference.engines.graph import graph_folder
-from cxr_viewer.inference.engines.probes import raw_maps
+from cxr_viewer.inference.engines.probes import raw_maps, usual_lungs
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.networks.base import SegmentNetwork
 from cxr_viewer.inference.runner import model_input
@@ -71,7 +71,7 @@ def test_an_admitted_engine_gives_torchs_scores_and_maps_on_real_films(
         assert name == INT8  # the only one that may be refused for the bundled model: it then never scores a film
         pytest.skip("int8 changes the scores of the bundled model by more than 0.01, and is refused")
     for film_name, image in real_films.items():
-        film, _ = model_input(image, real_card)
+        film, _ = model_input(image, real_card, usual_lungs(image.rows, image.columns))
         logits, features = engine.run(film)
         expected, expected_features = reference.run(film)
         change = np.abs(scores(real_card, logits[0]) - scores(real_card, expected[0])).max()

@@ -18,6 +18,7 @@ from cxr_viewer.inference import explain, explain_passes
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import Engine
 from cxr_viewer.inference.engines.library import LIBRARY_METHODS, earlier_layer
+from cxr_viewer.inference.engines.probes import usual_lungs
 from cxr_viewer.inference.engines.torch import TorchEngine, load_bundle
 from cxr_viewer.inference.explain_run import Question, explained
 from cxr_viewer.inference.networks import CamNetwork, build_network
@@ -38,7 +39,8 @@ def test_maps_of_the_bundled_model_equal_the_librarys(real_films, real_engine, r
     """On real films, from the OpenVINO engine's one pass: as raw values, and after the library's own scaling."""
     from pytorch_grad_cam.utils.image import scale_cam_image
 
-    film, _ = model_input(real_films[name], real_card)
+    image = real_films[name]
+    film, _ = model_input(image, real_card, usual_lungs(image.rows, image.columns))
     network = load_bundle(real_card, BundleCatalog().folder(real_card.model_id))
     reference = TorchEngine(network)
     _, features = real_engine.run(film)
@@ -395,7 +397,8 @@ def test_a_segmenter_gives_outlines_whatever_map_is_asked_for(card) -> None:
 
 @pytest.mark.parametrize("method", explain.PASSES)
 def test_passes_on_openvino_give_torchs_maps(real_films, real_engine, real_card, method) -> None:
-    film, _ = model_input(real_films["cr_rsna_ap_viral2_jpegbaseline.dcm"], real_card)
+    image = real_films["cr_rsna_ap_viral2_jpegbaseline.dcm"]
+    film, _ = model_input(image, real_card, usual_lungs(image.rows, image.columns))
     torch_engine = TorchEngine(load_bundle(real_card, BundleCatalog().folder(real_card.model_id)))
     ours, theirs = (
         explained(question(real_card, engine, film), method, CancelToken(), silent)[0][0].values

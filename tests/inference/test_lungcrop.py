@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxr_viewer.core.errors import RefusalError
-from cxr_viewer.core.findings import AnalysisResult, InputSpec
+from cxr_viewer.core.errors import ModelError, RefusalError
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, InputSpec
 from cxr_viewer.core.geometry import ImageRect, Orientation
 from cxr_viewer.core.image import ImageKey, Radiograph
+from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.core.seeing import film_words, seen_rows, seen_share, unseen_strips
+from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.engines import score_key
 from cxr_viewer.inference.engines.probes import probe_film, sample_films
 from cxr_viewer.inference.preprocess import lung_area, model_grey, prepare, see
+from cxr_viewer.inference.runner import LocalRunner
 
 LUNGS = InputSpec(64, "stretch", False, 0.5, 0.25, crop="lungs", margin=0.1)
 WHOLE = ImageRect(0, 0, 192, 192)
@@ -125,3 +128,15 @@ def test_a_score_belongs_to_the_crop(card) -> None:
         for crop, margin in (("", 0.0), ("lungs", 0.0), ("lungs", 0.1))
     }
     assert len(keys) == 3
+
+
+def test_a_model_of_the_lungs_needs_the_anatomy_model_and_says_so(tmp_path: Path, bundle, random_network) -> None:
+    """Not that there were no lungs on the film: nobody has looked."""
+    folder, _ = bundle(tmp_path, random_network(), input=LUNGS)
+    runner = LocalRunner(BundleCatalog([folder.parent]), tmp_path / "cache")
+    try:
+        with pytest.raises(ModelError, match="the anatomy model that finds them is not installed") as missing:
+            runner.analyse(AnalysisRequest(0, 1, child(), "tiny"), CancelToken(), lambda stage: None)
+        assert missing.value.code == "no-anatomy"
+    finally:
+        runner.close()

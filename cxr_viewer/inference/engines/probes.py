@@ -58,7 +58,7 @@ def probe_film(spec: InputSpec) -> Floats:
     lungs = np.exp(-(((np.abs(x) - 0.45) / 0.28) ** 2) - (y / 0.6) ** 2)
     ribs = 0.05 * np.sin(28 * (y + 0.3 * np.abs(x)))
     grey = np.clip(0.75 - 0.6 * lungs + ribs, 0.0, 1.0).astype(np.float32)
-    film, _ = prepare(grey, spec, _usual_lungs(*grey.shape))
+    film, _ = prepare(grey, spec, usual_lungs(*grey.shape))
     return film[None]
 
 
@@ -135,9 +135,9 @@ def _prepared(path: Path, spec: InputSpec) -> Floats:
         )
     key = ImageKey("probe", "probe", path.stem)
     film = Radiograph(key, path, np.asarray(picture), 8, "MONOCHROME2", "DX")
-    return see(film, spec, _usual_lungs(film.rows, film.columns)).film
+    return see(film, spec, usual_lungs(film.rows, film.columns)).film
 
 
-def _usual_lungs(rows: int, columns: int) -> ImageRect:
+def usual_lungs(rows: int, columns: int) -> ImageRect:
     """Where the lungs lie on most films: near enough for holding engines against each other, and no model is asked."""
     return ImageRect(0.1 * columns, 0.1 * rows, 0.8 * columns, 0.75 * rows)

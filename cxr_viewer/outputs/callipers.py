@@ -67,8 +67,10 @@ def _ticks(line: Line) -> list[Line]:
 def _draw_words(page: Image.Image, words: str, chest: Line, colour: Colour, placement: PagePlacement) -> None:
     """Beside the midline, where no lung is; inside the film."""
     style = Style(32, colour, bold=True, outline=_RIM)
-    x = _between(chest, 0.25).x - text_width(words, style) / 2
-    y = max(end.y for end in chest) + _LABEL_GAP_PX
+    quarter, half = _between(chest, 0.25), text_width(words, style) / 2
+    dx, dy = chest[1].x - chest[0].x, chest[1].y - chest[0].y
+    drop = max(-0.25 * dy, 0.75 * dy) if abs(dy) >= abs(dx) else abs(dy / dx) * half  # of the line below the words
+    x, y = quarter.x - half, quarter.y + drop + _LABEL_GAP_PX
     right = placement.left + placement.width - text_width(words, style)
     bottom = placement.top + placement.height - style.line_px
     place = (max(placement.left, min(x, right)), max(placement.top, min(y, bottom)))

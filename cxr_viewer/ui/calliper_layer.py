@@ -201,12 +201,20 @@ class CalliperHand:
         metrics = QFontMetricsF(self._font)
         size = (metrics.horizontalAdvance(text) + 2, metrics.height())
         middle = chest[0] * 0.75 + chest[1] * 0.25
-        place = QRectF(middle.x() - size[0] / 2, max(end.y() for end in chest) + _LABEL_GAP_PX, *size)
+        place = QRectF(middle.x() - size[0] / 2, middle.y() + _drop(chest, size[0]) + _LABEL_GAP_PX, *size)
         frame = QRectF(0, 0, placement.frame.width, placement.frame.height)
         if frame.contains(middle):
             right, bottom = frame.right() - size[0] - _EDGE_PX, frame.bottom() - size[1] - _EDGE_PX
             place.moveTo(max(_EDGE_PX, min(place.left(), right)), max(_EDGE_PX, min(place.top(), bottom)))
         outlined(painter, QPointF(place.left() + 1, place.top() + metrics.ascent()), text, self._font, color.name())
+
+
+def _drop(line: tuple[QPointF, QPointF], width: float) -> float:
+    """How much lower than at its first quarter a line runs below words of this width; past its end if it is steep."""
+    way = line[1] - line[0]
+    if abs(way.y()) >= abs(way.x()):
+        return max(-0.25 * way.y(), 0.75 * way.y())
+    return abs(way.y() / way.x()) * width / 2
 
 
 def _place(callipers: Callipers, handle: Handle, placement: Placement) -> QPointF:

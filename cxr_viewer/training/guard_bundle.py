@@ -39,7 +39,7 @@ def finish_guard(trained: Trained) -> Path:
     plain = chances(network, prepared(parts.validation, recipe.input))
     judged = lesson.judged
     made = chances(network, judged.film.numpy())
-    limits = choose(parts.validation, plain, judged, made, config)
+    limits = choose(parts.validation, plain, config)
     metrics: list[Metric] = []
     if parts.test is not None:
         metrics += film_metrics(network, parts.test, recipe.input, limits, "test films")
@@ -128,8 +128,8 @@ def readme(card: ModelCard, command: str) -> str:
         f"{point[ALONE].sensitivity:.1%} and {point[SUPPORTED].sensitivity:.1%} reach them, of the images",
         f"{1 - point[ALONE].specificity:.1%} and {1 - point[SUPPORTED].specificity:.1%}.",
         "",
-        "PA and AP are told where the network is surer than it has to be to err in one of 200 validation films, also",
-        "when these are changed; in between the answer is “not sure”.",
+        "PA and AP are told where the network is surer, by 2.7 times in the odds, than it has to be for one error in",
+        "200 answers on validation films; in between the answer is “not sure”.",
         "",
         "## Measured",
         "",

@@ -22,7 +22,7 @@ Chances = dict[str, NDArray[np.float64]]
 _SURE = 0.9  # least chance at which a turn or an inversion is told, however well they are told apart
 _RARELY = 0.999  # share of ordinary films on which it must not be told
 _AT_ONCE = 128
-_EXTRA = 1.5  # how much surer than on the validation films it has to be of PA and AP, in log odds
+_EXTRA = 1.0  # how much surer than on the validation films it has to be of PA and AP, in log odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,8 @@ def chances(network: nn.Module, films: Floats) -> Chances:
     return {label: table[:, column] for column, label in enumerate(LABELS)}
 
 
-def choose(films: FilmSet, plain: Chances, judged: Judged, made: Chances, config: GuardConfig) -> Thresholds:
-    """Thresholds from the validation films.
-
-    Args:
-        films, plain: the films as they are, all frontal and upright.
-        judged, made: the images made from them.
-    """
+def choose(films: FilmSet, plain: Chances, config: GuardConfig) -> Thresholds:
+    """Thresholds from the validation films, as they are: all of them frontal and upright."""
     sites = np.array([record.site for record in films.records])
 
     def least(share: float) -> float:
@@ -75,13 +70,7 @@ def choose(films: FilmSet, plain: Chances, judged: Judged, made: Chances, config
     turned = max(float(np.quantile(plain[f"turn/{name}"], _RARELY)) for name in GROUPS["turn"][1:])
     inverted = float(np.quantile(plain["polarity/inverted"], _RARELY))
     views = np.array([{"PA": 0, "AP": 1}.get(record.view.upper(), -1) for record in films.records])
-    pa, ap = (
-        max(
-            _sure_from(plain[f"view/{name}"], views, one, config),
-            _sure_from(made[f"view/{name}"], judged.targets["view"], one, config),
-        )
-        for one, name in enumerate(GROUPS["view"])
-    )
+    pa, ap = (_sure_from(plain[f"view/{name}"], views, one, config) for one, name in enumerate(GROUPS["view"]))
     return Thresholds(frontal, min(frontal, supported), max(_SURE, turned), max(_SURE, inverted), pa, ap)
 
 

@@ -21,7 +21,7 @@ from cxr_viewer.training.guard_bundle import finish_guard
 from cxr_viewer.training.guard_figures import Thresholds, choose
 from cxr_viewer.training.index import read_index
 from cxr_viewer.training.lessons import kind_of
-from cxr_viewer.training.lessons.guard import GuardConfig, GuardLesson, Judged, frontal_margin, grouped
+from cxr_viewer.training.lessons.guard import GuardConfig, GuardLesson, frontal_margin, grouped
 from cxr_viewer.training.parts import Parts
 from cxr_viewer.training.recipe import Recipe, read_recipe
 from cxr_viewer.training.splits import Split
@@ -145,8 +145,7 @@ def test_thresholds_let_the_asked_share_of_every_site_pass(films: FilmSet) -> No
     views = np.array([{"PA": 0, "AP": 1}.get(one.view, -1) for one in films.records])
     plain["view/AP"] = np.where(views == 1, 0.9, 0.2)
     plain["view/PA"] = 1 - plain["view/AP"]
-    judged = Judged(torch.zeros(count, 1, 4, 4), {"view": views}, np.zeros(count, dtype=np.int64))
-    limits = choose(films, plain, judged, plain, GuardConfig(pass_share=0.9, pass_share_supported=1.0))
+    limits = choose(films, plain, GuardConfig(pass_share=0.9, pass_share_supported=1.0))
     sites = np.array([one.site for one in films.records])
     shares = [(plain["kind/frontal"][sites == site] >= limits.frontal).mean() for site in set(sites)]
     assert min(shares) == pytest.approx(0.9)

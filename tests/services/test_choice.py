@@ -109,3 +109,17 @@ def test_a_card_that_changed_over_the_same_weights_is_asked_anew(make_film) -> N
     state, effects = reduce(state, ev.ModelsChanged((replace(CHILDREN, temperature=3.0), ADULTS)))
     assert state.panes[0].result is None
     assert any(isinstance(effect, ev.StartAnalysis) for effect in effects)
+
+
+def test_models_that_work_beside_every_other_are_not_chosen(make_film) -> None:
+    _, shown = make_film(patient=PatientInfo(age_years=3.0), view=View.PA, body_part="CHEST")
+    check = card("check", None, task=Task.GUARD, serves="guard")
+    lungs = card("lungs", None, task=Task.SEGMENT, serves="anatomy")
+    assert choose_model((check, lungs), AUTO, shown) is None
+    for wanted in (AUTO, "check"):  # a film check gives no findings: whoever names it gets the model for the film
+        choice = choose_model((check, lungs, CHILDREN), wanted, shown)
+        assert choice is not None
+        assert choice.model_id == "children"
+    named = choose_model((check, lungs, CHILDREN), "lungs", shown)
+    assert named is not None
+    assert named.model_id == "lungs"

@@ -32,6 +32,7 @@ def add_parser(subparsers: Subparsers) -> Callable[[argparse.Namespace], int]:
     )
     parts.add_film(parser)
     parts.add_model(parser)
+    parts.add_check(parser)
     parser.add_argument("--finding", metavar="LABEL", help="show the heat map of this finding")
     parser.add_argument("--contour", action="store_true", help="draw the heat map as a contour")
     parser.add_argument("--seen", action="store_true", help="show what the model was given, and hatch what it was not")
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     finding = parts.label_of(card, arguments.finding) if card is not None and arguments.finding is not None else None
     if card is not None:
         with parts.runner(models) as runner:
-            state = parts.ask(state, runner)
+            state = parts.ask(state, runner, parts.Wish(arguments.turn, arguments.override))
     failure = state.panes[0].analysis_failure
     if failure is not None:
         raise CxrError(failure.summary, hint=failure.hint, detail=failure.detail, code=failure.code)

@@ -70,7 +70,7 @@ def ask(runner, image, model_id="tiny", *, cancel=None, report=lambda stage: Non
 
 def test_real_films_are_scored_and_explained(real_runner, real_films, real_card) -> None:
     for name, image in real_films.items():
-        result = ask(real_runner, image, REAL)
+        result = ask(real_runner, image, REAL, override=True)  # the lateral film is stopped by the film check
         assert (result.pane, result.generation, result.key) == (2, 7, image.key), name
         assert (result.model_id, result.model_sha256) == (REAL, real_card.sha256)
         assert (result.model_name, result.model_version) == (real_card.name, real_card.version)
@@ -95,13 +95,15 @@ def test_real_films_are_scored_and_explained(real_runner, real_films, real_card)
 
 def test_adults_and_lateral_films_are_outside_the_models_limits(real_runner, real_films) -> None:
     limits = {
-        name: [limit.code for limit in ask(real_runner, image, REAL).limits] for name, image in real_films.items()
+        name: [limit.code for limit in ask(real_runner, image, REAL, override=True).limits]
+        for name, image in real_films.items()
     }
     assert all(codes[0] in ("age-outside", "age-unknown") for codes in limits.values())
     assert "age-outside" in limits["cr_rsna_pa_normal2_jpegbaseline.dcm"]
     lateral = real_films["dx_lidc0005_lateral_ge_j2klossless_14bit.dcm"]
     stated = dataclasses.replace(lateral, view=View.LATERAL)  # the file itself carries no view
-    assert [limit.code for limit in ask(real_runner, stated, REAL).limits][-1] == "view-outside"
+    limits_of_stated = ask(real_runner, stated, REAL, override=True).limits
+    assert "view-outside" in [limit.code for limit in limits_of_stated]
 
 
 def test_children_are_told_apart_as_the_card_says(real_runner, real_card, film, need_data) -> None:

@@ -38,7 +38,7 @@ def test_the_picture_is_the_input_of_the_engine(real_films, real_cache, real_car
     runner = LocalRunner(cache=real_cache)
     try:
         for number, image in enumerate(real_films.values(), 1):
-            answer = runner.analyse(AnalysisRequest(0, number, image, REAL), CancelToken(), lambda stage: None)
+            answer = runner.analyse(AnalysisRequest(0, number, image, REAL, override=True), CancelToken(), print)
             spec, saw = real_card.input, answer.saw
             assert saw is not None
             grey = fed[-1][0, 0] * spec.std + spec.mean

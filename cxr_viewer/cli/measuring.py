@@ -65,6 +65,18 @@ def add_model_and_films(parser: argparse.ArgumentParser, *, several: bool = Fals
         default="",
         help="which films; default: the test films if the index names any, else all",
     )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    parser.add_argument(
+        "--use",
+        choices=(SITE, FACTORY),
+        default="",
+        help="score with this site's calibration or as shipped; default: what is in use",
+    )
+    _add_index(parser)
+
+
+def _add_index(parser: argparse.ArgumentParser) -> None:
+    """How the index is to be read."""
     parser.add_argument(
         "--column",
         action="append",
@@ -86,13 +98,6 @@ def add_model_and_films(parser: argparse.ArgumentParser, *, several: bool = Fals
         default=0,
         metavar="N",
         help="go on if at most N films cannot be read (default: 0)",
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    parser.add_argument(
-        "--use",
-        choices=(SITE, FACTORY),
-        default="",
-        help="score with this site's calibration or as shipped; default: what is in use",
     )
 
 

@@ -249,9 +249,8 @@ def _gains(
     low, high = measure.interval(sums[:, 0] / sums[:, 1])
     name_of_it = f"{measure.LOG_LOSS} difference"
     loss = Metric(name_of_it, float(more.mean()), low, high, data, truth.size, name, "", int(truth.sum()))
-    pairs = paired_metrics(name, truth, (before[1], 0.0), (after[1], 0.0), patients, data)
-    ranked = (f"{measure.AUC} difference", f"{measure.PRECISION} difference")  # of five tunings mixed, without meaning
-    return (loss, *(pair for pair in pairs if pair.name not in ranked))
+    decided = (measure.ACCURACY, measure.BALANCED, measure.SENSITIVITY, measure.SPECIFICITY)
+    return (loss, *paired_metrics(name, truth, (before[1], 0.0), (after[1], 0.0), patients, data, names=decided))
 
 
 def _log_loss(truth: Values, said: Values) -> Values:

@@ -137,10 +137,17 @@ def _label(
     for group, keep in film_groups(first).items():
         inside = np.where(keep, truth, np.nan)
         if measure.enough(truth, keep):
-            found = paired_metrics(
-                name, inside, sides[0], sides[1], first.patients, data, group=group, resamples=resamples
+            groups += paired_metrics(
+                name,
+                inside,
+                sides[0],
+                sides[1],
+                first.patients,
+                data,
+                group=group,
+                names=(measure.AUC,),
+                resamples=resamples,
             )
-            groups += [metric for metric in found if metric.name == f"{measure.AUC} difference"]
     said = [scores >= threshold for scores, threshold in sides]
     known = np.isfinite(truth)
     apart = known & (said[0] != said[1])

@@ -27,6 +27,8 @@ from cxr_viewer.training.measure import (
     precision_of,
 )
 
+FIGURES = (AUC, PRECISION, ACCURACY, BALANCED, SENSITIVITY, SPECIFICITY)
+
 
 def paired_metrics(
     label: str,
@@ -37,6 +39,7 @@ def paired_metrics(
     data: str,
     *,
     group: str = "",
+    names: Sequence[str] = FIGURES,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Metric, ...]:
@@ -44,6 +47,7 @@ def paired_metrics(
 
     Args:
         truth: float (films,), 1, 0 or nan (unknown: not counted).
+        names: which figures, of :data:`FIGURES`.
         first, second: scores (films,) and the operating point on them.
     """
     known = np.isfinite(truth)
@@ -55,6 +59,8 @@ def paired_metrics(
     once = draws.once()
     found: list[tuple[str, float, Values]] = []
     for name, statistic in ((AUC, auc_of), (PRECISION, precision_of)):
+        if name not in names:
+            continue
         one, other = statistic(ill, first[0][known]), statistic(ill, second[0][known])
         found.append((name, float((once.each(other) - once.each(one))[0]), draws.each(other) - draws.each(one)))
     cells = [decided_cells(ill, scores[known] >= threshold) for scores, threshold in (first, second)]
@@ -62,7 +68,8 @@ def paired_metrics(
     drawn = [decisions(draws.sums(cell)) for cell in cells]
     found += [
         (name, float((values[1][name] - values[0][name])[0]), drawn[1][name] - drawn[0][name])
-        for name in (ACCURACY, BALANCED, SENSITIVITY, SPECIFICITY)
+        for name in FIGURES[2:]
+        if name in names
     ]
     positives = int((ill == 1).sum())
     return tuple(

@@ -21,6 +21,9 @@ from cxr_viewer.inference.anatomy_ratio import Measured, measured
 _LEAST_SURE = (0.96, 0.94)  # lungs, heart; see `trusted`
 _SURE_HEART = 0.965
 _UNSURE_FACTOR = 3.0  # measured: 95 of 100 errors are below 0.03 where the heart is sure, below 0.09 where it is not
+_HIGHEST = (
+    0.6  # a chest that is widest above this share of the lungs' height has lost its lower part to something opaque
+)
 _TILT_DEG = 10.0
 _CUT_SHARE = 0.012  # of the side: a chest that reaches so near to the edge of what was seen goes on behind it
 
@@ -60,7 +63,7 @@ def anatomy_of(
             _outline(name, chance, seen) for name, chance in zip((LUNGS, HEART), masks.chances, strict=True)
         ),
         callipers=told.callipers if told is not None else None,
-        ratio_error=expected_error(card.ratio_error, shape) if told is not None else 0.0,
+        ratio_error=expected_error(card.ratio_error, shape, told) if told is not None else 0.0,
         trusted=good,
         heart_side=found.heart_side if good and found is not None else None,
         cautions=tuple(_cautions(masks, found if good else None, view, seen, image)),
@@ -86,13 +89,13 @@ def trusted(shape: Shape | None) -> bool:
     )
 
 
-def expected_error(usual: float, shape: Shape | None) -> float:
+def expected_error(usual: float, shape: Shape | None, found: Measured) -> float:
     """Half the width of the interval that holds 95 of 100 ratios, against outlines made by another network.
 
     Args:
         usual: of films whose heart is outlined with confidence; whether PA or AP made no difference to these.
     """
-    return usual if sure(shape) else usual * _UNSURE_FACTOR
+    return usual if sure(shape) and found.widest_at >= _HIGHEST else usual * _UNSURE_FACTOR
 
 
 def sure(shape: Shape | None) -> bool:
@@ -158,6 +161,9 @@ def _cautions(masks: Masks, found: Measured | None, view: View, seen: ImageRect,
         out.append(
             Caution("ratio-view", "Whether this is a PA or an AP film is not known; on AP films the heart is enlarged.")
         )
+    if found.widest_at < _HIGHEST:
+        text = "A lung base was not found, as where it is opaque; the chest may be wider than measured."
+        out.append(Caution("ratio-opaque", text))
     if abs(found.tilt_deg) > _TILT_DEG:
         text = f"The chest is tilted by {abs(found.tilt_deg):.0f} degrees; the ratio is measured along its own midline."
         out.append(Caution("ratio-tilted", text))

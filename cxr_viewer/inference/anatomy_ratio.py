@@ -44,11 +44,13 @@ class Measured:
         callipers: in image pixels.
         tilt_deg: of the midline, clockwise positive, -90..90.
         heart_side: share of the heart's area right of the midline in the picture less the share left of it.
+        widest_at: where the chest is widest between the lungs' highest point (0) and their lowest (1).
     """
 
     callipers: Callipers
     tilt_deg: float
     heart_side: float
+    widest_at: float
 
 
 def measured(masks: Masks, seen: ImageRect, aspect: float = 1.0) -> Measured | None:
@@ -195,4 +197,4 @@ def _read_off(grid: _Grid, tilt_deg: float) -> Measured | None:
         heart=(grid.to_image(heart_left, height(heart_left)), grid.to_image(heart_right, height(heart_right - 1))),
         chest=(grid.to_image(left[0][widest], level), grid.to_image(right[1][widest], level)),
     )
-    return Measured(callipers, tilt_deg, side)
+    return Measured(callipers, tilt_deg, side, (level - top) / (bottom - top))

@@ -41,10 +41,13 @@ SUPPORTED = "with lungs and heart"
 """Name of the operating point of ``kind/frontal`` for films on which the anatomy model found lungs and heart."""
 
 MIRRORED_SIDE = -0.1
-"""``Anatomy.heart_side`` below which the heart lies on the wrong side; see the guard's card for what that catches."""
+"""``Anatomy.heart_side`` below which the heart lies on the wrong side; docs/models.md says what that catches."""
 
-CUT_SHARE = 0.12
-"""Share of the lungs' outline at the edge of the film above which they are cut away."""
+_PERHAPS_LATERAL = 0.2
+"""Chance of a lateral film from which on an image is not said to be no chest film at all."""
+
+CUT_SHARE = 0.04
+"""Share of the lungs' outline at the edge of the film above which they are cut away; docs/models.md, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _kind(card: ModelCard, chances: Mapping[str, float], anatomy: Anatomy | None
     supported = anatomy is not None and anatomy.trusted
     if likely >= _thresholds(card)["kind/frontal"] or (supported and likely >= _least_frontal(card)):
         return FilmKind.FRONTAL
-    return FilmKind.LATERAL if chances["kind/lateral"] >= chances["kind/other"] else FilmKind.OTHER
+    return FilmKind.LATERAL if chances["kind/lateral"] >= _thresholds(card)["kind/lateral"] else FilmKind.OTHER
 
 
 def _refused(kind: FilmKind, chances: Mapping[str, float], stated: View) -> Sign:
@@ -145,9 +148,10 @@ def _refused(kind: FilmKind, chances: Mapping[str, float], stated: View) -> Sign
         if stated in (View.PA, View.AP):
             text = f"This looks like a lateral film, although the file says {stated.value}."
         return Sign("lateral", text, Severity.BLOCK, "Open the frontal film of the study.", share)
+    frontal = "frontal " if chances["kind/lateral"] >= _PERHAPS_LATERAL else ""
     return Sign(
         "not-chest",
-        "This does not look like a chest film.",
+        f"This does not look like a {frontal}chest film.",
         Severity.BLOCK,
         "The model reads frontal films of the chest only. If this is one, a score can be asked for all the same.",
         share,

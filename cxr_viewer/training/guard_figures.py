@@ -21,6 +21,7 @@ Chances = dict[str, NDArray[np.float64]]
 
 _SURE = 0.9  # least chance at which a turn or an inversion is told, however well they are told apart
 _RARELY = 0.999  # share of ordinary films on which it must not be told
+_LATERAL = 0.6  # least chance at which an image that is not frontal is called lateral
 _AT_ONCE = 128
 _EXTRA = 1.0  # how much surer than on the validation films it has to be of PA and AP, in log odds
 
@@ -41,6 +42,7 @@ class Thresholds:
         turned = {f"turn/{name}": self.turned for name in GROUPS["turn"][1:]}
         known = {
             "kind/frontal": self.frontal,
+            "kind/lateral": _LATERAL,
             "polarity/inverted": self.inverted,
             "view/PA": self.pa,
             "view/AP": self.ap,

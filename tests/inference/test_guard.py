@@ -21,7 +21,14 @@ from cxr_viewer.core.modelcard import InputSpec, LabelSpec, ModelCard, Operating
 from cxr_viewer.inference.cards import card_faults
 from cxr_viewer.inference.guard import GROUPS, LABELS, SUPPORTED, check, look, share_at_edge
 
-THRESHOLDS = {"kind/frontal": 0.8, "turn/0": 0.5, "polarity/inverted": 0.9, "view/PA": 0.97, "view/AP": 0.95}
+THRESHOLDS = {
+    "kind/frontal": 0.8,
+    "kind/lateral": 0.6,
+    "turn/0": 0.5,
+    "polarity/inverted": 0.9,
+    "view/PA": 0.97,
+    "view/AP": 0.95,
+}
 
 
 @pytest.fixture
@@ -163,6 +170,8 @@ def test_other_images_are_blocked_by_kind(card: ModelCard, film: Callable[..., R
     other = check(card, look(card, outputs({"kind/other": 0.9})), film())
     assert other.blocking[0].text == "This does not look like a chest film."
     assert other.view is View.UNKNOWN
+    between = check(card, look(card, outputs({"kind/lateral": 0.5, "kind/other": 0.45})), film())
+    assert [sign.text for sign in between.signs] == ["This does not look like a frontal chest film."]
     error = FilmCheckError(other)
     assert (error.code, error.summary) == ("not-chest", "This does not look like a chest film.")
 

@@ -184,4 +184,4 @@ def test_a_run_becomes_a_bundle_that_checks_films(
 
 def test_thresholds_name_what_they_are_for() -> None:
     limits = Thresholds(0.9, 0.4, 0.95, 0.96, 0.97, 0.98)
-    assert [limits.of(label) for label in LABELS] == [0.9, 0.5, 0.5, 0.5, 0.95, 0.95, 0.95, 0.5, 0.96, 0.97, 0.98]
+    assert [limits.of(label) for label in LABELS] == [0.9, 0.6, 0.5, 0.5, 0.95, 0.95, 0.95, 0.5, 0.96, 0.97, 0.98]

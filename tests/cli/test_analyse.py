@@ -54,6 +54,10 @@ def check_form(answer: dict[str, Any]) -> None:
     else:
         assert answer["reason"].endswith(".")
         assert answer["findings"] == []
+    if answer["status"] == "ok":  # the shipped film check and anatomy model have looked
+        assert answer["check"]["sentence"].endswith(".")
+        assert answer["anatomy"]["sentence"]
+        assert answer["calibration"] == {"used": "as shipped"}
     if answer["image"] is not None:
         wanted = {"rows", "columns", "view", "photometric", "spacing", "cautions"}
         assert wanted <= set(answer["image"])
@@ -115,7 +119,9 @@ def test_a_dicomdir_names_its_films(need_data: NeedData, tmp_path: Path) -> None
     listed = json.loads(out.read_text(encoding="utf-8"))
     assert len(listed) == 7
     assert len({answer["file"] for answer in listed}) == 7
-    assert {answer["status"] for answer in listed} == {"ok"}
+    assert sorted(answer["status"] for answer in listed) == ["ok"] * 6 + ["refused"]
+    (lateral,) = (answer for answer in listed if answer["status"] == "refused")
+    assert (lateral["code"], lateral["check"]["kind"]) == ("lateral", "lateral")
 
 
 def test_an_empty_folder_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

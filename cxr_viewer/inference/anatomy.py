@@ -25,6 +25,7 @@ _HIGHEST = (
     0.6  # a chest that is widest above this share of the lungs' height has lost its lower part to something opaque
 )
 _TILT_DEG = 10.0
+_GROWN = 18.0
 _CUT_SHARE = 0.012  # of the side: a chest that reaches so near to the edge of what was seen goes on behind it
 
 
@@ -161,6 +162,10 @@ def _cautions(masks: Masks, found: Measured | None, view: View, seen: ImageRect,
         out.append(
             Caution("ratio-view", "Whether this is a PA or an AP film is not known; on AP films the heart is enlarged.")
         )
+    age = image.patient.age_years
+    if age is not None and age < _GROWN:
+        text = "The limit of 0.50 and the expected error are those of adults; in children the heart is wider."
+        out.append(Caution("ratio-child", text))
     if found.widest_at < _HIGHEST:
         text = "A lung base was not found, as where it is opaque; the chest may be wider than measured."
         out.append(Caution("ratio-opaque", text))

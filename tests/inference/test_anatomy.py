@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import ImageKey, PixelSpacing, Radiograph, SpacingSource, View
+from cxr_viewer.core.image import ImageKey, PatientInfo, PixelSpacing, Radiograph, SpacingSource, View
 from cxr_viewer.core.modelcard import InputSpec, LabelSpec, ModelCard, ScoreKind, Task
 from cxr_viewer.inference.anatomy import anatomy_of, outside_lungs
 from cxr_viewer.inference.anatomy_masks import clean, own_dice
@@ -115,6 +115,16 @@ def test_cautions_by_view() -> None:
     lateral = anatomy_of(film(), chest(), WHOLE, View.LATERAL, CARD)
     assert lateral.callipers is None
     assert [one.code for one in lateral.cautions] == ["no-ratio-view"]
+
+
+def test_children_have_a_caution() -> None:
+    def codes(age: float | None) -> list[str]:
+        image = replace(film(), patient=PatientInfo(age_years=age))
+        return [one.code for one in anatomy_of(image, chest(), WHOLE, View.PA, CARD).cautions]
+
+    assert "ratio-child" in codes(4.0)
+    assert "ratio-child" not in codes(40.0)
+    assert "ratio-child" not in codes(None)
 
 
 def test_chest_at_the_edge_of_the_film() -> None:

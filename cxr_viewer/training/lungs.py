@@ -23,7 +23,7 @@ from cxr_viewer.inference.networks import load_segmenter
 from cxr_viewer.inference.preprocess import see
 
 KEPT_NAME = "lungs.json"
-_SAVE_EVERY = 500
+_SAVE_EVERY = 100
 
 
 class LungFinder:

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 from cxr_viewer.core.errors import ExportError
-from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.findings import AnalysisResult, ModelCard
 from cxr_viewer.core.report import Report
 from cxr_viewer.services.session.checking import check_of
 from cxr_viewer.services.state import AnalysisStatus, Pane, sorted_findings
@@ -42,11 +42,7 @@ def make_report(
             hint="Wait a moment until the whole film is there, then try again.",
             code="preview",
         )
-    result = pane.result
-    if result is not None:
-        result = replace(result, findings=sorted_findings(result))
-        if card is not None and card.sha256 != result.model_sha256:
-            card = None
+    result, card = _as_in_the_panel(pane, card)
     return Report(
         image=pane.image,
         display=pane.display,
@@ -65,6 +61,14 @@ def make_report(
         check=check_of(pane),
         turns=pane.turns,
     )
+
+
+def _as_in_the_panel(pane: Pane, card: ModelCard | None) -> tuple[AnalysisResult | None, ModelCard | None]:
+    """The answer with its findings in the order of the panel, and the card if it is that of its weights."""
+    if pane.result is None:
+        return None, card
+    result = replace(pane.result, findings=sorted_findings(pane.result))
+    return result, card if card is not None and card.sha256 == result.model_sha256 else None
 
 
 def no_result_reason(pane: Pane) -> str:

@@ -81,7 +81,9 @@ def test_dicom_films_and_columns_of_other_names(home: Path, tmp_path: Path, caps
     assert cli.main(["evaluate", "--model", MODEL, "--data", str(index), *given, "--out", str(out)]) == 0
     figures = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     assert (figures["films"], figures["labels"][0]["positives"]) == (2, 1)
-    assert "Only 1 films show Pneumonia." in (out / "evaluation.html").read_text(encoding="utf-8")
+    assert "Only 1 film with Pneumonia: its figures say little." in (out / "evaluation.html").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_unreadable_films_are_left_out_when_allowed(
     given = ["--allow-unreadable", "1", "--out", str(tmp_path / "out")]
     assert cli.main(["evaluate", "--model", MODEL, "--data", str(index), *given]) == 0
     page = (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
-    assert "1 films could not be read and are left out (site.csv, line 6)." in page
+    assert "Left out, because they could not be read: 1 (site.csv, line 6)." in page
 
 
 def test_refused_films_are_counted(home: Path, children: list[list[object]], tmp_path: Path) -> None:

@@ -129,16 +129,19 @@ def _cautions(found: Measured) -> Iterator[str]:
         yield f"{count} of {found.films} films got no score: {sentence}"
     if found.unreadable:
         places = ", ".join(place for place, _ in found.unreadable[:5])
-        yield f"{len(found.unreadable)} films could not be read and are left out ({places})."
+        yield f"Left out, because they could not be read: {len(found.unreadable)} ({places})."
     for code, count in found.blocked.items():
         yield (
             f"The film check would have kept {count} of {found.films} films back ({code}); they are counted here, and "
             "the films it passes stand among the parts of the films."
         )
     for label in found.labels:
-        if min(label.positives, label.films - label.positives) < 2 * LEAST:
-            few = "show" if label.positives < label.films - label.positives else "do not show"
-            yield f"Only {min(label.positives, label.films - label.positives)} films {few} {label.name}."
+        without = label.films - label.positives
+        fewer = min(label.positives, without)
+        if fewer < 2 * LEAST:
+            films = "1 film" if fewer == 1 else f"{fewer} films"
+            kind = "with" if fewer == label.positives else "without"
+            yield f"Only {films} {kind} {label.name}: its figures say little."
 
 
 def _overview(found: Measured) -> str:

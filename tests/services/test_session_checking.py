@@ -202,3 +202,12 @@ def test_the_switch_is_kept(window: Any) -> None:
     assert window.state.show_callipers
     assert window.do(ev.ShowCallipers(visible=False)) == (ev.SavePreference("show_callipers", False),)
     assert not window.state.show_callipers
+
+
+def test_outlines_are_drawn_until_the_program_ends_and_not_kept(window: Any) -> None:
+    assert window.do(ev.ShowOutlines(True)) == ()
+    assert window.state.show_outlines
+    window.open()
+    assert window.state.show_outlines
+    window.do(ev.ShowOutlines(False))
+    assert not window.state.show_outlines

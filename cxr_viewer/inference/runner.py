@@ -58,26 +58,15 @@ class LocalRunner:
         """Score and explain one film; see :meth:`cxr_viewer.services.ports.ModelRunner.analyse`.
 
         Raises:
-            FilmCheckError: the guard blocks the film, and the request does not pass that over.
-            RefusalError: the model does not look at such an image.
-            ModelError: no such model, method or device, damaged weights, engine failed.
-            CancelledError: ``cancel`` was set.
+            RefusalError, ModelError, CancelledError: as there; ``FilmCheckError`` where the guard blocks the film.
         """
         started = time.perf_counter()
         cancel.raise_if_cancelled()
-        if request.method not in explain.METHODS:
-            raise _unknown_method(request.method)
-        card = self._catalog.card(request.model_id)
-        if card.task is Task.GUARD:
-            raise _no_findings(card)
+        card = self._card(request)
         guards.refuse(request.image)
         report("Preparing the film")
         film = _Film(request)
-        beside = self._beside.look(request.image, request.turns, film.greys, cancel, report)
-        if beside.check is not None and beside.check.blocking and not request.override:
-            raise FilmCheckError(beside.check)
-        if card.input.crop and beside.anatomy is None:
-            raise _no_anatomy(card, beside)
+        beside = self._looked(card, request, film, cancel, report)
         given = see(film.upright, card.input, film.lungs(beside), film.greys)
         cancel.raise_if_cancelled()
         prepared = self._engines.prepared(card, self._catalog.folder(card.model_id), request.device, cancel, report)
@@ -86,9 +75,8 @@ class LocalRunner:
         _check_finite(card, logits, features)
         cancel.raise_if_cancelled()
         report("Explaining")
-        asked = Question(
-            card, prepared.engine, given.film[None], logits, features, given.seen, self._library(card, cancel)
-        )
+        library = self._library(card, cancel)
+        asked = Question(card, prepared.engine, given.film[None], logits, features, given.seen, library)
         heatmaps, mapless = explained(asked, request.method, cancel, report)
         told = told_of(card, request, beside, logits[0], self._distances.sign(card, features))
         heatmaps = told.shown(film.back.heatmap(heatmap) for heatmap in heatmaps)
@@ -116,6 +104,26 @@ class LocalRunner:
             withheld=told.withheld,
             site=card.site,
         )
+
+    def _card(self, request: AnalysisRequest) -> ModelCard:
+        """The card of the model that is asked, once what is asked of it is possible."""
+        if request.method not in explain.METHODS:
+            raise _unknown_method(request.method)
+        card = self._catalog.card(request.model_id)
+        if card.task is Task.GUARD:
+            raise _no_findings(card)
+        return card
+
+    def _looked(
+        self, card: ModelCard, request: AnalysisRequest, film: _Film, cancel: CancelToken, report: Report
+    ) -> Beside:
+        """What guard and anatomy model say, once nothing in it stops the film."""
+        beside = self._beside.look(request.image, request.turns, film.greys, cancel, report)
+        if beside.check is not None and beside.check.blocking and not request.override:
+            raise FilmCheckError(beside.check)
+        if card.input.crop and beside.anatomy is None:
+            raise _no_anatomy(card, beside)
+        return beside
 
     def warm_up(self, model_id: str, device: str = "auto") -> None:
         """Load a model, and those that work beside every other, before the first film asks for them.

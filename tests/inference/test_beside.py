@@ -323,8 +323,13 @@ def test_a_model_of_the_lungs_is_given_their_box(made: Any, frontal: Any) -> Non
     turned = ask(runner, lying, "cropped", turns=1)
     assert turned.findings == result.findings
     assert (turned.seen.width, turned.seen.height) == (result.seen.height, result.seen.width)
-    with pytest.raises(RefusalError) as refused:
+    with pytest.raises(ModelError) as missing:
         ask(made(anatomy=False), image, "cropped")
+    assert missing.value.code == "no-anatomy"
+    nothing = dataclasses.replace(image, stored=np.full_like(image.stored, 4000), source_sha256="a" * 64)
+    nothing.stored[:40] = 0  # a bright film with a dark edge has no lungs
+    with pytest.raises(RefusalError) as refused:
+        ask(made(), nothing, "cropped", override=True)
     assert refused.value.code == "lungs-not-found"
 
 

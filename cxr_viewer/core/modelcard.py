@@ -260,7 +260,7 @@ class InputSpec:
         resize: ``"area"`` averages; ``"gaussian"`` blurs and then interpolates as ``skimage.transform.resize`` does.
         channels: 1, or 3 for networks made for colour photographs (the grey film three times).
         channel_means, channel_stds: normalisation per channel in place of ``mean`` and ``std``; empty: those.
-        crop: ``"lungs"``: only the box around both lungs is given, so that the frame of the film cannot tell the answer;
+        crop: ``"lungs"``: only the box around both lungs is given, so that the film's frame cannot tell the answer;
             ``""``: no such cut.
         margin: by which share of its own side the lungs' box is widened, on every side.
     """

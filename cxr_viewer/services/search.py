@@ -26,6 +26,7 @@ def fold(text: str) -> str:
         return " ".join(text.lower().split())
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     text = "".join(mark for mark in decomposed if not unicodedata.combining(mark)).translate(_LETTERS)
+    text = text.replace("^", " ").replace("=", " ")  # what carried a mark may have become one of these
     return " ".join(text.casefold().split())
 
 

@@ -49,6 +49,13 @@ def add_train_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change the recipe, e.g. --set training.epochs=5 (may be repeated)",
     )
+    _add_running(parser)
+    _add_testing(parser)
+    return parser
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """What changes how it runs."""
     parser.add_argument("--init", type=Path, metavar="PATH", help="weights (safetensors) or a bundle to start from")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="processor threads (default: 2)")
@@ -64,6 +71,10 @@ def add_train_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="N",
         help="go on if at most N films of a part cannot be read (default: 0)",
     )
+
+
+def _add_testing(parser: argparse.ArgumentParser) -> None:
+    """What it is tested on."""
     sites = parser.add_mutually_exclusive_group()
     sites.add_argument("--leave-out-site", default="", metavar="NAME", help="learn without this site, test on it")
     sites.add_argument(
@@ -77,7 +88,6 @@ def add_train_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="PATH",
         help="films of another kind, tested on only; their figures go into the card (may be repeated)",
     )
-    return parser
 
 
 def run_train(args: argparse.Namespace) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,34 +120,21 @@ def load_films(
     areas = np.empty((len(records), 4))
     cv2.setNumThreads(1)
     with FilmReader() as reader:
-
-        def one(record: FilmRecord) -> Kept | str:
-            try:
-                image = reader.read(record.path)
-                film = denoised(model_grey(image, recipe.input.intensity), recipe.films)
-                box = lungs(image) if lungs is not None and recipe.input.crop == "lungs" else None
-                return kept_film(film, recipe.input, side, box, record.mask if masks else None)
-            except (CxrError, cv2.error) as error:
-                return f"{record.place}: “{record.path.name}”: {error}"
-
-        bar = tqdm(total=len(records), desc=f"Reading {what} films", unit="film", disable=quiet or None, leave=False)
-        with bar, ThreadPoolExecutor(2) as pool:
-            for start in range(0, len(records), _CHUNK):  # not all at once: the answers wait in memory
-                chunk = range(start, min(start + _CHUNK, len(records)))
-                for number, found in zip(chunk, pool.map(one, [records[i] for i in chunk]), strict=True):
-                    bar.update()
-                    if isinstance(found, str):
-                        faults.append(found)
-                        continue
-                    grey[len(kept)], areas[len(kept)] = found.grey, found.area
-                    if outlines is not None and found.mask is not None:
-                        outlines[len(kept)] = found.mask
-                    kept.append(number)
+        read = functools.partial(_read, reader=reader, recipe=recipe, masks=masks, lungs=lungs)
+        for number, found in _each(records, read, f"Reading {what} films", quiet=quiet):
+            if isinstance(found, str):
+                faults.append(found)
+                continue
+            at = len(kept)
+            grey[at], areas[at] = found.grey, found.area
+            if outlines is not None and found.mask is not None:
+                outlines[at] = found.mask
+            kept.append(number)
     _tell_faults(faults, len(records), what, allowed)
-    count = len(kept)
-    targets = np.array([records[i].targets for i in kept], dtype=np.float32).reshape(count, -1)
+    n = len(kept)
     chosen = tuple(records[i] for i in kept)
-    return FilmSet(grey[:count], areas[:count], targets, chosen, None if outlines is None else outlines[:count])
+    targets = np.array([record.targets for record in chosen], dtype=np.float32).reshape(n, -1)
+    return FilmSet(grey[:n], areas[:n], targets, chosen, None if outlines is None else outlines[:n])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +144,30 @@ class Kept:
     grey: NDArray[np.uint8]
     area: NDArray[np.float64]
     mask: NDArray[np.uint8] | None
+
+
+def _read(record: FilmRecord, reader: FilmReader, recipe: Recipe, lungs: Lungs | None, *, masks: bool) -> Kept | str:
+    """A film as it is kept, or what is wrong with it."""
+    try:
+        image = reader.read(record.path)
+        film = denoised(model_grey(image, recipe.input.intensity), recipe.films)
+        box = lungs(image) if lungs is not None and recipe.input.crop == "lungs" else None
+        return kept_film(film, recipe.input, recipe.film_px, box, record.mask if masks else None)
+    except (CxrError, cv2.error) as error:
+        return f"{record.place}: “{record.path.name}”: {error}"
+
+
+def _each(
+    records: Sequence[FilmRecord], read: Callable[[FilmRecord], Kept | str], what: str, *, quiet: bool
+) -> Iterator[tuple[int, Kept | str]]:
+    """Every film read, in order, two at once, with a progress bar."""
+    bar = tqdm(total=len(records), desc=what, unit="film", disable=quiet or None, leave=False)
+    with bar, ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(records), _CHUNK):  # not all at once: the answers wait in memory
+            chunk = range(start, min(start + _CHUNK, len(records)))
+            for number, found in zip(chunk, pool.map(read, [records[i] for i in chunk]), strict=True):
+                bar.update()
+                yield number, found
 
 
 def kept_film(film: Grey, spec: InputSpec, side: int, lungs: ImageRect | None = None, mask: Path | None = None) -> Kept:

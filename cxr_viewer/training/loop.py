@@ -117,14 +117,8 @@ def learn(
             out.mkdir(parents=True, exist_ok=True)
         state = _fresh_state(lesson, config, ranks, init)
         signature = dict(settings)
-        content = None
-        if ranks.chief and not options.fresh and (out / CHECKPOINT_NAME).is_file():
-            content = read_checkpoint(out / CHECKPOINT_NAME, signature)
-        content = ranks.shared(content)
-        if content is not None:
-            _restore(state, content)
-            if ranks.chief:
-                print(f"Going on after epoch {state.epoch} of {config.epochs}.")
+        if not options.fresh:
+            _go_on(state, config, ranks, out / CHECKPOINT_NAME, signature)
         with Curves(out / "tensorboard" if options.tensorboard and ranks.chief else None) as curves:
             while state.epoch < config.epochs and state.epoch - state.best_epoch < config.patience:
                 started = time.perf_counter()
@@ -138,6 +132,16 @@ def learn(
                     _save(state, signature, out)
                 state.best_epoch = ranks.shared(state.best_epoch)
     return out / BEST_NAME
+
+
+def _go_on(state: _State, config: LoopConfig, ranks: Ranks, path: Path, signature: Mapping[str, Any]) -> None:
+    """Take up a checkpoint, if there is one; the chief reads it for all."""
+    content = ranks.shared(read_checkpoint(path, dict(signature)) if ranks.chief and path.is_file() else None)
+    if content is None:
+        return
+    _restore(state, content)
+    if ranks.chief:
+        print(f"Going on after epoch {state.epoch} of {config.epochs}.")
 
 
 def _check_shares(config: LoopConfig, ranks: Ranks) -> None:

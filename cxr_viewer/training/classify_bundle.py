@@ -75,7 +75,8 @@ def finish_classify(trained: Trained) -> Path:
     )
     plots = _plots(figures, card, folder)
     losses = {label.name: tuned[label.name].losses for label in card.labels}
-    text = readme(card, losses, figures, _counts(trained), plots, trained.command)
+    counts, history = _counts(trained), trained.recipe.card.history
+    text = readme(card, losses, figures, counts, plots, trained.command, history)
     (folder / "README.md").write_text(text, encoding="utf-8")
     write_card(card, folder / CARD_NAME)  # last: a bundle without a card is not looked at
     return folder

@@ -31,6 +31,7 @@ def readme(
     counts: Counts,
     plots: Sequence[str],
     command: str,
+    history: str = "",
 ) -> str:
     """The whole page.
 
@@ -39,6 +40,7 @@ def readme(
         figures: of the films that the card's figures come from.
         plots: pictures beside the page.
         command: how to make it again.
+        history: what was tried while the recipe was made, as Markdown.
     """
     inside = [one for one in card.metrics if one.data == figures.data]
     outside = [one for one in card.metrics if one.data != figures.data]
@@ -66,6 +68,7 @@ def readme(
     if outside:
         parts += ["## Films it was not made for", _table(outside, "figure", with_data=True)]
     parts += ["## Limits", "\n".join(f"- {caution}" for caution in card.cautions)] if card.cautions else []
+    parts += ["## What was tried", history.strip()] if history else []
     parts += ["## Make it again", f"```\n{command}\n```"] if command else []
     parts += [f"Weights: {card.licence}, sha256 `{card.sha256}`."]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -134,6 +134,7 @@ class CardText:
         ages: (youngest, oldest) in years that the model is meant for; empty: any.
         data: what the training films are, and whom to cite.
         cautions: whole sentences.
+        history: what was tried while the recipe was made, as Markdown, for the page beside the card.
     """
 
     model_id: str = "own-model"
@@ -145,3 +146,4 @@ class CardText:
     views: tuple[str, ...] = ("PA", "AP")
     data: str = ""
     cautions: tuple[str, ...] = ()
+    history: str = ""

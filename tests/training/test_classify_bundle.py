@@ -104,7 +104,7 @@ def trained(tmp_path: Path) -> Callable[..., Trained]:
 
 
 def test_the_bundle_holds_what_was_learned_and_what_was_measured(trained: Callable[..., Trained]) -> None:
-    run = trained("Square", ages=[1, 5])
+    run = trained("Square", ages=[1, 5], history="A circle was tried, too.")
     folder = finish_classify(run)
     card = read_card(folder)
     verify_weights(folder, card)
@@ -127,6 +127,7 @@ def test_the_bundle_holds_what_was_learned_and_what_was_measured(trained: Callab
     assert "Left out: 4 films of 1 patients who also have test films." in page
     assert "cxr-viewer train --recipe own.toml" in page
     assert "What it leans on" in page
+    assert "## What was tried\n\nA circle was tried, too." in page
     assert "![square.png](square.png)" in page
     assert (folder / "square.png").stat().st_size > 5000
     assert json.loads((run.out / "test" / "evaluation.json").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PICTURES = REPOSITORY / "docs" / "images"
 SAMPLES = REPOSITORY / "resources" / "samples"
 SIZE = (1280, 800)
-WAIT_S = 120.0
+WAIT_S = 400.0  # three models are converted first, on a computer that may be busy
 
 
 class Stage:
@@ -196,30 +196,23 @@ def seen(stage: Stage) -> None:
 
 
 def anatomy(stage: Stage) -> None:
-    """The cardiothoracic ratio as it was measured, with outlines, and after the reader has moved an end."""
+    """The cardiothoracic ratio with outlines, after the reader has moved an end."""
     from cxr_viewer.core.anatomy import Handle
     from cxr_viewer.core.geometry import Point
     from cxr_viewer.services import events as ev
 
     stage.open(ADULT)
-    stage.picture("callipers")
     stage.send(ev.ShowOutlines(True))
     callipers = stage.bench.controller.state.pane.callipers
     if callipers is not None:
         right = callipers.point(Handle.HEART_RIGHT)
         stage.send(ev.MoveCalliper(0, Handle.HEART_RIGHT, Point(right.x - 20, right.y)))
     stage.picture("callipers-moved")
-    stage.picture("ratio", stage.bench.findings.ratio)
     stage.send(ev.ShowOutlines(False), ev.ResetCallipers(0))
-    stage.bench.actions["zoom_lungs"].trigger()
-    stage.bench.actions["window_lungs"].trigger()
-    stage.settle()
-    stage.picture("lungs")
-    stage.send(ev.ResetDisplay(0))
 
 
 def film_check(stage: Stage) -> None:
-    """A film that lies turned: stopped, turned upright, and scored all the same."""
+    """A film that lies turned is stopped."""
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as folder:
@@ -231,12 +224,6 @@ def film_check(stage: Stage) -> None:
         check = stage.bench.findings.check
         if check.override.isVisible():
             stage.picture("film-check")
-            check.override.click()
-            stage.settle()
-            stage.picture("film-check-passed-over", check)
-            check.turn.click()
-            stage.settle()
-        stage.picture("film-check-turned")
 
 
 def models(stage: Stage) -> None:

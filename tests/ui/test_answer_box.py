@@ -12,7 +12,7 @@ from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference.cards import read_card
 from cxr_viewer.services.state import AnalysisStatus, Pane
 from cxr_viewer.ui.answer_box import AnswerBox
-from cxr_viewer.ui.findings_panel import _reason
+from cxr_viewer.ui.answer_words import reason
 from cxr_viewer.ui.widgets import ElidingBox
 
 
@@ -52,7 +52,7 @@ def test_a_choice_that_is_too_wide_ends_in_dots(qtbot: QtBot) -> None:
 def test_a_model_that_nothing_proves_says_so_above_its_findings() -> None:
     card = read_card(resources_dir() / "models" / "paediatric-pneumonia")
     pane = Pane(model=ModelChoice(card.model_id, "You chose this model."), analysis=AnalysisStatus.READY)
-    assert _reason(pane, card) == f"{card.name}. You chose this model."
+    assert reason(pane, card) == f"{card.name}. You chose this model."
     unproven = replace(card, proof=Proof("none-published", "", 0.0))
-    assert _reason(pane, unproven) == f"{card.name}, unproven. You chose this model."
-    assert _reason(replace(pane, analysis=AnalysisStatus.NONE), unproven) == ""
+    assert reason(pane, unproven) == f"{card.name}, unproven. You chose this model."
+    assert reason(replace(pane, analysis=AnalysisStatus.NONE), unproven) == ""

@@ -32,8 +32,9 @@ class Graphics:
         Exact down to half size; below it ink may lie up to half a pixel of the grid beside its place.
         """
         factor = _factor(min(abs(grid.x.step), abs(grid.y.step)))
-        ink = _resampled(self._level(factor), grid.y, factor)
-        return np.ascontiguousarray(_resampled(np.ascontiguousarray(ink.T), grid.x, factor).T)
+        rows, columns = self._levels[1].shape
+        ink = _resampled(self._level(factor), grid.y, factor, rows)
+        return np.ascontiguousarray(_resampled(np.ascontiguousarray(ink.T), grid.x, factor, columns).T)
 
     def _level(self, factor: int) -> NDArray[np.uint8]:
         """Ink in squares of ``factor`` image pixels, the last of a row or column reaching beyond the film."""
@@ -71,15 +72,20 @@ def _factor(step: float) -> int:
     return min(_COARSEST, 1 << math.floor(math.log2(step) + 1e-9)) if step > 1 else 1
 
 
-def _resampled(ink: NDArray[np.uint8], axis: Axis, factor: int) -> NDArray[np.uint8]:
-    """Ink brought to the steps of ``axis`` along its first dimension, whose lines are ``factor`` image pixels wide."""
+def _resampled(ink: NDArray[np.uint8], axis: Axis, factor: int, side: int) -> NDArray[np.uint8]:
+    """Ink brought to the steps of ``axis`` along its first dimension, whose lines are ``factor`` image pixels wide.
+
+    The last line may reach beyond the ``side`` of the film; its place is the middle of the part that does not, or it
+    would fall off the grid.
+    """
     out = np.zeros((axis.count, ink.shape[1]), np.uint8)
     if abs(axis.step) <= 1:
         lines = np.floor(axis.centres / factor).astype(np.int64)
         known = (lines >= 0) & (lines < len(ink))
         out[known] = ink[lines[known]]
         return out
-    middles = (np.arange(len(ink)) + 0.5) * factor
+    begins = np.arange(len(ink)) * factor
+    middles = (begins + np.minimum(begins + factor, side)) / 2
     places = np.floor((middles - axis.first) / axis.step).astype(np.int64)
     inside = np.flatnonzero((places >= 0) & (places < axis.count))
     if inside.size:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cxr_viewer.core.image import ImageKey, OverlayPlane, Radiograph
@@ -62,6 +62,7 @@ def test_of_a_region_only_the_outline_is_drawn(make_film: MakeFilm) -> None:
 
 
 @given(row=st.integers(0, 299), column=st.integers(0, 249), height=st.integers(7, 900))
+@example(row=0, column=248, height=19)  # in a last square of which only a part lies on the film
 def test_a_single_pixel_is_never_lost_nor_far_from_its_place(row: int, column: int, height: int) -> None:
     bits = np.zeros((300, 250), np.uint8)
     bits[row, column] = 1

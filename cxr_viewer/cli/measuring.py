@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxr_viewer.cli import parts
-from cxr_viewer.core.errors import CxrError, ExportError
+from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.findings import ModelCard, Task
+from cxr_viewer.training.commands import output_folder
 
 if TYPE_CHECKING:
     from cxr_viewer.inference.catalog import BundleCatalog
@@ -320,18 +319,3 @@ def pairs(words: list[str], option: str) -> tuple[tuple[str, str], ...]:
             raise CxrError(f"“{option} {word}” is not of the form NAME=NAME.", code="wrong-use")
         out.append((name, value))
     return tuple(out)
-
-
-@contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
-    """Make the folder before the long work begins, and tell a full disk or a missing right in one sentence."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise ExportError(
-            f"“{error.filename or folder}” could not be read or written: {error.strerror or error}.",
-            hint="Check the path, the rights and the space on the disk, or give another --out.",
-            detail=repr(error),
-            code="output-folder",
-        ) from error

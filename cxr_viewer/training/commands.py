@@ -117,7 +117,7 @@ def run_train(args: argparse.Namespace) -> int:
         command=_command_text(args),
     )
     try:
-        with _output_folder(job.out):
+        with output_folder(job.out):
             if args.leave_one_site_out:
                 leave_one_site_out(job)
                 return 0
@@ -175,7 +175,7 @@ def run_localise(args: argparse.Namespace) -> int:
     """
     from cxr_viewer.training.localise import as_markdown, localise_bundle, save
 
-    with _output_folder(args.out):
+    with output_folder(args.out):
         found = localise_bundle(
             args.model,
             args.data,
@@ -192,7 +192,7 @@ def run_localise(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _output_folder(folder: Path) -> Iterator[None]:
+def output_folder(folder: Path) -> Iterator[None]:
     """Make the folder before the long work begins, and tell a full disk or a missing right in one sentence."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, write_card
 from cxr_viewer.training.lesson import Lesson
 from cxr_viewer.training.parts import Parts, ReadOptions
 from cxr_viewer.training.recipe import Recipe
@@ -39,3 +42,13 @@ class Trained:
 
 Finish = Callable[[Trained], Path]
 """Calibrates, measures and writes; returns the folder of the bundle."""
+
+
+def written(trained: Trained, card: ModelCard, readme: str) -> Path:
+    """A bundle of the weights as they are, the card, and the card for people; returns its folder."""
+    folder = trained.out / "bundle"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(trained.weights, folder / WEIGHTS_NAME)
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    write_card(card, folder / CARD_NAME)  # last: a bundle without a card is not looked at
+    return folder

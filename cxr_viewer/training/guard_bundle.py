@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from safetensors.torch import load_file
 
 from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, OperatingPoint, ScoreKind, Task
-from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, file_sha256, write_card
+from cxr_viewer.inference.cards import file_sha256
 from cxr_viewer.inference.guard import LABELS, SUPPORTED
 from cxr_viewer.training.ddp import pick_device
 from cxr_viewer.training.films import load_films, prepared
-from cxr_viewer.training.finish import Trained
+from cxr_viewer.training.finish import Trained, written
 from cxr_viewer.training.guard_figures import Chances, Thresholds, chances, choose, film_metrics, made_metrics
 from cxr_viewer.training.index import read_index
 from cxr_viewer.training.lessons.guard import FRONTAL, GuardConfig, GuardLesson, Judged
@@ -51,7 +50,7 @@ def finish_guard(trained: Trained) -> Path:
         films = load_films(records, recipe, path.name, quiet=trained.reading.quiet)
         metrics += film_metrics(network, films, recipe.input, limits, "films of other hospitals")
     card = _card(trained, limits, _points(plain, judged, made, limits), metrics)
-    return _written(trained, card)
+    return written(trained, card, readme(card, trained.command))
 
 
 def _points(plain: Chances, judged: Judged, made: Chances, limits: Thresholds) -> tuple[OperatingPoint, ...]:
@@ -97,15 +96,6 @@ def _card(trained: Trained, limits: Thresholds, points: tuple[OperatingPoint, ..
         task=Task.GUARD,
         serves="guard",
     )
-
-
-def _written(trained: Trained, card: ModelCard) -> Path:
-    folder = trained.out / "bundle"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(trained.weights, folder / WEIGHTS_NAME)
-    (folder / "README.md").write_text(readme(card, trained.command), encoding="utf-8")
-    write_card(card, folder / CARD_NAME)  # last: a bundle without a card is not looked at
-    return folder
 
 
 def readme(card: ModelCard, command: str) -> str:

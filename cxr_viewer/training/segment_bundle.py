@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, ScoreKind, Task
-from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, file_sha256, write_card
+from cxr_viewer.inference.cards import file_sha256
 from cxr_viewer.training.ddp import pick_device
 from cxr_viewer.training.films import FilmSet, load_films
-from cxr_viewer.training.finish import Trained
+from cxr_viewer.training.finish import Trained, written
 from cxr_viewer.training.index import read_index
 from cxr_viewer.training.lessons.segment import SegmentConfig, outlined_films
 from cxr_viewer.training.recipe import Recipe
@@ -57,7 +56,8 @@ def finish_segment(trained: Trained) -> Path:
         films = load_films(records, plain, path.name, masks=True, quiet=trained.reading.quiet)
         found = found_on(network, films, recipe, lungs_only(films))
         metrics += film_metrics(films, found, path.name, _unknown(films), ())
-    return _written(trained, _card(trained, config, tuple(metrics), error))
+    card = _card(trained, config, tuple(metrics), error)
+    return written(trained, card, readme(card, trained.command))
 
 
 def _validation_metrics(
@@ -120,15 +120,6 @@ def _card(trained: Trained, config: SegmentConfig, metrics: tuple[Metric, ...], 
         serves="anatomy",
         ratio_error=error,
     )
-
-
-def _written(trained: Trained, card: ModelCard) -> Path:
-    folder = trained.out / "bundle"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(trained.weights, folder / WEIGHTS_NAME)
-    (folder / "README.md").write_text(readme(card, trained.command), encoding="utf-8")
-    write_card(card, folder / CARD_NAME)  # last: a bundle without a card is not looked at
-    return folder
 
 
 def readme(card: ModelCard, command: str) -> str:

@@ -78,7 +78,7 @@ def _age_unknown(limits: tuple[Caution, ...]) -> bool:
 def _reason(card: ModelCard, limits: tuple[Caution, ...], count: int) -> str:
     if limits:
         if count == 1:
-            return "It is the only installed model."
+            return "It is the only installed model that gives findings."
         if len(limits) == 1 and _age_unknown(limits):
             return f"The patient's age is not known; of the {count} installed models this one is made for most ages."
         return f"None of the {count} installed models is meant for this film; this one comes nearest."

@@ -263,6 +263,10 @@ class InputSpec:
         crop: ``"lungs"``: only the box around both lungs is given, so that the film's frame cannot tell the answer;
             ``""``: no such cut.
         margin: by which share of its own side the lungs' box is widened, on every side.
+        denoise: what takes noise from the whole film, at its own resolution, before anything is cut. ``"median"``: the
+            middle of 3 x 3 pixels, takes away single bright or dark pixels. ``"non-local-means"``: averages parts of
+            the film that look alike, takes away grain and the finest texture with it. ``""``: nothing.
+        denoise_strength: of non-local means, in 1/255 of the grey range.
     """
 
     size_px: int
@@ -277,6 +281,8 @@ class InputSpec:
     channel_stds: tuple[float, ...] = ()
     crop: str = ""
     margin: float = 0.0
+    denoise: str = ""
+    denoise_strength: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)

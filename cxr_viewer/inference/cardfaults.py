@@ -9,6 +9,7 @@ from cxr_viewer.core.anatomy import HEART, LUNGS
 from cxr_viewer.core.findings import InputSpec, MapEvidence, Metric, ModelCard, OnnxSpec, Proof, Task
 from cxr_viewer.core.image import View
 from cxr_viewer.inference.cardtables import ONNX
+from cxr_viewer.inference.denoise import DENOISES, STRENGTHS
 from cxr_viewer.inference.labelfaults import DIGEST, label_faults, tried_faults
 
 FITS = ("pad", "crop", "stretch")
@@ -86,12 +87,14 @@ def _input_faults(spec: InputSpec) -> Iterable[str]:
     least, most = SIZES_PX
     if not least <= spec.size_px <= most:
         yield f"input.size_px is {spec.size_px}, at least {least} is needed and at most {most} are possible"
-    choices = (("fit", FITS), ("intensity", INTENSITIES), ("resize", RESIZES), ("crop", CROPS))
+    choices = (("fit", FITS), ("intensity", INTENSITIES), ("resize", RESIZES), ("crop", CROPS), ("denoise", DENOISES))
     for name, words in choices:
         if getattr(spec, name) not in words:
             yield f"input.{name} is {getattr(spec, name)!r}, not one of {', '.join(filter(None, words))}"
     if not 0 <= spec.margin <= MOST_MARGIN or (spec.margin and not spec.crop):
         yield f"input.margin is {spec.margin}; it may be up to {MOST_MARGIN} where input.crop is set"
+    if not STRENGTHS[0] <= spec.denoise_strength <= STRENGTHS[1]:
+        yield f"input.denoise_strength is {spec.denoise_strength}, not between {STRENGTHS[0]:g} and {STRENGTHS[1]:g}"
     if not math.isfinite(spec.mean):
         yield f"input.mean is {spec.mean}"
     if not 0 < spec.std < math.inf:

@@ -18,6 +18,7 @@ from cxr_viewer.core.findings import (
 from cxr_viewer.inference import cardlabels
 from cxr_viewer.inference.cardlabels import KINDS, kind_word
 from cxr_viewer.inference.cardreader import Reader
+from cxr_viewer.inference.denoise import NON_LOCAL_MEANS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -122,9 +123,10 @@ def _plain(value: Any) -> Any:
 
 
 def _input_to_dict(spec: InputSpec) -> dict[str, Any]:
-    """Without a crop nothing is said of a margin, so that programs which know neither read the card as well."""
-    out = fields_to_dict(spec)
-    return out if spec.crop else {name: value for name, value in out.items() if name != "margin"}
+    """Nothing is said of what does nothing, so that programs which do not know it read the card as well."""
+    idle = set() if spec.crop else {"margin"}
+    idle |= set() if spec.denoise == NON_LOCAL_MEANS else {"denoise_strength"}
+    return {name: value for name, value in fields_to_dict(spec).items() if name not in idle}
 
 
 def _input_spec(reader: Reader, *, foreign: bool) -> InputSpec:
@@ -144,7 +146,10 @@ def _input_spec(reader: Reader, *, foreign: bool) -> InputSpec:
         channel_stds=reader.numbers("channel_stds"),
         crop=reader.optional_text("crop"),
         margin=reader.number("margin") if "margin" in reader.table else 0.0,
+        denoise=reader.optional_text("denoise"),
     )
+    if "denoise_strength" in reader.table:
+        spec = dataclasses.replace(spec, denoise_strength=reader.number("denoise_strength"))
     reader.no_others()
     return spec
 

@@ -1,10 +1,11 @@
 """From stored pixels to what a network is fed; the same code in training and in reading.
 
 1. :func:`model_grey`: stored values -> grey 0..1, bright = dense, independent of the window on screen.
-2. :func:`exposed_area`: which part of the film was exposed and holds the body.
-3. :func:`prepare`: crop, fit, resize, normalise; returns where the network looked.
+2. :func:`denoised`: without noise, where the card says that the network learned so.
+3. :func:`exposed_area`: which part of the film was exposed and holds the body.
+4. :func:`prepare`: the second and the third, then crop, fit, resize, normalise; returns where the network looked.
 
-:func:`see` does all three, and keeps what the network saw as a picture. A network that reads only the lungs
+:func:`see` does all of it, and keeps what the network saw as a picture. A network that reads only the lungs
 (``InputSpec.crop``) is given their box by whoever calls; where they lie is found by another model, and never here.
 
 Greys are ``"stretched"`` or ``"presented"``, as the card says (``InputSpec.intensity``).
@@ -32,6 +33,7 @@ from cxr_viewer.core.findings import InputSpec, Saw
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import Radiograph
 from cxr_viewer.imaging import luts
+from cxr_viewer.inference.denoise import NON_LOCAL_MEANS, denoised
 from cxr_viewer.inference.exposed import STRETCH_PERCENTILES as STRETCH_PERCENTILES
 from cxr_viewer.inference.exposed import WORK_PX
 from cxr_viewer.inference.exposed import exposed_area as exposed_area
@@ -39,6 +41,7 @@ from cxr_viewer.inference.resample import resize_area as resize_area
 from cxr_viewer.inference.resample import resize_gaussian
 
 Grey = NDArray[np.float32]
+_Way = tuple[str, str, float]
 
 _LEAST_LUNGS = 0.1
 
@@ -63,20 +66,29 @@ class FilmGreys:
 
     def __init__(self, image: Radiograph) -> None:
         self.image = image
-        self._greys: dict[str, Grey] = {}
-        self._areas: dict[str, ImageRect] = {}
+        self._greys: dict[_Way, Grey] = {}
+        self._areas: dict[_Way, ImageRect] = {}
 
-    def grey(self, intensity: str) -> Grey:
-        """See :func:`model_grey`; not to be written into."""
-        if intensity not in self._greys:
-            self._greys[intensity] = model_grey(self.image, intensity)
-        return self._greys[intensity]
+    def grey(self, spec: InputSpec) -> Grey:
+        """See :func:`model_grey` and :func:`denoised`; not to be written into."""
+        plain, way = (spec.intensity, "", 0.0), _way(spec)
+        if plain not in self._greys:
+            self._greys[plain] = model_grey(self.image, spec.intensity)
+        if way not in self._greys:
+            self._greys[way] = denoised(self._greys[plain], spec)
+        return self._greys[way]
 
-    def area(self, intensity: str) -> ImageRect:
+    def area(self, spec: InputSpec) -> ImageRect:
         """See :func:`exposed_area`."""
-        if intensity not in self._areas:
-            self._areas[intensity] = exposed_area(self.grey(intensity))
-        return self._areas[intensity]
+        way = _way(spec)
+        if way not in self._areas:
+            self._areas[way] = exposed_area(self.grey(spec))
+        return self._areas[way]
+
+
+def _way(spec: InputSpec) -> _Way:
+    """All of an input that the greys of a film depend on."""
+    return (spec.intensity, spec.denoise, spec.denoise_strength if spec.denoise == NON_LOCAL_MEANS else 0.0)
 
 
 def see(
@@ -94,8 +106,8 @@ def see(
             were not found (``lungs-not-found``).
     """
     greys = greys or FilmGreys(image)
-    grey = greys.grey(spec.intensity)
-    area, seen = _placed(grey, spec, lungs, greys.area(spec.intensity) if spec.crop_border else None)
+    grey = greys.grey(spec)
+    area, seen = _placed(grey, spec, lungs, greys.area(spec) if spec.crop_border else None)
     square = _resized(_cut(grey, seen, area), spec)
     picture = np.rint(square * np.float32(255)).astype(np.uint8)
     picture.flags.writeable = False
@@ -145,7 +157,7 @@ def model_grey(image: Radiograph, intensity: str = "stretched") -> Grey:
 
 
 def prepare(grey: Grey, spec: InputSpec, lungs: ImageRect | None = None) -> tuple[NDArray[np.float32], ImageRect]:
-    """Cut, fit, resize and normalise one film.
+    """Take the noise from one film where the card asks for it; cut, fit, resize and normalise it.
 
     Args:
         grey: float32 (rows, columns), 0..1, bright = dense, as from :func:`model_grey`.
@@ -159,6 +171,7 @@ def prepare(grey: Grey, spec: InputSpec, lungs: ImageRect | None = None) -> tupl
     Raises:
         RefusalError: the network reads only the lungs, and they were not found (``lungs-not-found``).
     """
+    grey = denoised(grey, spec)
     area, seen = _placed(grey, spec, lungs)
     return _normal(_resized(_cut(grey, seen, area), spec), spec), seen
 

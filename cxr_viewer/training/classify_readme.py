@@ -93,6 +93,7 @@ def _what(card: ModelCard) -> str:
         if spec.crop_border
         else "the whole film"
     )
+    given += f", noise taken from the film first ({spec.denoise})" if spec.denoise else ""
     lines = [
         f"- Findings: {', '.join(f'{label.name} ({_kind(card, label)})' for label in card.labels)}.",
         f"- Network `{card.network}` at {spec.size_px} x {spec.size_px} pixels, grey.",

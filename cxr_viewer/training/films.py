@@ -20,10 +20,11 @@ from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, Radiograph
 from cxr_viewer.core.jobs import CancelToken
+from cxr_viewer.inference.denoise import denoised
 from cxr_viewer.inference.preprocess import Grey, exposed_area, model_grey, prepare, resize_area
 from cxr_viewer.sources.reader import SandboxReader
 from cxr_viewer.training.index import FilmRecord
-from cxr_viewer.training.recipe import FilmsConfig, Recipe
+from cxr_viewer.training.recipe import Recipe
 
 tqdm.monitor_interval = 0  # its watcher thread would outlive the bar, for nothing: every step here is short
 _PLAIN = (".png", ".jpg", ".jpeg")
@@ -150,7 +151,7 @@ def _read(record: FilmRecord, reader: FilmReader, recipe: Recipe, lungs: Lungs |
     """A film as it is kept, or what is wrong with it."""
     try:
         image = reader.read(record.path)
-        film = denoised(model_grey(image, recipe.input.intensity), recipe.films)
+        film = model_grey(image, recipe.input.intensity)
         box = lungs(image) if lungs is not None and recipe.input.crop == "lungs" else None
         return kept_film(film, recipe.input, recipe.film_px, box, record.mask if masks else None)
     except (CxrError, cv2.error) as error:
@@ -183,7 +184,8 @@ def kept_film(film: Grey, spec: InputSpec, side: int, lungs: ImageRect | None = 
         CxrError: the mask cannot be read.
     """
     rows, columns = film.shape
-    seen = prepare(film, replace(spec, size_px=8, resize="area"), lungs)[1]
+    film = denoised(film, spec)
+    seen = prepare(film, replace(spec, size_px=8, resize="area", denoise=""), lungs)[1]
     if spec.crop:  # with room for the edges to move
         room_x, room_y = round(_ROOM * seen.width), round(_ROOM * seen.height)
         kept = ImageRect(seen.x - room_x, seen.y - room_y, seen.width + 2 * room_x, seen.height + 2 * room_y)
@@ -231,16 +233,6 @@ def normal(square: Grey, spec: InputSpec) -> Grey:
     stds = spec.channel_stds or (spec.std,) * spec.channels
     parts = [(square - np.float32(mean)) / np.float32(std) for mean, std in zip(means, stds, strict=True)]
     return np.asarray(np.stack(parts), dtype=np.float32)
-
-
-def denoised(film: Grey, config: FilmsConfig) -> Grey:
-    """The film without noise, as the recipe asks for it."""
-    if config.denoise == "median":
-        return np.asarray(cv2.medianBlur(film, 3), dtype=np.float32)
-    if config.denoise == "non-local-means":
-        smooth = cv2.fastNlMeansDenoising(_bytes(film), None, config.denoise_strength, 5, 15)
-        return np.asarray(smooth, dtype=np.float32) / np.float32(255)
-    return film
 
 
 def film_radiograph(path: Path) -> Radiograph:

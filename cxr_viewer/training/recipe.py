@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.denoise import DENOISES, STRENGTHS
 from cxr_viewer.training.recipe_parts import CardText as CardText
 from cxr_viewer.training.recipe_parts import Columns as Columns
 from cxr_viewer.training.recipe_parts import FilmsConfig as FilmsConfig
@@ -203,7 +204,7 @@ def _labels(given: Any, origin: str) -> tuple[LabelColumn, ...]:
 
 def _check(recipe: Recipe) -> None:
     """Values that no film can make sense of."""
-    training, split = recipe.training, recipe.split
+    training, split, (low, high) = recipe.training, recipe.split, STRENGTHS
     rules = [
         ("training.epochs", training.epochs >= 1, "at least 1"),
         ("training.batch", training.batch >= 1, "at least 1"),
@@ -215,11 +216,8 @@ def _check(recipe: Recipe) -> None:
         ("split.validation_share", 0 < split.validation_share < 1, "between 0 and 1"),
         ("split.test_share", 0 < split.test_share < 1, "between 0 and 1"),
         ("split.shared", split.shared in ("stop", "leave-out", "keep"), "stop, leave-out or keep"),
-        (
-            "films.denoise",
-            recipe.films.denoise in ("none", "median", "non-local-means"),
-            "none, median or non-local-means",
-        ),
+        ("input.denoise", recipe.input.denoise in DENOISES, f"one of {', '.join(filter(None, DENOISES))}, or empty"),
+        ("input.denoise_strength", low <= recipe.input.denoise_strength <= high, f"between {low:g} and {high:g}"),
         ("input.size_px", recipe.input.size_px >= 8, "at least 8"),
         ("card.ages", len(recipe.card.ages) in (0, 2), "empty or two numbers"),
         ("films.ages", len(recipe.films.ages) in (0, 2), "empty or two numbers"),

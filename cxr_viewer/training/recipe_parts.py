@@ -48,11 +48,6 @@ class FilmsConfig:
 
     Attributes:
         size_px: side of the square they are kept at; 0: the input's side.
-        denoise: ``"none"``, ``"median"`` (the middle of 3 x 3 pixels: takes away single bright or dark pixels) or
-            ``"non-local-means"`` (averages parts of the film that look alike: takes away grain, and with it the finest
-            texture). Done once on every film, in validation and test too; a network learned so has to be read so, hence
-            it is off for the models that travel with the program.
-        denoise_strength: of non-local means, in 1/255 of the grey range.
         where: keep only rows whose column holds this value, e.g. ``{ mask_good = "1" }``.
         ages: (youngest, oldest) in whole years; films of other people are used for nothing, those of people whose age
             is not known are kept. Empty: all.
@@ -61,8 +56,6 @@ class FilmsConfig:
     """
 
     size_px: int = 0
-    denoise: str = "none"
-    denoise_strength: float = 4.0
     where: Mapping[str, str] = field(default_factory=dict)
     ages: tuple[float, ...] = ()
     anatomy: str = ""

@@ -182,7 +182,8 @@ def _input(spec: InputSpec) -> str:
         "presented": "greys as the file wants them presented",
     }.get(spec.intensity, spec.intensity)
     fit = _FIT.get(spec.fit, spec.fit)
-    return f"{cut}, {fit}, {spec.size_px} x {spec.size_px} pixels, {greys}; bone bright."
+    noise = f", noise taken away first ({spec.denoise.replace('-', ' ')})" if spec.denoise else ""
+    return f"{cut}{noise}, {fit}, {spec.size_px} x {spec.size_px} pixels, {greys}; bone bright."
 
 
 def _proof(proof: Proof | None) -> str:

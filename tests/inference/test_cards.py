@@ -75,6 +75,8 @@ COLOUR = InputSpec(
         {"task": Task.SEGMENT, "input": COLOUR},
         {"source": "", "proof": None, "map_evidence": ()},
         {"input": LUNGS},
+        {"input": dataclasses.replace(LUNGS, denoise="median")},
+        {"input": dataclasses.replace(LUNGS, denoise="non-local-means", denoise_strength=7.5)},
     ],
 )
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path, change: dict[str, object]) -> None:
@@ -83,11 +85,11 @@ def test_a_card_comes_back_as_it_was_written(tmp_path: Path, change: dict[str, o
     assert read_card(tmp_path) == card
 
 
-def test_a_card_without_a_crop_says_nothing_of_one(tmp_path: Path) -> None:
-    """Programs that do not know of crops refuse what they do not know, and read it as long as it is not there."""
+def test_a_card_without_crop_or_denoising_says_nothing_of_them(tmp_path: Path) -> None:
+    """Programs that do not know of these refuse what they do not know, and read it as long as it is not there."""
     write_card(CARD, tmp_path / CARD_NAME)
     section = tomllib.loads((tmp_path / CARD_NAME).read_text(encoding="utf-8"))["input"]
-    assert not {"crop", "margin"} & set(section)
+    assert not {"crop", "margin", "denoise", "denoise_strength"} & set(section)
 
 
 def _written(tmp_path: Path, table: str, name: str, value: object) -> Path:
@@ -123,6 +125,8 @@ def _written(tmp_path: Path, table: str, name: str, value: object) -> Path:
         ("input", "crop_border", 1, "neither true nor false"),
         ("input", "crop", "heart", "input.crop is 'heart', not one of lungs"),
         ("input", "margin", 0.1, "input.margin is 0.1; it may be up to 0.5 where input.crop is set"),
+        ("input", "denoise", "magic", "input.denoise is 'magic', not one of median, non-local-means"),
+        ("input", "denoise_strength", 0.0, "input.denoise_strength is 0.0, not between 0.5 and 50"),
         ("calibration", "temperature", 0.0, "calibration has temperature 0"),
         ("calibration", "bias", float("nan"), "bias nan"),
         ("intended", "ages_years", [5.0, 1.0], "not [youngest, oldest]"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,8 @@ from cxr_viewer.core.errors import RefusalError
 from cxr_viewer.core.findings import InputSpec
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, OverlayPlane, Radiograph, Rescale, Shutter, VoiWindow
-from cxr_viewer.inference.preprocess import exposed_area, model_grey, prepare, resize_area, see
+from cxr_viewer.inference.denoise import denoised
+from cxr_viewer.inference.preprocess import FilmGreys, exposed_area, model_grey, prepare, resize_area, see
 from cxr_viewer.inference.resample import resize_gaussian
 
 SIZE_PX = 96
@@ -331,3 +333,24 @@ def test_colour_networks_get_the_film_in_every_channel() -> None:
     for channel in range(3):
         expected = (one[0] - spec.channel_means[channel]) / spec.channel_stds[channel]
         assert three[channel] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("how", ["median", "non-local-means"])
+def test_noise_is_taken_away_where_the_card_says_so(how: str) -> None:
+    """From the whole film, before it is cut; models that look at the same film each get the greys of their own card."""
+    chance = np.random.default_rng(0)
+    film = _body(300, 260)
+    noisy = np.clip(film + chance.normal(0, 0.1, film.shape), 0, 1).astype(np.float32)
+    plain = InputSpec(200, "stretch", False, 0.0, 1.0)
+    clean = dataclasses.replace(plain, denoise=how, denoise_strength=30.0)
+    (told, _), (raw, _), (true, _) = prepare(noisy, clean), prepare(noisy, plain), prepare(film, plain)
+    assert np.abs(told - true).mean() < 0.7 * np.abs(raw - true).mean()
+    assert denoised(noisy, plain) is noisy
+
+    image = _film(np.rint(noisy * 4095).astype(np.uint16))
+    greys = FilmGreys(image)
+    for spec in (plain, clean, plain):
+        assert np.array_equal(see(image, spec, greys=greys).film, prepare(model_grey(image), spec)[0])
+    assert not np.array_equal(see(image, clean).saw.picture, see(image, plain).saw.picture)
+    with pytest.raises(ValueError, match="take noise away"):
+        denoised(noisy, dataclasses.replace(plain, denoise="magic"))

@@ -73,8 +73,9 @@ def films(count: int, seed: int, part: str, labels: int) -> FilmSet:
 def trained(tmp_path: Path) -> Callable[..., Trained]:
     """A run whose network reads the bright square: random features under a fitted head."""
 
-    def make(*labels: str, test: bool = True, **card: object) -> Trained:
+    def make(*labels: str, test: bool = True, denoise: str = "", **card: object) -> Trained:
         own = recipe(*labels, **card)
+        own = replace(own, input=replace(own.input, denoise=denoise))
         parts = [films(count, seed, part, len(labels)) for count, seed, part in
                  ((200, 1, "train"), (120, 2, "validation"), (160, 3, "test"))]  # fmt: skip
         torch.manual_seed(0)
@@ -104,7 +105,7 @@ def trained(tmp_path: Path) -> Callable[..., Trained]:
 
 
 def test_the_bundle_holds_what_was_learned_and_what_was_measured(trained: Callable[..., Trained]) -> None:
-    run = trained("Square", ages=[1, 5], history="A circle was tried, too.")
+    run = trained("Square", ages=[1, 5], history="A circle was tried, too.", denoise="median")
     folder = finish_classify(run)
     card = read_card(folder)
     verify_weights(folder, card)
@@ -119,6 +120,7 @@ def test_the_bundle_holds_what_was_learned_and_what_was_measured(trained: Callab
     assert found["AUC"].data == "index.csv, test films"
     assert found["AUC"].count == 160
     assert set(PROBES) <= set(found)
+    assert card.input == run.recipe.input, "the program reads films as they were learned, noise taken away included"
     reference = read_reference(folder, card)
     assert reference is not None
     assert reference.mean.shape == (16,)

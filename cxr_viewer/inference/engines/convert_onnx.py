@@ -198,7 +198,7 @@ def probe_films(card: ModelCard) -> list[Floats]:
     chance = np.random.default_rng(0).random((size, size), dtype=np.float32)
     halves = np.zeros((size, size), dtype=np.float32)
     halves[:, size // 2 :] = 1
-    spec = dataclasses.replace(card.input, fit="stretch", crop_border=False, crop="", margin=0.0)
+    spec = dataclasses.replace(card.input, fit="stretch", crop_border=False, crop="", margin=0.0, denoise="")
     return [probe_film(card.input), *(prepare(grey, spec)[0][None] for grey in (chance, halves))]
 
 

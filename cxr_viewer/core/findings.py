@@ -22,6 +22,7 @@ from cxr_viewer.core.modelcard import ModelCard as ModelCard
 from cxr_viewer.core.modelcard import OnnxSpec as OnnxSpec
 from cxr_viewer.core.modelcard import OperatingPoint as OperatingPoint
 from cxr_viewer.core.modelcard import Proof as Proof
+from cxr_viewer.core.modelcard import RatioError as RatioError
 from cxr_viewer.core.modelcard import RatioTerm as RatioTerm
 from cxr_viewer.core.modelcard import ReferenceSpec as ReferenceSpec
 from cxr_viewer.core.modelcard import ScoreKind as ScoreKind

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+UNSURE_FACTOR = 3.0
+"""How many times wider a ratio's interval is where the model is less sure of the heart and nothing else is known."""
+
 
 class ScoreKind(Enum):
     """What a number means. Only ``CALIBRATED`` may be written with a percent sign."""
@@ -57,6 +60,20 @@ class RatioTerm:
 
     weight: float
     centre: float
+
+
+@dataclass(frozen=True, slots=True)
+class RatioError:
+    """Half the 95 % interval of a cardiothoracic ratio on films of one view.
+
+    Attributes:
+        view: name of a :class:`cxr_viewer.core.image.View`.
+        sure: where the model is sure of the heart; ``unsure``: where it is less sure, and still trusts its outlines.
+    """
+
+    view: str
+    sure: float
+    unsure: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +184,7 @@ class Metric:
         count: number of films.
         label: the finding it belongs to; empty: the whole model.
         group: the part of the films, e.g. ``"PA"``, ``"women"``, ``"one film per patient"``; empty: all of them.
-        positives: films with the finding.
+        positives: films with the finding; ``positive_patients``: patients who have such films.
     """
 
     name: str
@@ -179,6 +196,7 @@ class Metric:
     label: str = ""
     group: str = ""
     positives: int | None = None
+    positive_patients: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +322,9 @@ class ModelCard:
         serves: what the program itself uses the model for beside every other: ``"anatomy"``, ``"guard"``, or empty.
         tried: findings that were learned and are not offered.
         reference: what its training films look like to it.
-        ratio_error: of an anatomy model, half the 95 % interval of its cardiothoracic ratio.
+        ratio_error: of an anatomy model, half the 95 % interval of its cardiothoracic ratio where it is sure of the
+            heart, whatever the view.
+        view_ratio_errors: the same per view, where it was measured so.
         site: the calibration made on a site's own films that is in use, None: as shipped. Not part of the bundle.
     """
 
@@ -334,11 +354,23 @@ class ModelCard:
     tried: tuple[TriedLabel, ...] = ()
     reference: ReferenceSpec | None = None
     ratio_error: float = 0.0
+    view_ratio_errors: tuple[RatioError, ...] = ()
     site: SiteCalibration | None = None
 
     def kind_of(self, label: LabelSpec) -> ScoreKind:
         """What the score of a finding is."""
         return label.score_kind or self.score_kind
+
+    def ratio_error_of(self, view: str, *, sure: bool) -> float:
+        """Half the 95 % interval of the cardiothoracic ratio on a film of a view; the widest where the view is unknown.
+
+        Args:
+            sure: of the heart; where nothing was measured for hearts the model is less sure of, three times as much.
+        """
+        errors = [one for one in self.view_ratio_errors if one.view == view] or self.view_ratio_errors
+        if errors:
+            return max(one.sure if sure else one.unsure for one in errors)
+        return self.ratio_error * (1.0 if sure else UNSURE_FACTOR)
 
     def map_trust(self, label: str, method: str) -> MapTrust:
         """Whether the maps of a finding by this method were found to show the place."""

@@ -20,7 +20,6 @@ from cxr_viewer.inference.anatomy_ratio import Measured, measured
 
 _LEAST_SURE = (0.96, 0.94)  # lungs, heart; see `trusted`
 _SURE_HEART = 0.965
-_UNSURE_FACTOR = 3.0  # measured: 95 of 100 errors are below 0.03 where the heart is sure, below 0.09 where it is not
 _HIGHEST = (
     0.6  # a chest that is widest above this share of the lungs' height has lost its lower part to something opaque
 )
@@ -64,7 +63,7 @@ def anatomy_of(
             _outline(name, chance, seen) for name, chance in zip((LUNGS, HEART), masks.chances, strict=True)
         ),
         callipers=told.callipers if told is not None else None,
-        ratio_error=expected_error(card.ratio_error, shape, told) if told is not None else 0.0,
+        ratio_error=card.ratio_error_of(view.value, sure=sure(shape, told)) if told is not None else 0.0,
         trusted=good,
         heart_side=found.heart_side if good and found is not None else None,
         cautions=tuple(_cautions(masks, found if good else None, view, seen, image)),
@@ -90,18 +89,9 @@ def trusted(shape: Shape | None) -> bool:
     )
 
 
-def expected_error(usual: float, shape: Shape | None, found: Measured) -> float:
-    """Half the width of the interval that holds 95 of 100 ratios, against outlines made by another network.
-
-    Args:
-        usual: of films whose heart is outlined with confidence; whether PA or AP made no difference to these.
-    """
-    return usual if sure(shape) and found.widest_at >= _HIGHEST else usual * _UNSURE_FACTOR
-
-
-def sure(shape: Shape | None) -> bool:
-    """Whether the heart is outlined with confidence, so that the usual error holds."""
-    return shape is not None and shape.heart_sure >= _SURE_HEART
+def sure(shape: Shape | None, found: Measured) -> bool:
+    """Whether heart and chest are outlined with confidence, so that the smaller error of the ratio holds."""
+    return shape is not None and shape.heart_sure >= _SURE_HEART and found.widest_at >= _HIGHEST
 
 
 def outside_lungs(values: NDArray[np.float32], extent: ImageRect, anatomy: Anatomy) -> float | None:

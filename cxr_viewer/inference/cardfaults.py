@@ -64,7 +64,12 @@ def _serving_faults(card: ModelCard) -> Iterable[str]:
         yield from (f"labels: an anatomy model outlines {name}" for name in STRUCTURES if name not in names)
         if not 0 < card.ratio_error < 0.5:
             yield f"ratio_error is {card.ratio_error}, not between 0 and 0.5"
-    elif card.ratio_error:
+        for error in card.view_ratio_errors:
+            if not 0 < error.sure <= error.unsure < 0.5:
+                yield f"view_ratio_errors: {error.sure} and {error.unsure} are not between 0 and 0.5, the larger last"
+            if error.view not in {view.value for view in View if view.value}:
+                yield f"view_ratio_errors.view is {error.view!r}, which is no view"
+    elif card.ratio_error or card.view_ratio_errors:
         yield "ratio_error belongs to a model that serves as anatomy"
     if card.reference is not None:
         if not DIGEST.fullmatch(card.reference.sha256):
@@ -81,6 +86,8 @@ def _metric_faults(metric: Metric, card: ModelCard) -> Iterable[str]:
         yield f"metrics.label is {metric.label!r}, which is neither among the labels nor among those tried"
     if metric.positives is not None and not 0 <= metric.positives <= (metric.count or 0):
         yield f"metrics.positives is {metric.positives} of {metric.count or 0} films"
+    if metric.positive_patients is not None and not 0 <= metric.positive_patients <= (metric.positives or 0):
+        yield f"metrics.positive_patients is {metric.positive_patients} for {metric.positives or 0} films"
 
 
 def _input_faults(spec: InputSpec) -> Iterable[str]:

@@ -12,6 +12,7 @@ from cxr_viewer.core.findings import (
     ModelCard,
     OnnxSpec,
     Proof,
+    RatioError,
     ScoreKind,
     Task,
 )
@@ -62,6 +63,7 @@ def card_from_reader(reader: Reader) -> ModelCard:
         tried=tuple(cardlabels.tried(item) for item in reader.items("tried")),
         reference=cardlabels.reference(reader.inner("reference")) if "reference" in reader.table else None,
         ratio_error=reader.number("ratio_error") if "ratio_error" in reader.table else 0.0,
+        view_ratio_errors=tuple(_ratio_error(item) for item in reader.items("view_ratio_errors")),
     )
     for section in (intended, calibration, reader):
         section.no_others()
@@ -103,7 +105,7 @@ def card_to_dict(card: ModelCard) -> dict[str, Any]:
         "labels": [fields_to_dict(label) for label in card.labels],
         "metrics": [fields_to_dict(item) for item in card.metrics],
     }
-    for name in ("tried", "map_evidence"):
+    for name in ("view_ratio_errors", "tried", "map_evidence"):
         out |= {name: [fields_to_dict(item) for item in value]} if (value := getattr(card, name)) else {}
     return out
 
@@ -166,7 +168,15 @@ def metric(reader: Reader) -> Metric:
         label=reader.optional_text("label"),
         group=reader.optional_text("group"),
         positives=reader.whole("positives") if "positives" in reader.table else None,
+        positive_patients=reader.whole("positive_patients") if "positive_patients" in reader.table else None,
     )
+    reader.no_others()
+    return found
+
+
+def _ratio_error(reader: Reader) -> RatioError:
+    """One table of ``[[view_ratio_errors]]``."""
+    found = RatioError(reader.text("view"), reader.number("sure"), reader.number("unsure"))
     reader.no_others()
     return found
 

@@ -311,9 +311,10 @@ def label_metrics(
     if any(name in names for name in CALIBRATION):
         for name, (columns, made) in _calibration_columns(truth, scores).items():
             found[name] = (float(made(once.sums(columns))[0]), *interval(made(draws.sums(columns))))
-    positives = int((truth == 1).sum())
+    ill = np.flatnonzero(truth == 1)
+    ill_patients = len({of[at] for at in ill})
     return tuple(
-        Metric(name, value, low, high, data, len(of), label, group, positives)
+        Metric(name, value, low, high, data, len(of), label, group, ill.size, ill_patients)
         for name, (value, low, high) in found.items()
         if name in names and np.isfinite(value)
     )

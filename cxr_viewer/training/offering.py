@@ -13,6 +13,8 @@ from cxr_viewer.training.measure import AUC, ECE, Values
 
 LEAST_AUC = 0.75
 LEAST_LOWER_BOUND = 0.65
+LEAST_PATIENTS = 10
+"""Patients with the finding below whom an interval over patients cannot be believed, however narrow it is."""
 MOST_CALIBRATION_ERROR = 0.05
 """Upper 95 % bound of the calibration error on test films up to which a score may be called a probability."""
 
@@ -44,7 +46,8 @@ def offered(
 ) -> tuple[tuple[Offered, ...], tuple[TriedLabel, ...]]:
     """Which findings are offered, in which views, and why the others are not.
 
-    A finding is offered in the views in which its AUC is at least 0.75 with a lower 95 % bound of at least 0.65.
+    A finding is offered in the views in which its AUC is at least 0.75 with a lower 95 % bound of at least 0.65,
+    measured on at least ten patients who have it.
 
     Args:
         metrics: with ``AUC`` per label, and per label and view as ``group`` (``"PA"``, ``"AP"``), on test films.
@@ -76,6 +79,8 @@ def _fault(metric: Metric | None, view: str) -> str:
     if metric is None or metric.low is None or metric.high is None:
         return f"Too few {films} show it to be measured."
     said = f"AUC {metric.value:.2f} ({metric.low:.2f} to {metric.high:.2f}) on {films}"
+    if (metric.positive_patients or 0) < LEAST_PATIENTS:
+        return f"{said}: of only {metric.positive_patients or 0} patients who have it, {LEAST_PATIENTS} are needed."
     if metric.value < LEAST_AUC:
         return f"{said}: below {LEAST_AUC:.2f}."
     if metric.low < LEAST_LOWER_BOUND:

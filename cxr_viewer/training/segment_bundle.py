@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
-from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, ScoreKind, Task
+from cxr_viewer.core.modelcard import UNSURE_FACTOR, LabelSpec, Metric, ModelCard, RatioError, ScoreKind, Task
 from cxr_viewer.inference.cards import file_sha256
 from cxr_viewer.training.ddp import pick_device
 from cxr_viewer.training.films import FilmSet, load_films
@@ -34,6 +35,7 @@ from cxr_viewer.training.segment_figures import (
 
 _SPOIL_SEED = 5
 _STEP = 0.005
+_LEAST_FILMS = 20
 
 
 def finish_segment(trained: Trained) -> Path:
@@ -47,7 +49,7 @@ def finish_segment(trained: Trained) -> Path:
     network = trained.lesson.network().eval()
     network.load_state_dict(load_file(trained.weights))
     network = network.to(pick_device(trained.device))
-    metrics, error = _validation_metrics(network, parts.validation, recipe, config, parts.names)
+    metrics, errors = _validation_metrics(network, parts.validation, recipe, config, parts.names)
     if parts.test is not None:
         metrics += _plain_metrics(network, parts.test, recipe, config, "test films", parts.names)[0]
     for path in trained.outside:
@@ -56,14 +58,14 @@ def finish_segment(trained: Trained) -> Path:
         films = load_films(records, plain, path.name, masks=True, quiet=trained.reading.quiet)
         found = found_on(network, films, recipe, lungs_only(films))
         metrics += film_metrics(films, found, path.name, _unknown(films), ())
-    card = _card(trained, config, tuple(metrics), error)
+    card = _card(trained, config, tuple(metrics), errors)
     return written(trained, card, readme(card, trained.command))
 
 
 def _validation_metrics(
     network: nn.Module, films: FilmSet, recipe: Recipe, config: SegmentConfig, labels: tuple[str, ...]
-) -> tuple[list[Metric], float]:
-    """Figures, and the ratio's error on films whose heart is sure, rounded up; 0 where none could be measured."""
+) -> tuple[list[Metric], RatioErrors]:
+    """Figures, and the errors of the ratio."""
     data = "validation films"
     metrics, found = _plain_metrics(network, films, recipe, config, data, labels)
     other = mirrored(films)
@@ -71,9 +73,56 @@ def _validation_metrics(
     worse = spoiled(films, np.random.default_rng(_SPOIL_SEED))
     seen = found_on(network, worse, recipe, given_outlines(worse, config))
     metrics += verdict_metrics(films, found, data) + verdict_metrics(worse, seen, "validation films, spoiled")
-    errors = np.abs(found.ratio - found.given_ratio)[found.trusted & found.sure & np.isfinite(found.given_ratio)]
-    error = math.ceil(float(np.quantile(errors, 0.95)) / _STEP) * _STEP if errors.size else 0.0
-    return metrics, round(error, 4)
+    return metrics, _errors_on((films, found), (worse, seen))
+
+
+@dataclass(frozen=True, slots=True)
+class RatioErrors:
+    """The ratio's error whatever the view (0 where it could not be measured), and per view."""
+
+    any_view: float
+    views: tuple[RatioError, ...]
+
+
+def _errors_on(whole: tuple[FilmSet, Found], worse: tuple[FilmSet, Found]) -> RatioErrors:
+    both = (whole, worse)
+    return ratio_errors(
+        np.concatenate([np.where(found.trusted, np.abs(found.ratio - found.given_ratio), np.nan) for _, found in both]),
+        np.concatenate([found.sure for _, found in both]),
+        [record.view for films, _ in both for record in films.records],
+        np.arange(sum(len(films) for films, _ in both)) < len(whole[0]),
+    )
+
+
+def ratio_errors(
+    errors: NDArray[np.float64], sure: NDArray[np.bool_], views: Sequence[str], whole: NDArray[np.bool_]
+) -> RatioErrors:
+    """What 95 of 100 ratios are within, rounded up.
+
+    Whole films alone tell the error where the heart is sure. The few where it is not would tell little; the same films
+    spoiled add to them.
+
+    Args:
+        errors: (films,) of the ratio; nan where nothing is known or the outlines are not trusted.
+        sure: (films,) whether the model is sure of the heart.
+        whole: (films,) not spoiled.
+    """
+    known, shown = np.isfinite(errors), np.asarray(views, dtype=np.str_)
+    out = []
+    for view in ("PA", "AP"):
+        clear = errors[known & whole & sure & (shown == view)]
+        others = errors[known & ~sure & (shown == view)]
+        if clear.size < _LEAST_FILMS:
+            continue
+        error = _within(clear)
+        wider = _within(others) if others.size >= _LEAST_FILMS else round(UNSURE_FACTOR * error, 4)
+        out.append(RatioError(view, error, max(error, wider)))
+    every = _within(errors[known & whole & sure])
+    return RatioErrors(max([every, *(one.sure for one in out)]), tuple(out))
+
+
+def _within(errors: NDArray[np.float64]) -> float:
+    return round(math.ceil(float(np.quantile(errors, 0.95)) / _STEP) * _STEP, 4) if errors.size else 0.0
 
 
 def _plain_metrics(
@@ -93,7 +142,7 @@ def _unknown(films: FilmSet) -> NDArray[np.float64]:
     return np.full(len(films), math.nan)
 
 
-def _card(trained: Trained, config: SegmentConfig, metrics: tuple[Metric, ...], error: float) -> ModelCard:
+def _card(trained: Trained, config: SegmentConfig, metrics: tuple[Metric, ...], errors: RatioErrors) -> ModelCard:
     text, train = trained.recipe.card, trained.parts.train
     count = int(outlined_films(train, config).sum())
     patients = len({record.patient for record in train.records})
@@ -118,8 +167,17 @@ def _card(trained: Trained, config: SegmentConfig, metrics: tuple[Metric, ...], 
         cautions=text.cautions,
         task=Task.SEGMENT,
         serves="anatomy",
-        ratio_error=error,
+        ratio_error=errors.any_view,
+        view_ratio_errors=errors.views,
     )
+
+
+def _error_rows(card: ModelCard) -> list[str]:
+    """The ± of the ratio as a table, or as one line where no view was measured for itself."""
+    if not card.view_ratio_errors:
+        return [f"± {card.ratio_error:.3f} where it is sure of the heart, {UNSURE_FACTOR:g} times that where not,"]
+    rows = [f"| {one.view} | ± {one.sure:.3f} | ± {one.unsure:.3f} |" for one in card.view_ratio_errors]
+    return ["| films | sure of the heart | less sure |", "|---|---|---|", *rows]
 
 
 def readme(card: ModelCard, command: str) -> str:
@@ -142,10 +200,14 @@ def readme(card: ModelCard, command: str) -> str:
             "",
             "The heart's greatest extents to both sides of the midline, added, over the widest inner diameter of the",
             "chest (Danzer, Am J Med Sci 157 (1919) 513-521), at a right angle to the midline.",
-            f"Shown with ± {card.ratio_error:.3f} where the model is sure of the heart, three times that where it is",
-            "less sure, and not at all where it does not trust its outlines. The ± was chosen on validation films: 95",
-            "of 100 ratios there lie so near to the ratio of the given outlines. How near those are to what a",
-            "radiologist would draw is not known.",
+            "Shown with",
+            "",
+            *_error_rows(card),
+            "",
+            "and not at all where the model does not trust its outlines. The ± was chosen on validation films: 95 of",
+            "100 ratios there lie so near to the ratio of the given outlines; for hearts the model is less sure of the",
+            "same films spoiled were added, because whole ones are few. Where the view of a film is not known, the",
+            "larger holds. How near the given outlines are to what a radiologist would draw is not known.",
             "",
             f"An outline counts as bad below a Dice coefficient of {BAD[0]} (lungs) or {BAD[1]} (heart). Spoiled films",
             "have noise, blur, flat contrast, opaque patches or cut edges.",

@@ -75,7 +75,8 @@ def found_on(network: nn.Module, films: FilmSet, recipe: Recipe, given: Sequence
         masks = clean(chances)
         shape = shape_of(chances, masks)
         one = measured(masks, ImageRect(x0, y0, x1 - x0, y1 - y0))
-        believed[index], confident[index] = trusted(shape) and one is not None, sure(shape)
+        believed[index] = trusted(shape) and one is not None
+        confident[index] = one is not None and sure(shape, one)
         ratio[index], where[index] = _ratio(one), math.nan if one is None else one.heart_side
         truth = given[index]
         if truth is None:

@@ -142,7 +142,14 @@ def _points(card: ModelCard) -> str:
 
 
 def _ratio(card: ModelCard) -> str:
-    return f"Of 100 ratios measured on films it had not seen, 95 lay within {card.ratio_error:.2f} of the given ones."
+    said = "Of 100 ratios measured on films it had not seen, 95 lay within"
+    if not card.view_ratio_errors:
+        return f"{said} {card.ratio_error:.2f} of the given ones where it was sure of the heart."
+    views = (
+        f"{one.sure:.2f} of the given ones on {one.view} films ({one.unsure:.2f} where it was less sure of the heart)"
+        for one in card.view_ratio_errors
+    )
+    return f"{said} {' and '.join(views)}."
 
 
 def _metrics(metrics: Sequence[Metric]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.image import ImageKey, PatientInfo, PixelSpacing, Radiograph, SpacingSource, View
-from cxr_viewer.core.modelcard import InputSpec, LabelSpec, ModelCard, ScoreKind, Task
+from cxr_viewer.core.modelcard import InputSpec, LabelSpec, ModelCard, RatioError, ScoreKind, Task
 from cxr_viewer.inference.anatomy import anatomy_of, outside_lungs
 from cxr_viewer.inference.anatomy_masks import clean, own_dice
 
@@ -68,6 +68,14 @@ def test_ratio_of_a_drawn_chest() -> None:
     assert found.heart_side == pytest.approx(0.3, abs=0.06)
     assert found.ratio_error == pytest.approx(0.03 * 3)  # the drawn chest is widest at its middle: no bases
     assert [one.code for one in found.cautions] == ["ratio-opaque"]
+
+
+@pytest.mark.parametrize(("view", "error"), [(View.PA, 0.06), (View.AP, 0.12), (View.UNKNOWN, 0.12)])
+def test_the_error_of_the_ratio_is_that_of_the_view(view: View, error: float) -> None:
+    """And of the view with the wider one where the file does not say."""
+    errors = (RatioError("PA", 0.035, 0.06), RatioError("AP", 0.11, 0.12))
+    found = anatomy_of(film(), chest(), WHOLE, view, replace(CARD, view_ratio_errors=errors))
+    assert found.ratio_error == error
 
 
 def test_boxes_lie_on_the_film() -> None:

@@ -16,6 +16,7 @@ from cxr_viewer.core.findings import (
     Metric,
     ModelCard,
     OperatingPoint,
+    RatioError,
     RatioTerm,
     ReferenceSpec,
     ScoreKind,
@@ -45,7 +46,7 @@ CHANGES: dict[str, Any] = {
     "tried": (TriedLabel("Nodule", "AUC 0.61 on the test films: below 0.75."),),
     "reference": ReferenceSpec("cd" * 32, 42.5, 0.98, "validation films"),
     "metrics": (
-        Metric("AUC", 0.9, 0.85, 0.95, "test", 624, "Cardiomegaly", "PA", 31),
+        Metric("AUC", 0.9, 0.85, 0.95, "test", 624, "Cardiomegaly", "PA", 31, 22),
         Metric("AUC", 0.61, 0.5, 0.7, "test", 624, label="Nodule"),
     ),
 }
@@ -53,6 +54,7 @@ ANATOMY: dict[str, Any] = {
     "task": Task.SEGMENT,
     "serves": "anatomy",
     "ratio_error": 0.04,
+    "view_ratio_errors": (RatioError("PA", 0.035, 0.06), RatioError("AP", 0.11, 0.12)),
     "labels": (LabelSpec("Lungs", 0.5), LabelSpec("Heart", 0.5)),
 }
 GUARD: dict[str, Any] = {"task": Task.GUARD, "serves": "guard"}
@@ -120,10 +122,17 @@ def test_a_fault_of_a_finding_gets_a_sentence(tmp_path: Path, card: Any, change:
         ({"task": Task.GUARD}, 'task is guard, and serves is not "guard"'),
         ({**ANATOMY, "labels": (LabelSpec("Lungs", 0.5),)}, "an anatomy model outlines Heart"),
         ({**ANATOMY, "ratio_error": 0.0}, "ratio_error is 0.0, not between 0 and 0.5"),
+        ({**ANATOMY, "view_ratio_errors": (RatioError("PA", 0.06, 0.03),)}, "0.06 and 0.03 are not between 0 and 0.5"),
+        ({**ANATOMY, "view_ratio_errors": (RatioError("TOP", 0.03, 0.06),)}, "view is 'TOP', which is no view"),
+        ({"view_ratio_errors": ANATOMY["view_ratio_errors"]}, "ratio_error belongs to a model that serves as anatomy"),
         ({"ratio_error": 0.1}, "ratio_error belongs to a model that serves as anatomy"),
         ({**ANATOMY, "labels": (*ANATOMY["labels"], HEART)}, "belongs to a model that gives findings"),
         ({"metrics": (Metric("AUC", 0.9, None, None, "t", 9, label="Nodule"),)}, "metrics.label is 'Nodule'"),
         ({"metrics": (Metric("AUC", 0.9, None, None, "t", 9, positives=10),)}, "metrics.positives is 10 of 9 films"),
+        (
+            {"metrics": (Metric("AUC", 0.9, None, None, "t", 9, positives=4, positive_patients=5),)},
+            "metrics.positive_patients is 5 for 4 films",
+        ),
     ],
 )
 def test_a_fault_of_the_whole_card_gets_a_sentence(

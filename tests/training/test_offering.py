@@ -9,8 +9,9 @@ from cxr_viewer.core.modelcard import Metric
 from cxr_viewer.training.offering import NEVER, may_be_probability, offered, operating_points, tune
 
 
-def _auc(label: str, group: str, value: float, low: float | None) -> Metric:
-    return Metric("AUC", value, low, None if low is None else min(1.0, 2 * value - low), "test", 500, label, group, 30)
+def _auc(label: str, group: str, value: float, low: float | None, patients: int = 10) -> Metric:
+    high = None if low is None else min(1.0, 2 * value - low)
+    return Metric("AUC", value, low, high, "test", 500, label, group, 30, patients)
 
 
 def test_only_what_is_good_enough_is_offered_and_only_there() -> None:
@@ -38,6 +39,12 @@ def test_the_limits_themselves_are_good_enough() -> None:
     assert [(one.name, one.views) for one in good] == [("Effusion", ())]
     assert not offered(["Effusion"], [_auc("Effusion", "", 0.7499, 0.65)])[0]
     assert not offered(["Effusion"], [_auc("Effusion", "", 0.9, 0.6499)])[0]
+
+
+def test_many_films_of_a_few_patients_do_not_make_a_finding() -> None:
+    good, tried = offered(["Hernia"], [_auc("Hernia", "", 0.98, 0.90, patients=9)])
+    assert good == ()
+    assert tried[0].reason == "AUC 0.98 (0.90 to 1.00) on test films: of only 9 patients who have it, 10 are needed."
 
 
 @pytest.mark.parametrize("name", ["Infiltration", "Pneumonia", "Nodule", "No finding", "No_Finding", "nodule"])

@@ -7,7 +7,6 @@ import pytest
 
 from cxr_viewer.training.segment_bundle import ratio_errors
 
-
 _Films = list[tuple[float, bool, str, bool]]
 
 

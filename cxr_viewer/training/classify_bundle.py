@@ -37,6 +37,7 @@ from cxr_viewer.training.offering import Tuned, may_be_probability, offered, tun
 from cxr_viewer.training.reports import evaluation
 from cxr_viewer.training.reports.plots import curves
 from cxr_viewer.training.style import balancing_weights, label_from_make
+from cxr_viewer.training.teachers import ANSWERS_NAME, write_answers
 
 _ADULT_YEARS = 16
 _PLOT_DPI = 110
@@ -56,6 +57,7 @@ def finish_classify(trained: Trained) -> Path:
     folder = trained.out / "bundle"
     folder.mkdir(parents=True, exist_ok=True)
     network = _network(trained)
+    _keep_answers(trained, network)
     tuned, terms = _tuned(trained, network)
     plain = _card(trained, tuned, terms)
     films, words = _judging(trained)
@@ -87,6 +89,14 @@ def _network(trained: Trained) -> CamNetwork:
     state = {name: value for name, value in load_file(trained.weights).items() if not name.startswith(AIDS)}
     network = load_network(trained.recipe.network, len(trained.parts.names), state)
     return network.to(pick_device(trained.device))
+
+
+def _keep_answers(trained: Trained, network: CamNetwork) -> None:
+    """Write what the network says of the films it learned from, where the recipe asks for it."""
+    if trained.recipe.table("classify", ClassifyConfig).answers:
+        films = trained.parts.train
+        logits = score_labels(network, prepared(films, trained.recipe.input))
+        write_answers(trained.out / ANSWERS_NAME, films, tuple(trained.parts.names), logits)
 
 
 def _judging(trained: Trained) -> tuple[FilmSet, str]:

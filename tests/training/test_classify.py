@@ -23,7 +23,6 @@ from cxr_viewer.training.lessons.classify import (
     aid_values,
     build,
     label_aucs,
-    read_teacher,
     score_labels,
 )
 from cxr_viewer.training.loop import RunOptions
@@ -31,6 +30,7 @@ from cxr_viewer.training.parts import Parts, ReadOptions
 from cxr_viewer.training.recipe import LabelColumn, read_recipe
 from cxr_viewer.training.run import SITES_NAME, TrainJob, learned, leave_one_site_out
 from cxr_viewer.training.splits import Split
+from cxr_viewer.training.teachers import read_teacher, write_answers
 
 SMALL = ("network=cxr-tiny", "input.size_px=48", "films.size_px=64", "training.batch=8", "training.epochs=1")
 QUIET = RunOptions(device="cpu", threads=1, quiet=True)
@@ -165,6 +165,13 @@ def test_a_teacher_is_read_by_file_name(few_films: FilmSet, tmp_path: Path) -> N
         path.write_text(text, encoding="utf-8")
         with pytest.raises(CxrError, match=words):
             read_teacher(path, few_films, ("finding 0",))
+
+
+def test_what_one_network_says_is_what_the_next_is_told(few_films: FilmSet, tmp_path: Path) -> None:
+    logits = np.linspace(-4, 4, len(few_films)).reshape(-1, 1)
+    write_answers(tmp_path / "answers.csv", few_films, ("finding 0",), logits)
+    told = read_teacher(tmp_path / "answers.csv", few_films, ("finding 0",))
+    assert told == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-4)
 
 
 def test_auc_is_taken_where_the_label_is_known() -> None:

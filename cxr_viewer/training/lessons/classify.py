@@ -8,7 +8,6 @@ bundle is written.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from cxr_viewer.training.lesson import Batch, Judgement
 from cxr_viewer.training.parts import Parts
 from cxr_viewer.training.recipe import Recipe
 from cxr_viewer.training.style import balancing_weights, label_from_make
+from cxr_viewer.training.teachers import read_teacher
 
 AIDS = "aids."
 """Beginning of the names of weights that only training needs."""
@@ -58,6 +58,7 @@ class ClassifyConfig:
         mixup: films of a step are mixed in pairs, weights from Beta(mixup, mixup) (Zhang et al., ICLR 2018); 0: not.
         teacher: CSV of soft answers in 0..1: the column ``file`` (name of the film file) and one per label.
         teacher_weight: share of the loss that is held against the teacher's answers instead of the labels.
+        answers: write such a CSV of this network's answers on the films it learned from, as ``answers.csv``.
         own_weight: share of each label that is replaced by what the network itself, or the mean of its members, says.
             Labels mined from reports miss findings; where the network is sure, it is held to them less (Reed et al.,
             arXiv:1412.6596; for members side by side: Zhang et al., CVPR 2018).
@@ -79,6 +80,7 @@ class ClassifyConfig:
     mixup: float = 0.0
     teacher: str = ""
     teacher_weight: float = 0.5
+    answers: bool = False
     own_weight: float = 0.0
     ratio_label: str = ""
 
@@ -273,28 +275,6 @@ def aid_values(films: FilmSet, columns: tuple[str, ...]) -> NDArray[np.float32]:
         if known[number] < 2 or np.nanstd(out[:, number]) == 0:
             raise _fault(f"The column “{column}” says nothing that could be learned.")
     return np.asarray((out - np.nanmean(out, axis=0)) / np.nanstd(out, axis=0), dtype=np.float32)
-
-
-def read_teacher(path: Path, films: FilmSet, labels: tuple[str, ...]) -> NDArray[np.float32]:
-    """Soft answers for every film, float32 (n, labels); nan where the teacher says nothing.
-
-    Raises:
-        CxrError: unreadable, a label is missing, a value is not in 0..1, or no film is named.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in ("file", *labels) if name not in (reader.fieldnames or ())]
-            if missing:
-                raise _fault(f"The teacher's answers “{path.name}” lack the column {', '.join(missing)}.")
-            said = {row["file"]: [float(row[name] or math.nan) for name in labels] for row in reader}
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise _fault(f"The teacher's answers “{path.name}” cannot be read: {error}.") from error
-    nothing = [math.nan] * len(labels)
-    out = np.array([said.get(record.path.name, nothing) for record in films.records], dtype=np.float32)
-    if np.isnan(out).all() or bool((out < 0).any()) or bool((out > 1).any()):
-        raise _fault(f"The teacher's answers “{path.name}” name no training film, or are not between 0 and 1.")
-    return out
 
 
 def score_labels(network: nn.Module, inputs: NDArray[np.float32], *, batch: int = 64) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ def add_evaluate_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="measure a model on labelled films",
         description="Ask a model about labelled films as the window does, and write what is right and wrong about its "
         "answers to OUT: evaluation.html (one page, with the worst errors as pictures), evaluation.json, scores.csv. "
-        "Intervals are 95 %% and drawn over patients. docs/evaluating.md tells all.",
+        "Intervals are 95 % and drawn over patients. docs/evaluating.md tells all.",
     )
     add_model_and_films(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
@@ -133,14 +133,22 @@ def _evaluated(
     if card.task is Task.SEGMENT:
         measured = others.evaluate_outlines(card, runner, films, device=device)
     else:
-        beside = next((one for one in catalog.cards() if one.task is Task.CLASSIFY), None)
-        if beside is None:
-            raise CxrError(
-                "No installed model gives findings, and the film check is asked before one.", code="no-model"
-            )
-        measured = others.evaluate_check(card, beside, runner, films, device=device)
+        measured = others.evaluate_check(card, _beside(catalog), runner, films, device=device)
     pages.save(measured, arguments.out)
     return pages.as_lines(measured)
+
+
+def _beside(catalog: BundleCatalog) -> ModelCard:
+    """The model that is asked while the film check is measured: one that looks at every film, whatever it shows.
+
+    Raises:
+        CxrError: only the film check is installed.
+    """
+    cards = [card for card in catalog.cards() if card.task is not Task.GUARD]
+    if not cards:
+        raise CxrError("No other model is installed, and the film check is asked beside one.", code="no-model")
+    # One that is cut to the lungs refuses what has none, and just these images are to be counted.
+    return min(cards, key=lambda card: (bool(card.input.crop), card.task is not Task.SEGMENT))
 
 
 def add_compare_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -149,7 +157,7 @@ def add_compare_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "compare",
         help="hold two models against each other on the same films",
         description="Ask two models about the same films, and write to OUT what one does better than the other, with "
-        "95 %% intervals of the differences, and where they disagree: comparison.html and comparison.json.",
+        "95 % intervals of the differences, and where they disagree: comparison.html and comparison.json.",
     )
     add_model_and_films(parser, several=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")

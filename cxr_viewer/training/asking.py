@@ -23,7 +23,7 @@ from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, InputSpec,
 from cxr_viewer.core.image import Radiograph, View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.training.films import FilmReader
-from cxr_viewer.training.index import GUESSES, FilmRecord, index_of, read_index, simple
+from cxr_viewer.training.index import CLASSIFY, GUESSES, FilmRecord, index_of, read_index, simple
 from cxr_viewer.training.measure import Values
 from cxr_viewer.training.recipe import (
     CardText,
@@ -168,7 +168,7 @@ def ask(films: Listed, card: ModelCard, runner: Runner, asked: Asked, *, device:
             if isinstance(image, CxrError):
                 unreadable.append((record.place, f"{record.path.name}: {image.summary}"))
                 if len(unreadable) > asked.allowed:
-                    raise _unreadable(unreadable, asked.allowed)
+                    raise too_many_unreadable(unreadable, asked.allowed)
                 continue
             try:
                 result = runner.analyse(request(image, card, device), CancelToken(), _unheard)
@@ -287,7 +287,7 @@ def _recipe(asked: Asked, card: ModelCard, labels: Sequence[str]) -> Recipe:
         ) from error
     return Recipe(
         name="asked",
-        lesson="",
+        lesson=CLASSIFY if card.task is Task.CLASSIFY else "",
         network="",
         labels=tuple(LabelColumn(name, named.get(name, "")) for name in labels),
         input=InputSpec(64, "stretch", crop_border=False, mean=0.0, std=1.0),
@@ -320,7 +320,8 @@ def _check_files(records: Sequence[FilmRecord]) -> None:
         )
 
 
-def _unreadable(found: Sequence[tuple[str, str]], allowed: int) -> CxrError:
+def too_many_unreadable(found: Sequence[tuple[str, str]], allowed: int) -> CxrError:
+    """Names films that cannot be read, by place and sentence, and the way out."""
     return CxrError(
         f"A film cannot be read:\n{_shown(f'{place}: {why}' for place, why in found)}\n",
         hint=f"Mend or remove the line, or leave up to N such films out with --allow-unreadable N (now {allowed}).",

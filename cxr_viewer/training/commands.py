@@ -137,7 +137,7 @@ def add_localise_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "localise",
         help="measure whether a model's heat maps show the place",
         description="Hold a model's heat maps against boxes drawn by people, beside the one point per finding that "
-        "lies in most boxes of other patients. Intervals are 95 %% and drawn over patients.",
+        "lies in most boxes of other patients. Intervals are 95 % and drawn over patients.",
     )
     parser.add_argument(
         "--data",

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from cxr_viewer.core.errors import CxrError, RefusalError
 from cxr_viewer.core.filmcheck import FilmCheck
@@ -20,14 +21,19 @@ from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.imaging.heatmap import heatmap_on_image
 from cxr_viewer.inference.anatomy_masks import clean
 from cxr_viewer.inference.anatomy_ratio import measured as measured_ratio
-from cxr_viewer.training.asking import Asked, Listed, Runner, listed, read_films, request
+from cxr_viewer.training.asking import Asked, Listed, Runner, listed, read_films, request, too_many_unreadable
 from cxr_viewer.training.index import FilmRecord
 from cxr_viewer.training.measure import ACCURACY, Draws, Values, interval, share_interval
 
 SIDE_PX = 256
 """Long side of the grid on which outlines and masks are compared."""
 DICE, DISTANCE, RATIO_ERROR = "Dice", "distance of the outlines, in % of the film's height", "error of the ratio"
+COLUMNS = ("kind", "turn", "polarity", "view")
+"""What the film check is held against."""
+
 Mask = NDArray[np.bool_]
+Unreadable = tuple[tuple[str, str], ...]
+"""Place and sentence of films that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class OtherMeasured:
 
     Attributes:
         skipped: films that were not measured, by the reason.
+        unreadable: place and sentence of films that could not be read, or their masks.
     """
 
     card: ModelCard
@@ -54,6 +61,7 @@ class OtherMeasured:
     metrics: tuple[Metric, ...]
     tables: tuple[Table, ...]
     skipped: dict[str, int]
+    unreadable: tuple[tuple[str, str], ...]
 
 
 def evaluate_outlines(card: ModelCard, runner: Runner, asked: Asked, *, device: str = "auto") -> OtherMeasured:
@@ -72,7 +80,7 @@ def evaluate_outlines(card: ModelCard, runner: Runner, asked: Asked, *, device: 
             code="index",
         )
     names = [label.name for label in card.labels]
-    masks = {record.place: _read_mask(record) for record in films.records if record.mask}
+    masks, unreadable = _read_masks(films, asked.allowed)
     several = max((int(mask.max()) for mask in masks.values()), default=0) <= len(names) and any(
         len(np.unique(mask)) > 2 for mask in masks.values()
     )
@@ -85,9 +93,12 @@ def evaluate_outlines(card: ModelCard, runner: Runner, asked: Asked, *, device: 
             values.setdefault(name, []).append((record.patient, value))
         return ""
 
-    skipped = _each(films, card, runner, measure, device)
+    left = tuple(record for record in films.records if record.place not in dict(unreadable))
+    skipped, lost = _each(left, card, runner, measure, asked, device, unreadable)
+    if not values:
+        raise _none_measured(films, skipped)
     metrics = [_mean(name, found, asked.words(films.split)) for name, found in values.items()]
-    return _other(card, asked, films, metrics, (), skipped)
+    return _other(card, asked, films, metrics, (), skipped, lost)
 
 
 def evaluate_check(
@@ -99,7 +110,7 @@ def evaluate_check(
     (normal, inverted) and ``view``; one that the index has not is not measured.
 
     Args:
-        beside: a model that gives findings: the check is asked as it always is, before another model.
+        beside: another model: the check is asked as it always is, before that one.
 
     Raises:
         CxrError: none of the columns, or whatever is wrong with index, films or model.
@@ -120,19 +131,23 @@ def evaluate_check(
     def silent(record: FilmRecord) -> FilmRecord:
         return replace(record, view="")  # the view is to be told by the pixels
 
-    quiet = Listed(tuple(silent(record) for record in films.records), films.labels, films.missing, films.split)
-    skipped = _each(quiet, beside, runner, measure, device)
-    if not answers:
+    if not any(record.row.get(column, "").strip() for record in films.records for column in COLUMNS):
         raise CxrError(
-            f"The index “{asked.data.name}” has none of the columns kind, turn, polarity, view.", code="index"
+            f"The index “{asked.data.name}” has nothing in the columns {', '.join(COLUMNS)}.",
+            hint="One of them is needed: what the film check says is held against it.",
+            code="index",
         )
+    quiet = tuple(silent(record) for record in films.records)
+    skipped, lost = _each(quiet, beside, runner, measure, asked, device)
+    if not answers:
+        raise _none_measured(films, skipped)
     data = asked.words(films.split)
     metrics = [
         _mean(f"{ACCURACY}, {column}", [(p, float(t == s)) for p, t, s in rows], data)
         for column, rows in answers.items()
     ]
     tables = tuple(_table(column, rows) for column, rows in answers.items())
-    return _other(card, asked, films, metrics, tables, skipped)
+    return _other(card, asked, films, metrics, tables, skipped, lost)
 
 
 def _said(check: FilmCheck) -> dict[str, str]:
@@ -146,26 +161,45 @@ def _said(check: FilmCheck) -> dict[str, str]:
 
 
 def _each(
-    films: Listed,
+    records: Sequence[FilmRecord],
     card: ModelCard,
     runner: Runner,
     measure: Callable[[FilmRecord, Radiograph, AnalysisResult], str],
+    asked: Asked,
     device: str,
-) -> dict[str, int]:
-    """Ask about every film; returns how many were not measured, by the reason."""
+    unreadable: Unreadable = (),
+) -> tuple[dict[str, int], Unreadable]:
+    """Ask about every film; returns how many were not measured, by the reason, and those that cannot be read.
+
+    Args:
+        unreadable: films that were left out already.
+
+    Raises:
+        CxrError: more films than allowed cannot be read, or the model fails.
+    """
     skipped: dict[str, int] = {}
-    for record, image in read_films(films.records):
-        if isinstance(image, CxrError):
-            raise CxrError(f"{record.place}: {record.path.name}: {image.summary}", hint=image.hint, code=image.code)
-        try:
-            why = measure(
-                record, image, runner.analyse(request(image, card, device), CancelToken(), lambda stage: None)
-            )
-        except RefusalError as error:
-            why = error.summary
-        if why:
-            skipped[why] = skipped.get(why, 0) + 1
-    return skipped
+    lost = list(unreadable)
+    with tqdm(total=len(records), desc="Measuring", unit="film", disable=asked.quiet or None, leave=False) as bar:
+        for record, image in read_films(records):
+            bar.update()
+            if isinstance(image, CxrError):
+                lost.append((record.place, f"{record.path.name}: {image.summary}"))
+                if len(lost) > asked.allowed:
+                    raise too_many_unreadable(lost, asked.allowed)
+                continue
+            try:
+                question = request(image, card, device)
+                why = measure(record, image, runner.analyse(question, CancelToken(), lambda stage: None))
+            except RefusalError as error:
+                why = error.summary
+            if why:
+                skipped[why] = skipped.get(why, 0) + 1
+    return skipped, tuple(lost)
+
+
+def _none_measured(films: Listed, skipped: dict[str, int]) -> CxrError:
+    reasons = "; ".join(f"{count}: {why}" for why, count in skipped.items()) or "none could be read"
+    return CxrError(f"None of {len(films.records)} films could be measured ({reasons}).", code="no-films")
 
 
 def _outline_figures(
@@ -226,12 +260,31 @@ def _edge(mask: Mask) -> Mask:
     return np.asarray(mask & (inner == 0))
 
 
+def _read_masks(films: Listed, allowed: int) -> tuple[dict[str, NDArray[np.uint8]], Unreadable]:
+    """The masks by the film's place, before any film is opened.
+
+    Raises:
+        CxrError: more of them than allowed cannot be read.
+    """
+    masks: dict[str, NDArray[np.uint8]] = {}
+    faults: list[tuple[str, str]] = []
+    for record in films.records:
+        try:
+            if record.mask:
+                masks[record.place] = _read_mask(record)
+        except CxrError as error:
+            faults.append((record.place, error.summary))
+    if len(faults) > allowed:
+        raise too_many_unreadable(faults, allowed)
+    return masks, tuple(faults)
+
+
 def _read_mask(record: FilmRecord) -> NDArray[np.uint8]:
     path = record.mask or Path()
     data = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
     mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
     if mask is None:
-        raise CxrError(f"{record.place}: the mask “{path.name}” cannot be read as a picture.", code="unreadable-film")
+        raise CxrError(f"The mask “{path.name}” cannot be read as a picture.", code="unreadable-film")
     return np.asarray(mask, dtype=np.uint8)
 
 
@@ -258,6 +311,8 @@ def _other(
     metrics: Sequence[Metric],
     tables: tuple[Table, ...],
     skipped: dict[str, int],
+    lost: Unreadable,
 ) -> OtherMeasured:
-    patients = len({record.patient for record in films.records})
-    return OtherMeasured(card, asked.words(films.split), len(films.records), patients, tuple(metrics), tables, skipped)
+    records, words = films.records, asked.words(films.split)
+    patients = len({record.patient for record in records})
+    return OtherMeasured(card, words, len(records), patients, tuple(metrics), tables, skipped, lost)

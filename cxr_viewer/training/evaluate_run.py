@@ -41,5 +41,6 @@ def as_lines(found: Measured) -> list[str]:
                 lines.append(f"  {name:<12} {value_text(metric)}  (95 % {interval_text(metric)})")
     lines += [f"{name}: not measured. {why}" for name, why in found.left_out.items()]
     lines += [f"{count} films got no score: {why}" for why, count in found.refused.items()]
+    lines += [f"Left out, cannot be read: {place}: {why}" for place, why in found.unreadable]
     lines += [f"{count} films would be kept back by the film check ({code})" for code, count in found.blocked.items()]
     return lines

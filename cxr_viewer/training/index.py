@@ -34,6 +34,9 @@ GUESSES: dict[str, tuple[str, ...]] = {
 }
 """Names by which a column is found, in small letters and without signs; the first that the index has counts."""
 
+CLASSIFY = "classify"
+"""The lesson that learns labels."""
+
 FILM_SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".dcm")
 UNKNOWN = math.nan
 
@@ -112,15 +115,17 @@ class _Table:
 def read_index(recipe: Recipe, data: Sequence[Path]) -> Index:
     """All films of the folders and CSV files given.
 
-    Labels that the recipe does not name are found: the names in the common column, else all columns that hold nothing
-    but 0, 1 and unknown.
+    Labels that the recipe of a classifier does not name are found: the names in the common column, else all columns
+    that hold nothing but 0, 1 and unknown. Other lessons learn no label: those of their recipe that an index has no
+    column for are unknown there.
 
     Raises:
         CxrError: nothing there, a column is missing, a value is not understood; with file and line.
     """
     tables = [_read(path, recipe) for path in data]
-    labels = recipe.labels or _found_labels(tables)
-    readers = [(table, [_Reader.of(label, labels, table) for label in labels]) for table in tables]
+    needed = recipe.lesson == CLASSIFY
+    labels = recipe.labels or (_found_labels(tables) if needed else ())
+    readers = [(table, [_Reader.of(label, labels, table, needed=needed) for label in labels]) for table in tables]
     records = [record for table, rules in readers for record in _records(table, rules, recipe)]
     records = [record for record in records if _of_age(record, recipe.films.ages)]
     if not records:
@@ -234,6 +239,7 @@ class _Reader:
     """How one label is read from a line.
 
     Attributes:
+        column: empty where the index has none for it: then it is unknown.
         parted: the column holds names, several of them with ``|`` between; else one value.
     """
 
@@ -245,8 +251,8 @@ class _Reader:
     parted: bool
 
     @classmethod
-    def of(cls, label: LabelColumn, labels: Sequence[LabelColumn], table: _Table) -> _Reader:
-        """Raises CxrError where the index has no column for the label."""
+    def of(cls, label: LabelColumn, labels: Sequence[LabelColumn], table: _Table, *, needed: bool = True) -> _Reader:
+        """Raises CxrError where the index has no column for a label that is needed."""
         own = label.column or next((name for name in table.fields if simple(name) == simple(label.name)), "")
         if own and own not in table.fields and own == label.column and not table.columns.label:
             own = ""
@@ -255,6 +261,8 @@ class _Reader:
         if own in table.fields and own != table.columns.label:
             return cls(label, own, yes | set(_YES), no | set(_NO), emptied, parted=False)
         common = table.columns.label
+        if not common and not needed:
+            return cls(label, "", yes, no, "", parted=False)
         if not common:
             raise CxrError(
                 f"The index “{table.name}” has no column for the label “{label.name}”.",
@@ -267,6 +275,8 @@ class _Reader:
 
     def target(self, row: Mapping[str, str], place: str) -> float:
         """1, 0 or nan. Raises CxrError for a value that is none of the known ones."""
+        if not self.column:
+            return UNKNOWN
         value = row[self.column].strip().casefold()
         parts = [part.strip() for part in value.split("|")] if self.parted else [value]
         if any(part in self.positive for part in parts):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_viewer.training.films import FilmSet, Lungs, load_films
-from cxr_viewer.training.index import FilmRecord, Index, read_index
+from cxr_viewer.training.index import CLASSIFY, FilmRecord, Index, read_index
 from cxr_viewer.training.recipe import LabelColumn, Recipe
 from cxr_viewer.training.splits import Split, check_duplicates, check_labels, describe, split_records, without_site
 
@@ -65,7 +65,7 @@ def parts_of(index: Index, recipe: Recipe, options: ReadOptions, *, masks: bool 
     if options.left_out_site:
         records = without_site(records, options.left_out_site)
     split = split_records(records, recipe.split)
-    check_labels(split, index.names)
+    check_labels(split, index.names if recipe.lesson == CLASSIFY else ())
     check_duplicates(split)
     if not options.quiet:
         print(describe(split, index.names))

@@ -82,10 +82,7 @@ def _outlined(**masks: NDArray[np.bool_]) -> Any:
 
 def test_outlines_are_held_against_masks(tmp_path: Path) -> None:
     names = ["one.png", "two.png", "three.png"]
-    rows = [
-        {"path": name, "patient": name, "mask": f"mask-{name}" if name != "three.png" else "", "label": "x"}
-        for name in names
-    ]
+    rows = [{"path": name, "patient": name, "mask": f"mask-{name}" if name != "three.png" else ""} for name in names]
     truth = _disc(40).astype(np.uint8)
     truth[_disc(15)] = 2
     for name in names[:2]:
@@ -109,16 +106,43 @@ def test_outlines_are_held_against_masks(tmp_path: Path) -> None:
 
 def test_a_mask_of_one_value_is_of_the_first_structure(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "mask.png"), _disc(30).astype(np.uint8) * 255)
-    asked = _films(tmp_path, [{"path": "one.png", "patient": "1", "mask": "mask.png", "label": "x"}])
+    asked = _films(tmp_path, [{"path": "one.png", "patient": "1", "mask": "mask.png"}])
     runner = _Runner({"one.png": _outlined(Lungs=_disc(30), Heart=_disc(10))})
     found = evaluate_outlines(_card(Task.SEGMENT, "Lungs", "Heart"), runner, asked)
     assert {metric.name.split(", ")[-1] for metric in found.metrics} == {"Lungs"}
 
 
 def test_an_index_without_masks_is_refused(tmp_path: Path) -> None:
-    asked = _films(tmp_path, [{"path": "one.png", "patient": "1", "label": "x"}])
+    asked = _films(tmp_path, [{"path": "one.png", "patient": "1"}])
     with pytest.raises(CxrError, match="names no masks"):
         evaluate_outlines(_card(Task.SEGMENT, "Lungs"), _Runner({}), asked)
+
+
+def test_films_and_masks_that_cannot_be_read_are_left_out_where_that_is_allowed(tmp_path: Path) -> None:
+    rows = [{"path": f"{name}.png", "patient": name, "mask": f"mask-{name}.png"} for name in ("one", "two", "three")]
+    asked = _films(tmp_path, rows)
+    for name in ("one", "two"):
+        cv2.imwrite(str(tmp_path / f"mask-{name}.png"), _disc(30).astype(np.uint8))
+    (tmp_path / "mask-three.png").write_bytes(b"no picture")
+    (tmp_path / "two.png").write_bytes(b"no picture")
+    card, runner = _card(Task.SEGMENT, "Lungs"), _Runner({"one.png": _outlined(Lungs=_disc(30))})
+    with pytest.raises(CxrError, match=r"(?s)A film cannot be read:.*line 4: The mask “mask-three.png”"):
+        evaluate_outlines(card, runner, asked)
+    assert runner.views == []  # masks are looked at before any film is asked about
+    with pytest.raises(CxrError, match=r"(?s)line 4: .*line 3: two.png: ") as fault:
+        evaluate_outlines(card, runner, replace(asked, allowed=1))
+    assert "now 1" in fault.value.hint
+    found = evaluate_outlines(card, runner, replace(asked, allowed=2))
+    assert {metric.count for metric in found.metrics} == {1}
+    assert [place for place, _ in found.unreadable] == ["site.csv, line 4", "site.csv, line 3"]
+    others.save(found, tmp_path / "out")
+    page = (tmp_path / "out" / "evaluation.html").read_text("utf-8")
+    assert "because they could not be read: 2 (site.csv, line 4, site.csv, line 3)" in page
+    assert any("two.png" in line for line in others.as_lines(found))
+    (tmp_path / "one.png").unlink()
+    (tmp_path / "one.png").write_bytes(b"no picture")
+    with pytest.raises(CxrError, match=r"None of 3 films could be measured \(none could be read\)"):
+        evaluate_outlines(card, runner, replace(asked, allowed=3))
 
 
 def _check(kind: FilmKind, turns: int, *codes: str) -> Any:
@@ -132,7 +156,7 @@ def test_the_film_check_is_held_against_the_index(tmp_path: Path) -> None:
         {"path": "b.png", "patient": "2", "kind": "frontal", "turn": "90", "polarity": "inverted", "view": "AP"},
         {"path": "c.png", "patient": "3", "kind": "lateral", "turn": "", "polarity": "", "view": ""},
     ]
-    asked = _films(tmp_path, [row | {"label": "x"} for row in rows])
+    asked = _films(tmp_path, rows)
     runner = _Runner(
         {
             "a.png": _check(FilmKind.FRONTAL, 0),
@@ -153,3 +177,23 @@ def test_the_film_check_is_held_against_the_index(tmp_path: Path) -> None:
     others.save(found, tmp_path / "out")
     figures = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
     assert figures["tables"][0]["films"] == [[2, 0], [1, 0]]
+
+
+def test_the_film_check_leaves_out_what_cannot_be_read_where_that_is_allowed(tmp_path: Path) -> None:
+    asked = _films(tmp_path, [{"path": f"{name}.png", "patient": name, "kind": "frontal"} for name in "ab"])
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    cards = _card(Task.GUARD, "x"), _card(Task.CLASSIFY, "x")
+    runner = _Runner({"a.png": _check(FilmKind.FRONTAL, 0)})
+    with pytest.raises(CxrError, match=r"(?s)A film cannot be read:.*line 3: b.png: "):
+        evaluate_check(*cards, runner, asked)
+    found = evaluate_check(*cards, runner, replace(asked, allowed=1))
+    assert [(one.name, one.value, one.count) for one in found.metrics] == [("accuracy, kind", 1.0, 1)]
+    assert [place for place, _ in found.unreadable] == ["site.csv, line 3"]
+
+
+def test_an_index_that_says_nothing_of_the_check_is_told_before_any_film_is_asked_about(tmp_path: Path) -> None:
+    asked = _films(tmp_path, [{"path": "a.png", "patient": "1"}])
+    runner = _Runner({})
+    with pytest.raises(CxrError, match="nothing in the columns kind, turn, polarity, view"):
+        evaluate_check(_card(Task.GUARD, "x"), _card(Task.CLASSIFY, "x"), runner, asked)
+    assert runner.views == []

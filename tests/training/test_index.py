@@ -155,3 +155,13 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
 )
 def test_patients_in_file_names(name: str, patient: str) -> None:
     assert patient_of(name) == patient
+
+
+def test_only_a_classifier_needs_labels(tmp_path: Path) -> None:
+    text = "path,patient,mask\na.png,p1,a-mask.png\nb.png,p2,\n"
+    with pytest.raises(CxrError, match="no column that could be a label"):
+        _read(tmp_path, text)
+    index = read_index(read_recipe("anatomy"), [tmp_path])
+    assert index.names == ("Cardiomegaly",)  # the recipe holds its ratio against it, where an index knows it
+    assert all(math.isnan(record.targets[0]) for record in index.records)
+    assert [record.mask for record in index.records] == [tmp_path / "a-mask.png", None]

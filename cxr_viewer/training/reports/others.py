@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from cxr_viewer.training.evaluate_others import OtherMeasured
@@ -22,6 +23,7 @@ def save(found: OtherMeasured, folder: Path) -> None:
         "metrics": [metric_dict(metric) for metric in found.metrics],
         "tables": [{"of": one.title, "names": one.names, "films": one.counts} for one in found.tables],
         "not_measured": found.skipped,
+        "unreadable": [place for place, _ in found.unreadable],
     }
     (folder / JSON_NAME).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -36,17 +38,24 @@ def other_page(found: OtherMeasured) -> str:
         heads = ("Films that are", *(f"said: {name}" for name in one.names))
         tables += [html.heading(one.title.capitalize()), html.table(heads, lines, range(1, len(heads)))]
     parts = [
-        html.note(
-            *(f"{count} of {found.films} films were not measured: {why}" for why, count in found.skipped.items())
-        ),
+        html.note(*_cautions(found)),
         html.section("Figures", html.table(("Figure", "Films", "Value", "95 %"), rows, (1, 2)), *tables),
         html.section("Model", html.paragraph(f"{found.card.model_id}, sha256 {found.card.sha256}")),
     ]
     return html.page(f"{found.card.name} {found.card.version}", under, parts)
 
 
+def _cautions(found: OtherMeasured) -> Iterator[str]:
+    for why, count in found.skipped.items():
+        yield f"{count} of {found.films} films were not measured: {why}"
+    if found.unreadable:
+        places = ", ".join(place for place, _ in found.unreadable[:5])
+        yield f"Left out, because they could not be read: {len(found.unreadable)} ({places})."
+
+
 def as_lines(found: OtherMeasured) -> list[str]:
     """What was measured, for a terminal."""
     lines = [f"{found.card.name} {found.card.version} on {found.data}: {found.films} films, {found.patients} patients"]
     lines += [f"  {one.name}: {html.value_text(one)}  (95 % {html.interval_text(one)})" for one in found.metrics]
-    return lines + [f"{count} films were not measured: {why}" for why, count in found.skipped.items()]
+    lines += [f"{count} films were not measured: {why}" for why, count in found.skipped.items()]
+    return lines + [f"Left out, cannot be read: {place}: {why}" for place, why in found.unreadable]

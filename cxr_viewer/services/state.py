@@ -98,12 +98,18 @@ class ScanStatus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UndoStep:
-    """What one undo brings back. ``gesture`` joins the many events of one drag into one step (0 joins nothing)."""
+    """What one undo brings back.
+
+    Attributes:
+        gesture: joins the many events of one drag into one step (0 joins nothing).
+        turns: see :class:`Pane`; where it was another one, models are asked again.
+    """
 
     display: DisplayState
     marks: tuple[Mark, ...]
     gesture: int = 0
     callipers: Callipers | None = None
+    turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,35 @@ def test_turning_upright_turns_the_display_and_what_models_see(window: Any) -> N
     before = window.state
     assert window.do(ev.TurnUpright(0)) == ()  # it is upright already
     assert window.state is before
-    window.do(ev.Undo(0))
-    assert window.pane.display.orientation == Orientation(0)
-    assert window.pane.turns == 3  # models go on seeing it upright
     window.open(1)
     assert window.requests[-1].turns == 0
+
+
+def test_taking_the_turn_back_takes_back_what_models_see(window: Any) -> None:
+    """Display, question and answer go together, back and forth; other steps ask nothing."""
+    window.open()
+    refuse(window, check(TURNED, turns=3))
+    window.do(ev.TurnUpright(0))
+    window.answer({"Effusion": 0.2}, check=check(turns=3), turns=3)
+    window.do(ev.SetInverted(0, True))
+    asked = len(window.requests)
+    window.do(ev.Undo(0))
+    assert (len(window.requests), window.pane.result.turns) == (asked, 3)
+
+    late = window.requests[-1]
+    (started,) = (one for one in window.do(ev.Undo(0)) if isinstance(one, ev.StartAnalysis))
+    assert (window.pane.display.orientation, window.pane.turns) == (Orientation(0), 0)
+    assert (started.request.turns, started.at_once) == (0, True)
+    assert window.pane.result is None, "a score of the film as it lay otherwise does not stay"
+    window.answer({"Effusion": 0.9}, late, check=check(turns=3), turns=3)
+    assert window.pane.result is None, "nor does it come late"
+    refuse(window, check(TURNED, turns=3))
+    assert check_of(window.pane).upright_turns != window.pane.turns, "the strip offers the turn again"
+
+    window.do(ev.Redo(0))
+    assert (window.pane.display.orientation, window.pane.turns) == (Orientation(3), 3)
+    assert window.requests[-1].turns == 3
+    assert window.pane.refusal is None
 
 
 def test_a_film_that_was_scored_can_be_turned_too(window: Any) -> None:

@@ -30,7 +30,7 @@ def override(state: ViewerState, event: ev.Override) -> Step:
 
 
 def turn_upright(state: ViewerState, event: ev.TurnUpright) -> Step:
-    """The display turns as one undo step; what models see is turned until the film is closed."""
+    """The display and what models see turn together, as one undo step."""
     pane = shown(state, event.pane)
     check = check_of(pane) if pane is not None else None
     if pane is None or check is None or check.upright_turns == pane.turns:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cxr_viewer.core.annotations import Mark
 from cxr_viewer.services import events as ev
-from cxr_viewer.services.session.moves import Step, default_display, display_change, put, remember, shown
+from cxr_viewer.services.session.moves import Step, ask, default_display, display_change, put, remember, shown
 from cxr_viewer.services.state import UndoStep, ViewerState
 
 
@@ -97,22 +97,25 @@ def step_back(state: ViewerState, index: int, *, forward: bool) -> Step:
     if not source:
         return state, ()
     step = source[-1]
-    here = UndoStep(pane.display, pane.marks, callipers=pane.edited)
+    here = UndoStep(pane.display, pane.marks, callipers=pane.edited, turns=pane.turns)
     display = replace(step.display, zoom=pane.display.zoom, center=pane.display.center, overlay=pane.display.overlay)
     if display.orientation != pane.display.orientation:
         display = replace(display, center=None)
     undo = (*pane.undo, here) if forward else pane.undo[:-1]
     redo = pane.redo[:-1] if forward else (*pane.redo, here)
-    pane = replace(
+    before = replace(
         pane,
         display=display,
         marks=step.marks,
         edited=step.callipers,
+        turns=step.turns,
         selected_mark=None,
         undo=undo,
         redo=redo,
     )
-    return put(state, index, pane), ()
+    state = put(state, index, before)
+    # An answer about the film as it lay otherwise must not stand beside it.
+    return ask(state, index, at_once=True) if step.turns != pane.turns else (state, ())
 
 
 def undo(state: ViewerState, event: ev.Undo) -> Step:

@@ -115,7 +115,7 @@ def remember(pane: Pane, gesture: int = 0) -> Pane:
     """The pane with its present look on the undo stack, once per gesture."""
     if gesture and pane.undo and pane.undo[-1].gesture == gesture and not pane.redo:
         return pane
-    step = UndoStep(pane.display, pane.marks, gesture, pane.edited)
+    step = UndoStep(pane.display, pane.marks, gesture, pane.edited, pane.turns)
     return replace(pane, undo=(*pane.undo, step)[-UNDO_DEPTH:], redo=())
 
 

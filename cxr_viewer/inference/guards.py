@@ -114,9 +114,6 @@ def cautions(card: ModelCard, image: Radiograph, check: FilmCheck | None = None)
         if not code_letters(image.modality):
             text = "The file does not say that it is a radiograph."
             found.append(Caution("modality-unknown", text, "Modality (0008,0060)"))
-    if min(image.rows, image.columns) < card.input.size_px:
-        text = f"The film has fewer pixels ({image.columns} x {image.rows}) than the model was trained on."
-        found.append(Caution("few-pixels", text))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheckError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, ModelCard, Task
 from cxr_viewer.core.geometry import ImageRect
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference import explain, guards
 from cxr_viewer.inference.beside import Beside, BesideModels
@@ -24,9 +24,9 @@ from cxr_viewer.inference.engines.child import ChildEngine
 from cxr_viewer.inference.engines.choice import Clock
 from cxr_viewer.inference.engines.supply import EngineSupply
 from cxr_viewer.inference.explain_run import Question, explained
-from cxr_viewer.inference.preprocess import FilmGreys, see
+from cxr_viewer.inference.preprocess import FilmGreys, ModelInput, see
 from cxr_viewer.inference.scoring import scores
-from cxr_viewer.inference.telling import Distances, outside_lungs, told_of
+from cxr_viewer.inference.telling import Distances, enlarged, outside_lungs, told_of
 from cxr_viewer.inference.turning import WayBack, upright
 
 Report = Callable[[str], None]
@@ -95,7 +95,7 @@ class LocalRunner:
             device=prepared.engine.device_name,
             elapsed_s=time.perf_counter() - started,
             limits=told.limits,
-            cautions=(*told.cautions, *prepared.cautions, *mapless, *outside),
+            cautions=(*told.cautions, *film.small(card, given), *prepared.cautions, *mapless, *outside),
             saw=film.back.saw(given.saw),
             anatomy=beside.anatomy,
             check=told.check,
@@ -187,6 +187,10 @@ class _Film:
     def lungs(self, beside: Beside) -> ImageRect | None:
         """The box around both lungs on the upright film."""
         return None if beside.lungs is None else self.back.there(beside.lungs)
+
+    def small(self, card: ModelCard, given: ModelInput) -> tuple[Caution, ...]:
+        """See :func:`~cxr_viewer.inference.telling.enlarged`."""
+        return enlarged(card.input, self.upright, given)
 
 
 def _check_finite(card: ModelCard, logits: Floats, features: Floats | None) -> None:

@@ -9,13 +9,14 @@ from cxr_viewer.core import suitability
 from cxr_viewer.core.anatomy import Anatomy
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheck, FilmKind, Severity, Sign
-from cxr_viewer.core.findings import AnalysisRequest, Finding, Heatmap, ModelCard, Task, Withheld
-from cxr_viewer.core.image import Caution
+from cxr_viewer.core.findings import AnalysisRequest, Finding, Heatmap, InputSpec, ModelCard, Task, Withheld
+from cxr_viewer.core.image import Caution, Radiograph
 from cxr_viewer.inference import anatomy, guards, scoring
 from cxr_viewer.inference.beside import Beside
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.distance import Reference, read_reference, unlike_training
 from cxr_viewer.inference.engines import Floats
+from cxr_viewer.inference.preprocess import ModelInput
 
 _MOST_OUTSIDE = 0.5
 _FAINT = 0.1  # hottest cell on the common scale
@@ -70,6 +71,24 @@ def told_of(
     against = [one.caution for one in signs if one.severity >= Severity.GREY]
     limits = (*suitability.limits(card, image, check), *against)
     return Told(found, limits, (*cautions, *beside.cautions), check, overridden, withheld)
+
+
+def enlarged(spec: InputSpec, image: Radiograph, given: ModelInput) -> tuple[Caution, ...]:
+    """A caution where what the network reads had to be enlarged for it.
+
+    What counts is the cut, not the film: the lungs of a film of 300 pixels may fill 150.
+
+    Args:
+        image: the film that ``given`` was made from.
+    """
+    if min(given.seen.width, given.seen.height) >= spec.size_px:
+        return ()
+    part = given.saw.given or given.seen  # without what was filled up
+    whole = (part.width, part.height) == (image.columns, image.rows)
+    what = "The film has" if whole else "The part of the film that the model reads has"
+    size = f"{part.width:.0f} x {part.height:.0f} pixels"
+    text = f"{what} {size} and is enlarged to {spec.size_px} x {spec.size_px}: fine detail is missing."
+    return (Caution("few-pixels", text),)
 
 
 def outside_lungs(

@@ -319,6 +319,11 @@ def test_a_model_of_the_lungs_is_given_their_box(made: Any, frontal: Any) -> Non
     assert result.seen.width == pytest.approx(1.1 * lungs.width, abs=3)
     assert result.seen.x == pytest.approx(lungs.x - 0.05 * lungs.width, abs=3)
     assert result.saw.crop == "lungs"
+    assert "few-pixels" not in codes(result.cautions)
+    small = np.pad(image.stored[::6, ::6], 40, constant_values=4000)
+    assert min(small.shape) > 64, "the film is not small, the lungs on it are"
+    little = ask(runner, dataclasses.replace(image, stored=small, source_sha256="b" * 64), "cropped")
+    assert "few-pixels" in codes(little.cautions)
     lying = dataclasses.replace(image, stored=np.ascontiguousarray(np.rot90(image.stored)), source_sha256="f" * 64)
     turned = ask(runner, lying, "cropped", turns=1)
     assert turned.findings == result.findings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -213,12 +211,3 @@ def test_what_could_not_be_checked_is_said(film, chest, card) -> None:
     assert codes(view=View.UNKNOWN) == ["view-unknown"]
     assert codes(modality="") == ["modality-unknown"]
     assert codes(is_dicom=False, view=View.UNKNOWN, modality="") == ["not-dicom"]
-
-
-def test_a_film_smaller_than_the_input_is_said(film, chest, real_card) -> None:
-    card = dataclasses.replace(real_card, input=dataclasses.replace(real_card.input, size_px=192))
-    (caution,) = guards.cautions(card, film(chest[::3, ::3]))
-    assert (caution.code, caution.text) == (
-        "few-pixels",
-        "The film has fewer pixels (134 x 167) than the model was trained on.",
-    )

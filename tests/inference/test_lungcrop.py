@@ -23,6 +23,7 @@ from cxr_viewer.inference.engines import score_key
 from cxr_viewer.inference.engines.probes import probe_film, sample_films
 from cxr_viewer.inference.preprocess import lung_area, model_grey, prepare, see
 from cxr_viewer.inference.runner import LocalRunner
+from cxr_viewer.inference.telling import enlarged
 
 LUNGS = InputSpec(64, "stretch", False, 0.5, 0.25, crop="lungs", margin=0.1)
 WHOLE = ImageRect(0, 0, 192, 192)
@@ -112,6 +113,28 @@ def test_the_reader_is_told_that_it_was_cropped_to_the_lungs(fit: str) -> None:
     lost = sum(strip.width * strip.height for strip in strips) / (film.rows * film.columns)
     assert len(strips) == 4
     assert lost == pytest.approx(1 - seen_share(told, film.rows, film.columns))
+
+
+def test_what_is_enlarged_is_told_by_the_cut_and_not_by_the_film() -> None:
+    """A film of 192 pixels is more than 160, and the lungs on it are less."""
+    film, lungs = child(), dataclasses.replace(LUNGS, size_px=160)
+    (caution,) = enlarged(lungs, film, see(film, lungs, BOX))
+    assert caution.code == "few-pixels"
+    assert caution.text == (
+        "The part of the film that the model reads has 120 x 144 pixels and is enlarged to 160 x 160: "
+        "fine detail is missing."
+    )
+    assert enlarged(LUNGS, film, see(film, LUNGS, BOX)) == ()
+    whole = dataclasses.replace(lungs, crop="", margin=0.0)
+    assert enlarged(whole, film, see(film, whole)) == ()
+
+
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_a_film_smaller_than_the_input_is_told(fit: str) -> None:
+    film = child(np.ascontiguousarray(child().stored[:, 20:150]))
+    spec = InputSpec(224, fit, False, 0.5, 0.25)
+    (caution,) = enlarged(spec, film, see(film, spec))
+    assert caution.text == "The film has 130 x 192 pixels and is enlarged to 224 x 224: fine detail is missing."
 
 
 def test_engines_are_tried_out_without_asking_where_the_lungs_are(card) -> None:

@@ -176,6 +176,10 @@ class ModelStore(Protocol):
         """The bundles in the user's own folder that cannot be used."""
         ...
 
+    def own(self) -> frozenset[str]:
+        """Ids of the models in use from the user's own folder; all others travel with the program."""
+        ...
+
     def remove(self, model_id: str) -> None:
         """Remove an installed model, by its id or, where it cannot be used, the name of its folder.
 

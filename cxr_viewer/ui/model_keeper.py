@@ -31,6 +31,7 @@ class Inventory:
         damaged: those among them that lie in the user's own folder and can be removed.
         fault: why the offers could not be listed, empty where they could.
         calibrations: those made on this site's films, each with whether it is in use, by the model's id.
+        own: ids of the installed ones that do not travel with the program.
     """
 
     cards: tuple[ModelCard, ...] = ()
@@ -39,6 +40,7 @@ class Inventory:
     fault: str = ""
     damaged: tuple[Damaged, ...] = ()
     calibrations: Mapping[str, tuple[SiteCalibration, bool]] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
 
     def calibration_of(self, card: ModelCard | None) -> tuple[SiteCalibration, bool] | None:
         """The calibration made on this site's films, and whether it is in use; None where there is none."""
@@ -237,7 +239,7 @@ class ModelKeeper(QObject):
             store = self._made()
             made = {card.model_id: store.calibration(card.model_id) for card in cards}
             known = {model_id: (site, used) for model_id, (site, used) in made.items() if site is not None}
-            return Inventory(cards, store.offers(), self._catalog.problems(), "", store.damaged(), known)
+            return Inventory(cards, store.offers(), self._catalog.problems(), "", store.damaged(), known, store.own())
         except Exception as error:
             return Inventory(cards, (), self._catalog.problems(), _sentence(error))
 

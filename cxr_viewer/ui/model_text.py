@@ -264,9 +264,12 @@ def changed_question(name: str) -> str:
     )
 
 
-def remove_question(name: str) -> str:
+def remove_question(card: ModelCard) -> str:
     """Whether the files of an installed model shall go."""
-    return f"Remove {name}? Its files are deleted from this computer; films it has scored are asked about anew."
+    gone = f"Remove {card.name}? Its files are deleted from this computer"
+    if card.serves:
+        return f"{gone}; the program's own, or another one installed for the same use, works again on all films."
+    return f"{gone}; films it has scored are asked about anew."
 
 
 def remove_folder_question(folder: str) -> str:

@@ -238,6 +238,10 @@ class ModelsDialog(QDialog):
         row = self.list.chosen()
         return next((card for card in self._inventory.cards if row and card.model_id == row.key), None)
 
+    def _removable(self, card: ModelCard | None) -> bool:
+        """Without one that serves the program films go unchecked: the program's own stays, and takes over again."""
+        return card is not None and (not card.serves or card.model_id in self._inventory.own)
+
     def _chosen_offer(self) -> Offer | None:
         """What can be installed under the chosen line: also again, in place of a damaged model."""
         row = self.list.chosen()
@@ -262,7 +266,7 @@ class ModelsDialog(QDialog):
             (self.install, offer is not None),
             (self.from_file, offer is not None),
             (self.verify, card is not None),
-            (self.remove, (card is not None and not card.serves) or (row is not None and bool(row.folder))),
+            (self.remove, self._removable(card) or (row is not None and bool(row.folder))),
         ):
             button.setVisible(there)
             button.setEnabled(there and not self._working)
@@ -340,8 +344,8 @@ class ModelsDialog(QDialog):
     @Slot()
     def _ask_to_remove(self) -> None:
         card, row = self._chosen_card(), self.list.chosen()
-        if card is not None and not card.serves:
-            text = model_text.remove_question(card.name)
+        if card is not None and self._removable(card):
+            text = model_text.remove_question(card)
             self._ask(text, "Remove", "Keep it", lambda _: self.remove_wanted.emit(card.model_id, card.name))
         elif row is not None and row.folder:
             text = model_text.remove_folder_question(row.folder)

@@ -123,3 +123,20 @@ def test_models_that_work_beside_every_other_are_not_chosen(make_film) -> None:
     named = choose_model((check, lungs, CHILDREN), "lungs", shown)
     assert named is not None
     assert named.model_id == "lungs"
+
+
+def test_what_the_models_beside_said_does_not_outlast_them(make_film) -> None:
+    """Film check and callipers stand in every answer: those of a guard that was removed must not stay on screen."""
+    guard = replace(OUTLINES, model_id="guard", task=Task.GUARD, serves="guard")
+    node, shown = make_film(patient=PatientInfo(age_years=3.0), view=View.PA, body_part="CHEST")
+    state, _ = reduce(ViewerState(model_id=AUTO, cards=(CHILDREN, guard)), ev.OpenImage(node, 0))
+    state, effects = reduce(state, ev.ImageLoaded(0, state.panes[0].generation, shown))
+    (request,) = [effect.request for effect in effects if isinstance(effect, ev.StartAnalysis)]
+    whole = ImageRect(0, 0, 4, 4)
+    result = AnalysisResult(0, request.generation, shown.key, "children", "", "", CHILDREN.sha256, (), (), whole, "", 0)
+    state, _ = reduce(state, ev.AnalysisArrived(result))
+    state, effects = reduce(state, ev.ModelsChanged((CHILDREN, guard, ADULTS)))
+    assert (state.panes[0].result, effects) == (result, ())
+    state, effects = reduce(state, ev.ModelsChanged((CHILDREN, ADULTS)))
+    assert state.panes[0].result is None
+    assert [effect.request.model_id for effect in effects if isinstance(effect, ev.StartAnalysis)] == ["children"]

@@ -18,6 +18,7 @@ from cxr_viewer.core.findings import LabelSpec, ModelCard, OperatingPoint, Proof
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.beside import serving
 from cxr_viewer.inference.cards import CARD_NAME, read_card, verify_weights, write_card
 from cxr_viewer.inference.catalog import BundleCatalog
 from cxr_viewer.inference.registry import registry
@@ -108,6 +109,9 @@ class Shelf:
     def damaged(self) -> tuple[Damaged, ...]:
         found = BundleCatalog([self._folder]).damaged()
         return tuple(Damaged(folder.name, why) for folder, why in found if folder.parent == self._folder)
+
+    def own(self) -> frozenset[str]:
+        return frozenset(card.model_id for card in BundleCatalog([self._folder]).cards())
 
     def remove_damaged(self, folder: str) -> None:
         shutil.rmtree(self._folder / folder)
@@ -617,6 +621,25 @@ def test_a_model_that_serves_the_program_says_so_and_cannot_be_removed(qtbot: Qt
     assert "Used beside every findings model: film check" in dialog.card.toPlainText()
     assert not dialog.remove.isVisible()
     assert dialog.verify.isVisible()
+
+
+def test_one_that_serves_the_program_and_was_installed_by_the_reader_is_removed(bench: Bench) -> None:
+    """The program's own film check is there again afterwards, and stays."""
+    folder = bench.shelf._folder / "film-check"
+    shutil.copytree(resources_dir() / "models" / "guard", folder)
+    write_card(replace(read_card(folder), model_id="film-check", name="Our film check"), folder / CARD_NAME)
+    assert serving(bench.catalog, "guard").model_id == "film-check"  # type: ignore[union-attr]
+    dialog = bench.open()
+    bench.wait(lambda: bench.rows().get("film-check") == "whole")
+    dialog.choose("guard")
+    assert not dialog.remove.isVisible()
+    dialog.choose("film-check")
+    bench.click(dialog.remove)
+    assert "the program's own, or another one installed for the same use, works again" in dialog.question.text.text()
+    bench.click(dialog.question.yes)
+    bench.said("Our film check was removed.")
+    assert not folder.exists()
+    assert serving(bench.catalog, "guard").model_id == "guard"  # type: ignore[union-attr]
 
 
 def test_the_card_tells_operating_points_and_what_was_only_tried() -> None:

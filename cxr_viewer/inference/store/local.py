@@ -131,6 +131,11 @@ class LocalStore:
         found = self._catalog.damaged()
         return tuple(Damaged(folder.name, why) for folder, why in found if folder.parent == self._models)
 
+    def own(self) -> frozenset[str]:
+        """Ids of the models in use from the user's own folder; all others travel with the program."""
+        known = [card.model_id for card in self._catalog.cards()]
+        return frozenset(one for one in known if self._catalog.folder(one).parent == self._models)
+
     # -------------------------------------------------------- installing
 
     def install(

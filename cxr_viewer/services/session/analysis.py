@@ -22,10 +22,12 @@ def models_changed(state: ViewerState, event: ev.ModelsChanged) -> Step:
     """Films whose model went, or for which there is a better one now, are asked about again; other answers stay.
 
     A card that says something else of the same weights is another model: its operating points and calibration are part
-    of every answer.
+    of every answer; and so is what the models said that serve the program beside every other.
     """
     known = {card.model_id for card in event.cards}
     same = {card.model_id for card in event.cards if card in state.cards}
+    if [card for card in event.cards if card.serves] != [card for card in state.cards if card.serves]:
+        same = set()
     wanted = state.model_id if state.model_id in known or (state.model_id == AUTO and known) else ""
     state = replace(state, cards=event.cards, model_id=wanted or (AUTO if known else ""))
     effects: tuple[ev.Effect, ...] = ()

@@ -362,6 +362,7 @@ def test_removing_and_what_cannot_be_removed(tmp_path, read_film, bundle, random
     bundle(place.models, random_network())
     bundle(tmp_path / "program", random_network(), model_id="travels")
     place.catalog._dirs = (tmp_path / "program", place.models)
+    assert place.store.own() == {"tiny"}
     with pytest.raises(ModelError) as caught:
         place.store.remove("travels")
     assert caught.value.code == "travels-with-program"

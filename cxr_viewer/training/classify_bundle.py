@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from cxr_viewer.core.errors import CxrError
+from cxr_viewer.core.image import View
 from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, RatioTerm, ReferenceSpec, ScoreKind
 from cxr_viewer.inference.calibrate import even_weights
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, file_sha256, write_card
@@ -41,6 +42,7 @@ from cxr_viewer.training.teachers import ANSWERS_NAME, write_answers
 
 _ADULT_YEARS = 16
 _PLOT_DPI = 110
+_VIEWS = {view.value for view in View} - {View.UNKNOWN.value}
 _KEPT_GROUPS = ("PA", "AP", ONE_PER_PATIENT)
 _OUTSIDE_FIGURES = (AUC, SENSITIVITY, SPECIFICITY, ECE)
 
@@ -55,7 +57,7 @@ def finish_classify(trained: Trained) -> Path:
         CxrError: films outside cannot be read, or no finding is good enough to be offered.
     """
     folder = trained.out / "bundle"
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD_NAME).unlink(missing_ok=True)  # of an earlier run: a bundle without a card is not looked at
     network = _network(trained)
     _keep_answers(trained, network)
     tuned, terms = _tuned(trained, network)
@@ -65,7 +67,8 @@ def finish_classify(trained: Trained) -> Path:
     answers, figures = _measured(network, films, plain, words, ratios)
     evaluation.save(figures, answers, trained.out / "test")
     metrics = [one for label in figures.labels for one in (*label.metrics, *_kept_groups(label))]
-    card = _offering(plain, metrics, tested=trained.parts.test is not None)
+    card = _offering(plain, metrics, [one.view for one in films.records], tested=trained.parts.test is not None)
+    folder.mkdir(parents=True, exist_ok=True)
     metrics += _leaning(trained, network, films, words) + _outside(trained, network, plain)
     kept = [plain.labels.index(_plain_of(plain, label)) for label in card.labels]
     card = replace(
@@ -308,13 +311,19 @@ def _outside(trained: Trained, network: CamNetwork, card: ModelCard) -> list[Met
     return out
 
 
-def _offering(card: ModelCard, metrics: Sequence[Metric], *, tested: bool) -> ModelCard:
-    """Which findings stay labels, and which of their scores are probabilities.
+def _offering(card: ModelCard, metrics: Sequence[Metric], seen: Sequence[str], *, tested: bool) -> ModelCard:
+    """Which findings stay labels, in which views, and which of their scores are probabilities.
+
+    Args:
+        seen: the view of each film that was measured, empty where it is not known. Where none is, the figures of all
+            films decide; else a view without films enough is one that a finding is not offered in.
 
     Raises:
         CxrError: none is good enough.
     """
-    views = tuple(view for view in card.intended_views if any(one.group == view for one in metrics))
+    views = card.intended_views if any(view in _VIEWS for view in seen) else ()
+    if len(set(seen)) == 1:  # then the figures of all films are those of this view
+        metrics = [*metrics, *(replace(one, group=seen[0]) for one in metrics if not one.group)]
     adults = card.intended_ages is None or card.intended_ages[1] >= _ADULT_YEARS
     good, tried = offered([label.name for label in card.labels], metrics, views, adults=adults)
     if not good:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,11 @@ from cxr_viewer.core.errors import CxrError, ExportError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+CHIEF_SPEAKS_S = 20.0
+"""What is wrong with films or recipe every process of torchrun finds at about the same time: the first tells it, and
+its end ends the others. One that is still there after so many seconds has met something of its own, for example a film
+that its machine lacks, and tells it."""
 
 DEFAULT_MODEL = "paediatric-pneumonia"
 
@@ -123,9 +129,9 @@ def run_train(args: argparse.Namespace) -> int:
                 return 0
             bundle = train_model(job)
     except CxrError:
-        if is_chief():
-            raise
-        return 1  # the chief has said it
+        if not is_chief():
+            time.sleep(CHIEF_SPEAKS_S)  # torchrun ends this process once the chief has ended
+        raise
     if bundle is not None:
         print(f"The model is in {bundle}")
     return 0

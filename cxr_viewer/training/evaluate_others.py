@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from cxr_viewer.training.measure import ACCURACY, Draws, Values, interval, share
 SIDE_PX = 256
 """Long side of the grid on which outlines and masks are compared."""
 DICE, DISTANCE, RATIO_ERROR = "Dice", "distance of the outlines, in % of the film's height", "error of the ratio"
+ANSWERED, NOT_SURE = "share with an answer", "not sure"
 COLUMNS = ("kind", "turn", "polarity", "view")
 """What the film check is held against."""
 
@@ -142,12 +143,18 @@ def evaluate_check(
     if not answers:
         raise _none_measured(films, skipped)
     data = asked.words(films.split)
-    metrics = [
-        _mean(f"{ACCURACY}, {column}", [(p, float(t == s)) for p, t, s in rows], data)
-        for column, rows in answers.items()
-    ]
+    metrics = [metric for column, rows in answers.items() for metric in _answered(column, rows, data)]
     tables = tuple(_table(column, rows) for column, rows in answers.items())
     return _other(card, asked, films, metrics, tables, skipped, lost)
+
+
+def _answered(column: str, rows: Sequence[tuple[str, str, str]], data: str) -> Iterator[Metric]:
+    """How often an answer (patient, truth, said) is right; one that was not given is not wrong, but counted."""
+    sure = [(patient, float(truth == said)) for patient, truth, said in rows if said != NOT_SURE]
+    if len(sure) < len(rows):
+        yield _mean(f"{ANSWERED}, {column}", [(patient, float(said != NOT_SURE)) for patient, _, said in rows], data)
+    if sure:
+        yield _mean(f"{ACCURACY}, {column}" + (" where answered" if len(sure) < len(rows) else ""), sure, data)
 
 
 def _said(check: FilmCheck) -> dict[str, str]:
@@ -156,7 +163,7 @@ def _said(check: FilmCheck) -> dict[str, str]:
         "kind": check.kind.name.lower(),
         "turn": str(90 * check.upright_turns),
         "polarity": "inverted" if inverted else "normal",
-        "view": check.view.value.lower() or "not sure",
+        "view": check.view.value.lower() or NOT_SURE,
     }
 
 
@@ -293,7 +300,7 @@ def _mean(name: str, found: Sequence[tuple[str, float]], data: str) -> Metric:
     patients = [patient for patient, _ in found]
     sums = Draws.of(patients).sums(np.stack([values, np.ones_like(values)], axis=1))
     mean, drawn = float(values.mean()), sums[:, 0] / sums[:, 1]
-    shares = name.startswith(ACCURACY)
+    shares = name.startswith((ACCURACY, ANSWERED))
     low, high = share_interval(mean, drawn, len(set(patients))) if shares else interval(drawn)
     return Metric(name, mean, low, high, data, len(found))
 

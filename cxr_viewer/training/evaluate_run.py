@@ -9,7 +9,7 @@ from cxr_viewer.training.asking import Asked, Runner, ask, listed
 from cxr_viewer.training.evaluating import Measured, measured
 from cxr_viewer.training.measure import ACCURACY, AUC, SENSITIVITY, SPECIFICITY
 from cxr_viewer.training.reports import evaluation
-from cxr_viewer.training.reports.html import interval_text, value_text
+from cxr_viewer.training.reports.html import films_text, interval_text, value_text
 from cxr_viewer.training.reports.pictures import pictures
 
 
@@ -40,7 +40,9 @@ def as_lines(found: Measured) -> list[str]:
             if metric is not None:
                 lines.append(f"  {name:<12} {value_text(metric)}  (95 % {interval_text(metric)})")
     lines += [f"{name}: not measured. {why}" for name, why in found.left_out.items()]
-    lines += [f"{count} films got no score: {why}" for why, count in found.refused.items()]
+    lines += [f"{films_text(count)} got no score: {why}" for why, count in found.refused.items()]
     lines += [f"Left out, cannot be read: {place}: {why}" for place, why in found.unreadable]
-    lines += [f"{count} films would be kept back by the film check ({code})" for code, count in found.blocked.items()]
+    lines += [
+        f"{films_text(count)} would be kept back by the film check ({code})" for code, count in found.blocked.items()
+    ]
     return lines

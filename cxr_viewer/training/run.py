@@ -166,8 +166,5 @@ def _write_sites(rows: list[dict[str, str]], path: Path) -> None:
         writer.writerows(rows)
     print(f"AUC on each site by a network that has not seen it ({path.name}):")
     for row in rows:
-        print(
-            "  " + ", ".join(f"{name} {value or '-'}" for name, value in row.items() if name != "site"),
-            "-",
-            row["site"],
-        )
+        areas = ", ".join(f"{name} {value or '-'}" for name, value in row.items() if name not in ("site", "films"))
+        print(f"  {row['site']}: {areas} ({row['films']} films)")

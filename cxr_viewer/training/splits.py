@@ -116,13 +116,14 @@ def check_leakage(parts: Mapping[str, Iterable[str]]) -> None:
 
 
 def check_duplicates(split: Split) -> None:
-    """Stop where the same file lies on two sides under different names or patients.
+    """Stop where one file is listed twice, or the same file lies on two sides under different names or patients.
 
     Only files of equal length are read through, so this costs little.
 
     Raises:
         CxrError: names up to five pairs by file and line.
     """
+    _check_listed_once([*split.train, *split.validation, *split.test])
     sides: dict[int, list[tuple[str, FilmRecord]]] = defaultdict(list)
     for name, part in (("training", split.train), ("validation", split.validation), ("testing", split.test)):
         for record in part:
@@ -140,9 +141,26 @@ def check_duplicates(split: Split) -> None:
     if pairs:
         shown = "; ".join(pairs[:5]) + ("; ..." if len(pairs) > 5 else "")
         raise CxrError(
-            f"{len(pairs)} films are the same on both sides of the split: {shown}.",
+            f"The same film is on two sides of the split: {shown}.",
             hint="Keep one line for each film.",
             detail="\n".join(pairs),
+            code="duplicate-films",
+        )
+
+
+def _check_listed_once(records: Sequence[FilmRecord]) -> None:
+    """A film with two lines would count twice, and the lines may say different things of it."""
+    places: dict[Path, list[str]] = defaultdict(list)
+    for record in records:
+        places[record.path].append(record.place)
+    often = [" and ".join(found) for found in places.values() if len(found) > 1]
+    if often:
+        shown = "; ".join(often[:5]) + ("; ..." if len(often) > 5 else "")
+        films = "One film is" if len(often) == 1 else f"{len(often)} films are"
+        raise CxrError(
+            f"{films} listed more than once: {shown}.",
+            hint="Keep one line for each film.",
+            detail="\n".join(often),
             code="duplicate-films",
         )
 

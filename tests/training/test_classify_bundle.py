@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.findings import Metric, ScoreKind
-from cxr_viewer.inference.cards import WEIGHTS_NAME, read_card, verify_weights
+from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card, verify_weights
 from cxr_viewer.inference.distance import read_reference
 from cxr_viewer.inference.networks import build_network, load_network
 from cxr_viewer.training import classify_bundle
@@ -148,6 +148,26 @@ def test_what_is_no_good_is_told_as_tried_and_taken_out_of_the_network(trained: 
     assert run.parts.test is not None
     inputs = prepared(run.parts.test, card.input)
     assert np.allclose(score_labels(kept, inputs)[:, 0], score_labels(whole, inputs)[:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("seen", "offered"), [("AP", ("AP",)), ("", ())])
+def test_a_finding_is_not_offered_in_a_view_that_no_film_was_of(
+    trained: Callable[..., Trained], seen: str, offered: tuple[str, ...]
+) -> None:
+    run = trained("Square")
+    assert run.parts.test is not None
+    films = replace(run.parts.test, records=tuple(replace(one, view=seen) for one in run.parts.test.records))
+    card = read_card(finish_classify(replace(run, parts=replace(run.parts, test=films))))
+    assert card.intended_views == ("PA", "AP")
+    assert card.labels[0].views == offered  # nothing: nobody knows the view of a film, all of them decide
+
+
+def test_what_an_earlier_run_wrote_is_no_bundle_of_a_later_one(trained: Callable[..., Trained]) -> None:
+    folder = finish_classify(trained("Square"))
+    assert (folder / CARD_NAME).is_file()
+    with pytest.raises(CxrError, match="No finding is good enough"):
+        finish_classify(trained("Pneumonia"))
+    assert not (folder / CARD_NAME).exists()
 
 
 def test_a_finding_that_is_never_offered_for_adults_is_not(trained: Callable[..., Trained]) -> None:

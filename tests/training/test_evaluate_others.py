@@ -145,9 +145,9 @@ def test_films_and_masks_that_cannot_be_read_are_left_out_where_that_is_allowed(
         evaluate_outlines(card, runner, replace(asked, allowed=3))
 
 
-def _check(kind: FilmKind, turns: int, *codes: str) -> Any:
+def _check(kind: FilmKind, turns: int, *codes: str, view: View = View.PA) -> Any:
     signs = tuple(Sign(code, code, Severity.BLOCK) for code in codes)
-    return SimpleNamespace(check=FilmCheck(kind, View.PA, ViewSource.NETWORK, turns, signs))
+    return SimpleNamespace(check=FilmCheck(kind, view, ViewSource.NETWORK, turns, signs))
 
 
 def test_the_film_check_is_held_against_the_index(tmp_path: Path) -> None:
@@ -155,6 +155,7 @@ def test_the_film_check_is_held_against_the_index(tmp_path: Path) -> None:
         {"path": "a.png", "patient": "1", "kind": "frontal", "turn": "0", "polarity": "normal", "view": "PA"},
         {"path": "b.png", "patient": "2", "kind": "frontal", "turn": "90", "polarity": "inverted", "view": "AP"},
         {"path": "c.png", "patient": "3", "kind": "lateral", "turn": "", "polarity": "", "view": ""},
+        {"path": "d.png", "patient": "4", "kind": "", "turn": "", "polarity": "", "view": "PA"},
     ]
     asked = _films(tmp_path, rows)
     runner = _Runner(
@@ -162,16 +163,19 @@ def test_the_film_check_is_held_against_the_index(tmp_path: Path) -> None:
             "a.png": _check(FilmKind.FRONTAL, 0),
             "b.png": _check(FilmKind.FRONTAL, 1, "turned"),
             "c.png": _check(FilmKind.FRONTAL, 0),
+            "d.png": _check(FilmKind.FRONTAL, 0, view=View.UNKNOWN),
         }
     )
     found = evaluate_check(_card(Task.GUARD, "x"), _card(Task.CLASSIFY, "x"), runner, asked)
-    assert runner.views == [View.UNKNOWN] * 3  # not told what it is to find out
+    assert runner.views == [View.UNKNOWN] * 4  # not told what it is to find out
     by = {metric.name: (round(metric.value, 3), metric.count) for metric in found.metrics}
     assert by == {
         "accuracy, kind": (0.667, 3),
         "accuracy, turn": (1.0, 2),
         "accuracy, polarity": (0.5, 2),
-    } | {"accuracy, view": by["accuracy, view"]}
+        "share with an answer, view": (0.667, 3),
+        "accuracy, view where answered": (0.5, 2),
+    }
     kind = next(table for table in found.tables if table.title == "kind")
     assert (kind.names, kind.counts) == (("frontal", "lateral"), ((2, 0), (1, 0)))
     others.save(found, tmp_path / "out")

@@ -111,11 +111,13 @@ def comparison_page(found: Comparison, *, names: bool = False) -> str:
 
 
 def _cautions(found: Comparison) -> Iterator[str]:
-    for one in found.measured:
+    titles = _titles(found)
+    for one, title in zip(found.measured, titles, strict=True):
         for sentence, count in one.refused.items():
-            yield f"“{one.card.name}” gave no score for {count} films ({sentence}); they are left out for both."
+            yield f"“{title}” gave no score for {html.films_text(count)} ({sentence}); left out for both."
+    for one, title in zip(found.measured, titles, strict=True):
         for code, count in one.blocked.items():
-            yield f"The film check would have kept {count} films back ({code}) before “{one.card.name}” saw them."
+            yield f"The film check would have kept {html.films_text(count)} back from “{title}” ({code})."
     if found.apart:
         yield f"Not compared, because one of them does not have it or the index does not: {', '.join(found.apart)}."
 

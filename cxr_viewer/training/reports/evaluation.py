@@ -126,7 +126,7 @@ def evaluation_page(
 
 def _cautions(found: Measured) -> Iterator[str]:
     for sentence, count in found.refused.items():
-        yield f"{count} of {found.films} films got no score: {sentence}"
+        yield f"{count} of {html.films_text(found.films)} got no score: {sentence}"
     if found.unreadable:
         places = ", ".join(place for place, _ in found.unreadable[:5])
         yield f"Left out, because they could not be read: {len(found.unreadable)} ({places})."
@@ -139,7 +139,7 @@ def _cautions(found: Measured) -> Iterator[str]:
         without = label.films - label.positives
         fewer = min(label.positives, without)
         if fewer < 2 * LEAST:
-            films = "1 film" if fewer == 1 else f"{fewer} films"
+            films = html.films_text(fewer)
             kind = "with" if fewer == label.positives else "without"
             yield f"Only {films} {kind} {label.name}: its figures say little."
 

@@ -103,6 +103,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], numbers: Seque
     return f"<table>\n<tr>{top}</tr>\n" + "\n".join(lines) + "\n</table>"
 
 
+def films_text(count: int) -> str:
+    """``"1 film"``, ``"12 films"``."""
+    return "1 film" if count == 1 else f"{count} films"
+
+
 def value_text(metric: Metric | None) -> str:
     """``"0.844"``, an empty text where there is no figure."""
     return "" if metric is None else f"{metric.value:.3f}"

@@ -57,5 +57,5 @@ def as_lines(found: OtherMeasured) -> list[str]:
     """What was measured, for a terminal."""
     lines = [f"{found.card.name} {found.card.version} on {found.data}: {found.films} films, {found.patients} patients"]
     lines += [f"  {one.name}: {html.value_text(one)}  (95 % {html.interval_text(one)})" for one in found.metrics]
-    lines += [f"{count} films were not measured: {why}" for why, count in found.skipped.items()]
+    lines += [f"Not measured, {html.films_text(count)}: {why}" for why, count in found.skipped.items()]
     return lines + [f"Left out, cannot be read: {place}: {why}" for place, why in found.unreadable]

@@ -42,6 +42,12 @@ class Inventory:
     calibrations: Mapping[str, tuple[SiteCalibration, bool]] = field(default_factory=dict)
     own: frozenset[str] = frozenset()
 
+    def idle(self, card: ModelCard) -> bool:
+        """Whether another model does what this one would do beside every other: the reader's own go first."""
+        alike = [one for one in self.cards if one.serves == card.serves]
+        first = next((one for one in alike if one.model_id in self.own), next(iter(alike), card))
+        return bool(card.serves) and first.model_id != card.model_id
+
     def calibration_of(self, card: ModelCard | None) -> tuple[SiteCalibration, bool] | None:
         """The calibration made on this site's films, and whether it is in use; None where there is none."""
         return self.calibrations.get(card.model_id) if card is not None else None

@@ -71,7 +71,7 @@ class ModelList(QListWidget):
         self.clear()
         self._heading("Installed")
         for card in inventory.cards:
-            self._add(_card_row(card, checked.get(card.model_id)))
+            self._add(_card_row(card, checked.get(card.model_id), idle=inventory.idle(card)))
         own = {damaged.sentence: damaged.folder for damaged in inventory.damaged}
         for sentence in inventory.problems:
             folder = own.get(sentence, "")
@@ -124,7 +124,7 @@ def _row_of(item: QListWidgetItem | None) -> Row | None:
     return row if isinstance(row, Row) else None
 
 
-def _card_row(card: ModelCard, whole: bool | None) -> Row:
+def _card_row(card: ModelCard, whole: bool | None, *, idle: bool) -> Row:
     mark, colour = "", theme.MUTED
     if whole is False:
         mark, colour = "damaged", theme.ERROR
@@ -133,7 +133,7 @@ def _card_row(card: ModelCard, whole: bool | None) -> Row:
     elif whole:
         mark = "whole"
     if card.serves:
-        return Row("card", card.model_id, card.name, serving_text(card), mark, colour)
+        return Row("card", card.model_id, card.name, serving_text(card, idle=idle), mark, colour)
     who = population_text(card) or "any film"
     return Row("card", card.model_id, card.name, f"{card.version}, {who}", mark, colour)
 

@@ -33,12 +33,15 @@ _PROOFS = {
 UNPROVEN = "Its publisher prints no outputs to hold it against: only the form of its weights could be checked."
 
 
-_SERVING = {"anatomy": "anatomy", "guard": "film check"}
+_SERVING = {"anatomy": "anatomy model", "guard": "film check"}
 
 
-def serving_text(card: ModelCard) -> str:
-    """What the program itself uses a model for: ``"Used beside every findings model: film check"``."""
-    return f"Used beside every findings model: {_SERVING.get(card.serves, card.serves)}"
+def serving_text(card: ModelCard, *, idle: bool = False) -> str:
+    """What the program itself uses a model for: ``"Used beside every findings model: film check"``; or, where another
+    one does that, ``"Not in use: another film check works in its place"``.
+    """
+    use = _SERVING.get(card.serves, card.serves)
+    return f"Not in use: another {use} works in its place" if idle else f"Used beside every findings model: {use}"
 
 
 def size_text(count: int | None) -> str:
@@ -83,12 +86,13 @@ def problem_html(sentence: str) -> str:
     return _page("<h2>A model that cannot be used</h2>", _p(sentence, "error"))
 
 
-def card_html(card: ModelCard, state: str = "", *, whole: bool | None = None) -> str:
+def card_html(card: ModelCard, state: str = "", *, whole: bool | None = None, serving: str = "") -> str:
     """The card of an installed model.
 
     Args:
         state: what checking its weights said.
         whole: what that amounts to; None while it was not checked.
+        serving: of a model that the program itself uses, whether it does and what can be done about it.
     """
     who = population_text(card) or "any film; its card names no ages and no views"
     role = "error" if whole is False else "muted"
@@ -96,7 +100,7 @@ def card_html(card: ModelCard, state: str = "", *, whole: bool | None = None) ->
         f"<h2>{escape(card.name)}</h2>",
         _p(f"Version {card.version}, licence {card.licence}", "muted"),
         _p(state, role),
-        _p(f"{serving_text(card)}. It is not chosen and not removed.") if card.serves else "",
+        _p(serving) if serving else "",
         _section("For whom", _p(_first_upper(who) + "."), _p(card.intended_use)),
         _section(*_labels(card)),
         _section("Operating points", _points(card)) if any(label.points for label in card.labels) else "",

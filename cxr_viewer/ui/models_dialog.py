@@ -238,6 +238,10 @@ class ModelsDialog(QDialog):
         row = self.list.chosen()
         return next((card for card in self._inventory.cards if row and card.model_id == row.key), None)
 
+    def _serving(self, card: ModelCard) -> str:
+        words = model_text.serving_text(card, idle=self._inventory.idle(card)) if card.serves else ""
+        return words and f"{words}. It is not chosen{'' if self._removable(card) else ' and not removed'}."
+
     def _removable(self, card: ModelCard | None) -> bool:
         """Without one that serves the program films go unchecked: the program's own stays, and takes over again."""
         return card is not None and (not card.serves or card.model_id in self._inventory.own)
@@ -256,7 +260,7 @@ class ModelsDialog(QDialog):
             self.question.take_back()
         if card is not None:
             whole, state = self._checked.get(card.model_id, (None, ""))
-            self._show_html(model_text.card_html(card, state, whole=whole))
+            self._show_html(model_text.card_html(card, state, whole=whole, serving=self._serving(card)))
         elif offer is not None:
             self._show_html(model_text.offer_html(offer))
         else:

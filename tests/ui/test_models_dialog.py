@@ -632,14 +632,19 @@ def test_one_that_serves_the_program_and_was_installed_by_the_reader_is_removed(
     dialog = bench.open()
     bench.wait(lambda: bench.rows().get("film-check") == "whole")
     dialog.choose("guard")
+    assert dialog.list.chosen().words == "Not in use: another film check works in its place"  # type: ignore[union-attr]
+    assert "works in its place. It is not chosen and not removed." in dialog.card.toPlainText()
     assert not dialog.remove.isVisible()
     dialog.choose("film-check")
+    assert "Used beside every findings model: film check. It is not chosen." in dialog.card.toPlainText()
     bench.click(dialog.remove)
     assert "the program's own, or another one installed for the same use, works again" in dialog.question.text.text()
     bench.click(dialog.question.yes)
     bench.said("Our film check was removed.")
     assert not folder.exists()
     assert serving(bench.catalog, "guard").model_id == "guard"  # type: ignore[union-attr]
+    dialog.choose("guard")
+    assert dialog.list.chosen().words == "Used beside every findings model: film check"  # type: ignore[union-attr]
 
 
 def test_the_card_tells_operating_points_and_what_was_only_tried() -> None:

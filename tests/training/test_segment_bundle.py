@@ -26,24 +26,24 @@ def test_each_view_has_its_own_error_and_the_worst_stands_for_any() -> None:
     films = _films(40, 0.011, "PA", sure=True) + _films(30, 0.081, "AP", sure=True)
     films += _films(20, 0.052, "PA", sure=False) + _films(20, 0.031, "AP", sure=False)
     any_view, views = _told(films)
-    assert views == {"PA": (0.015, 0.055), "AP": (0.085, 0.085)}  # less sure is never said to be more exact
-    assert any_view == 0.085
+    assert views == {"PA": (0.02, 0.06), "AP": (0.09, 0.09)}  # less sure is never said to be more exact
+    assert any_view == 0.09
 
 
 def test_spoiled_films_tell_only_of_hearts_that_are_less_sure() -> None:
     films = _films(40, 0.011, "PA", sure=True) + _films(40, 0.2, "PA", sure=True, whole=False)
     films += _films(5, 0.02, "PA", sure=False) + _films(15, 0.042, "PA", sure=False, whole=False)
-    assert _told(films)[1] == {"PA": (0.015, 0.045)}
+    assert _told(films)[1] == {"PA": (0.02, 0.05)}
 
 
 def test_few_films_tell_nothing_of_their_own() -> None:
     films = _films(40, 0.011, "PA", sure=True) + _films(19, 0.05, "PA", sure=False) + _films(19, 0.031, "AP", sure=True)
     any_view, views = _told(films)
-    assert views == {"PA": (0.015, pytest.approx(0.045))}
-    assert any_view == 0.035  # the error of all films that are sure
+    assert views == {"PA": (0.02, pytest.approx(0.06))}
+    assert any_view == 0.04  # the error of all films that are sure
 
 
 def test_ratios_that_are_not_known_count_for_nothing() -> None:
     films = _films(30, 0.011, "PA", sure=True) + _films(30, float("nan"), "PA", sure=True)
-    assert _told(films)[1]["PA"][0] == 0.015
+    assert _told(films)[1]["PA"][0] == 0.02
     assert _told(_films(3, float("nan"), "PA", sure=True)) == (0.0, {})

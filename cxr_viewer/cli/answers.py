@@ -185,6 +185,9 @@ class LineWriter:
         words = [finding["sentence"] for finding in answer["findings"]]
         if answer["status"] != "ok":
             words = [f"{answer['reason']} {answer['hint']}".rstrip()]
+        site = answer["calibration"] or {}
+        if site.get("used") == "site":
+            words.append(f"Scores calibrated for {site['site']} ({site['films']} films, {site['made']}).")
         words += [f"{one['label']}: {one['reason']}" for one in answer["withheld"]]
         if answer["limits"]:
             words.append("The score does not hold for this film:")

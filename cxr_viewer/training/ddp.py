@@ -59,6 +59,9 @@ class Ranks:
 def joined(device: str) -> Iterator[Ranks]:
     """This process among those that ``torchrun`` started, or alone.
 
+    Where it has joined already it stays so: a second group after the first would wait for ever on what the first left
+    in torchrun's store. Several runs in one program are therefore to be put into one ``with``.
+
     Args:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``; under torchrun each process takes the GPU of its local number.
 
@@ -70,6 +73,11 @@ def joined(device: str) -> Iterator[Ranks]:
         yield Ranks(0, 1, pick_device(device))
         return
     chosen = pick_device(device)
+    if distributed.is_initialized():
+        if chosen.type == "cuda":
+            chosen = torch.device("cuda", torch.cuda.current_device())
+        yield Ranks(distributed.get_rank(), distributed.get_world_size(), chosen)
+        return
     if chosen.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.inference.cards import read_card
-from cxr_viewer.training.ddp import is_chief, pick_device
+from cxr_viewer.training.ddp import is_chief, joined, pick_device
 from cxr_viewer.training.films import prepared
 from cxr_viewer.training.finish import Finish, Trained
 from cxr_viewer.training.index import read_index
@@ -123,15 +123,16 @@ def leave_one_site_out(job: TrainJob) -> list[dict[str, str]]:
     if len(sites) < 2:
         raise CxrError("There is only one site.", hint="The index needs a column for the site.", code="no-site")
     rows = []
-    for number, site in enumerate(sites, start=1):
-        if is_chief():
-            print(f"Site {number} of {len(sites)} left out: {site}")
-        name = "".join(sign if sign.isalnum() else "-" for sign in site)
-        one = replace(job, out=job.out / f"without-{number}-{name}", reading=replace(job.reading, left_out_site=site))
-        trained = learned(one)
-        if is_chief():
-            rows.append(_site_row(site, trained))
-    if is_chief():
+    with joined(job.options.device) as ranks:  # once for all runs
+        for number, site in enumerate(sites, start=1):
+            if ranks.chief:
+                print(f"Site {number} of {len(sites)} left out: {site}")
+            name = "".join(sign if sign.isalnum() else "-" for sign in site)
+            reading = replace(job.reading, left_out_site=site)
+            trained = learned(replace(job, out=job.out / f"without-{number}-{name}", reading=reading))
+            if ranks.chief:
+                rows.append(_site_row(site, trained))
+    if rows:
         _write_sites(rows, job.out / SITES_NAME)
     return rows
 

@@ -240,6 +240,17 @@ def test_cautions_stand_beside_the_scores_on_a_terminal_too(capsys: pytest.Captu
     assert "Caution: Not proven." in capsys.readouterr().out
 
 
+def test_whose_calibration_a_score_carries_is_told_on_a_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
+    card = parts.choose_card(BundleCatalog(), None)
+    answer = answers.failed(Path("a.dcm"), parts.failure_from(parts.no_such_file(), job="read"), card, None)
+    site = {"used": "site", "site": "St. Anna", "made": "2026-11-22", "films": 412, "patients": 400, "labels": ["x"]}
+    answers.LineWriter().put(answer | {"status": "ok", "calibration": site})
+    answers.LineWriter().put(answer | {"status": "ok", "calibration": {"used": "as shipped"}})
+    first, second = capsys.readouterr().out.splitlines()
+    assert "Scores calibrated for St. Anna (412 films, 2026-11-22)." in first
+    assert "alibrated for" not in second
+
+
 def test_a_name_that_is_no_text_does_not_stop_the_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = os.fsdecode(b"caf\xe9.dcm")
     card = parts.choose_card(BundleCatalog(), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 
 from cxr_viewer.core.errors import CancelledError, ModelError
-from cxr_viewer.core.findings import AnalysisRequest, ModelCard, Proof, ScoreKind
+from cxr_viewer.core.findings import AnalysisRequest, InputSpec, ModelCard, Proof, ScoreKind
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import InstallProgress
 from cxr_viewer.core.resources import resources_dir
@@ -601,6 +604,32 @@ def test_a_card_that_changes_while_it_is_copied_is_not_added(
     with pytest.raises(ModelError, match="changed while it was copied"):
         place.store.add(folder, CancelToken(), place.told.append)
     assert names(place.models) == set()
+
+
+def test_a_film_check_is_tried_by_checking_a_film(tmp_path, read_film) -> None:
+    place = Place(tmp_path, read_film, [])
+    folder = tmp_path / "theirs" / "guard"
+    shutil.copytree(resources_dir() / "models" / "guard", folder)
+    added = place.store.add(folder, CancelToken(), place.told.append)
+    assert (added.serves, names(place.models)) == ("guard", {"guard"})
+    assert place.store.own() == {"guard"}
+    place.store.remove("guard")
+
+    (folder / "weights.safetensors").write_bytes(save({"nothing": np.zeros(1, np.float32)}))
+    write_card(dataclasses.replace(added, sha256=file_sha256(folder / "weights.safetensors")), folder / "card.toml")
+    with pytest.raises(ModelError, match="could not check a sample film"):
+        place.store.add(folder, CancelToken(), place.told.append)
+    assert names(place.models) == set()
+
+
+def test_a_model_of_the_lungs_is_tried_with_the_programs_own_anatomy_model(
+    tmp_path, read_film, bundle, random_network
+) -> None:
+    place = Place(tmp_path, read_film, [])
+    lungs = InputSpec(64, "stretch", False, 0.5, 0.25, crop="lungs", margin=0.05)
+    folder, card = bundle(tmp_path / "theirs", random_network(), input=lungs)
+    assert place.store.add(folder, CancelToken(), place.told.append) == card
+    assert names(place.models) == {"tiny"}
 
 
 def test_a_model_that_does_not_run_is_not_added(tmp_path, read_film, bundle, random_network) -> None:

@@ -20,6 +20,7 @@ from cxr_viewer.core.jobs import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cxr_viewer.core.findings import ModelCard
     from cxr_viewer.inference.catalog import BundleCatalog
     from cxr_viewer.services.ports import ModelStore
 
@@ -87,14 +88,24 @@ def _list(arguments: argparse.Namespace) -> int:
     models = parts.catalog()
     for card in models.cards():
         what = serving_text(card) or ", ".join(label.name for label in card.labels)
-        used = " (used beside every model that gives findings)" if card.serves else ""
-        print(f"{card.model_id}  {card.version}  {card.name}: {what}{used}")
+        print(f"{card.model_id}  {card.version}  {card.name}: {what}{_used(models, card)}")
     for problem in models.problems():
         print(f"cxr-viewer: {problem}", file=sys.stderr)
     _tell_ways_out(models)
     if not models.cards():
         parts.choose_card(models, None)
     return 1 if models.problems() else 0
+
+
+def _used(models: BundleCatalog, card: ModelCard) -> str:
+    from cxr_viewer.inference.beside import serving
+
+    if not card.serves:
+        return ""
+    first = serving(models, card.serves)
+    if first is not None and first.model_id != card.model_id:
+        return f" (not in use: {first.model_id} works in its place)"
+    return " (used beside every model that gives findings)"
 
 
 def _tell_ways_out(models: BundleCatalog) -> None:

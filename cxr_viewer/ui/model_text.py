@@ -33,15 +33,17 @@ _PROOFS = {
 UNPROVEN = "Its publisher prints no outputs to hold it against: only the form of its weights could be checked."
 
 
-_SERVING = {"anatomy": "anatomy model", "guard": "film check"}
+_SERVING = {"anatomy": "anatomy", "guard": "film check"}
 
 
 def serving_text(card: ModelCard, *, idle: bool = False) -> str:
     """What the program itself uses a model for: ``"Used beside every findings model: film check"``; or, where another
-    one does that, ``"Not in use: another film check works in its place"``.
+    one does that, ``"Film check, not in use: another one works in its place"``.
     """
     use = _SERVING.get(card.serves, card.serves)
-    return f"Not in use: another {use} works in its place" if idle else f"Used beside every findings model: {use}"
+    if idle:
+        return f"{_first_upper(use)}, not in use: another one works in its place"
+    return f"Used beside every findings model: {use}"
 
 
 def size_text(count: int | None) -> str:

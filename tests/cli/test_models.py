@@ -93,6 +93,25 @@ def test_a_folder_is_installed_listed_verified_and_removed(bundle: Path, capsys:
     assert main(["models", "info", "mine"]) == 2
 
 
+def test_the_list_tells_which_film_check_is_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "ours"
+    shutil.copytree(resources_dir() / "models" / "guard", folder)
+    card = card_to_dict(read_card(folder)) | {"id": "ours", "name": "Ours"}
+    (folder / "card.toml").write_bytes(tomli_w.dumps(card).encode())
+
+    def told_of(model_id: str) -> str:
+        capsys.readouterr()
+        assert main(["models", "list"]) == 0
+        return next(line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{model_id} "))
+
+    assert told_of("guard").endswith("(used beside every model that gives findings)")
+    assert main(["models", "install", "--folder", str(folder)]) == 0
+    assert told_of("guard").endswith("(not in use: ours works in its place)")
+    assert told_of("ours").endswith("(used beside every model that gives findings)")
+    assert main(["models", "remove", "ours"]) == 0
+    assert told_of("guard").endswith("(used beside every model that gives findings)")
+
+
 def test_a_bundle_that_cannot_be_read_is_removed_by_the_name_of_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Paths.of_user().models / "torn model"
     folder.mkdir(parents=True)

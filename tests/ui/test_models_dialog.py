@@ -632,7 +632,7 @@ def test_one_that_serves_the_program_and_was_installed_by_the_reader_is_removed(
     dialog = bench.open()
     bench.wait(lambda: bench.rows().get("film-check") == "whole")
     dialog.choose("guard")
-    assert dialog.list.chosen().words == "Not in use: another film check works in its place"  # type: ignore[union-attr]
+    assert dialog.list.chosen().words == "Film check, not in use: another one works in its place"  # type: ignore[union-attr]
     assert "works in its place. It is not chosen and not removed." in dialog.card.toPlainText()
     assert not dialog.remove.isVisible()
     dialog.choose("film-check")

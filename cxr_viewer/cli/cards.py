@@ -60,7 +60,8 @@ def _label_lines(card: ModelCard, label: LabelSpec) -> list[str]:
     other = f", {kind.value}" if kind is not card.score_kind else ""
     point = f"operating point {_point(kind, label.threshold)}{named}"
     ratio = " Goes by the cardiothoracic ratio, too." if label.ratio is not None else ""
-    lines = [f"  {label.name}, {point}{other}{only}. {label.description}".rstrip() + ratio]
+    views = "".join(f" On {term.view} films {term.shift:+.2f} is added to its logit." for term in label.view_terms)
+    lines = [f"  {label.name}, {point}{other}{only}. {label.description}".rstrip() + ratio + views]
     for found in label.points:
         data = f" ({found.data})" if found.data else ""
         rates = f"sensitivity {found.sensitivity:.2f}, specificity {found.specificity:.2f}{data}"

@@ -30,6 +30,7 @@ from cxr_viewer.core.modelcard import SiteCalibration as SiteCalibration
 from cxr_viewer.core.modelcard import SiteLabel as SiteLabel
 from cxr_viewer.core.modelcard import Task as Task
 from cxr_viewer.core.modelcard import TriedLabel as TriedLabel
+from cxr_viewer.core.modelcard import ViewTerm as ViewTerm
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,20 @@ class RatioTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewTerm:
+    """What is added to a logit on films of one view, so that one threshold does alike in all.
+
+    Where the view is not known nothing is added.
+
+    Attributes:
+        view: name of a :class:`cxr_viewer.core.image.View`.
+    """
+
+    view: str
+    shift: float
+
+
+@dataclass(frozen=True, slots=True)
 class RatioError:
     """Half the 95 % interval of a cardiothoracic ratio on films of one view.
 
@@ -89,6 +103,7 @@ class LabelSpec:
         point: name of the operating point that ``threshold`` is, or empty.
         points: all that were measured.
         ratio: for the heart's size, what the measured cardiothoracic ratio adds.
+        view_terms: what the view adds.
     """
 
     name: str
@@ -101,6 +116,7 @@ class LabelSpec:
     point: str = ""
     points: tuple[OperatingPoint, ...] = ()
     ratio: RatioTerm | None = None
+    view_terms: tuple[ViewTerm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

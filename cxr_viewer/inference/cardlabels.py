@@ -9,6 +9,7 @@ from cxr_viewer.core.findings import (
     ReferenceSpec,
     ScoreKind,
     TriedLabel,
+    ViewTerm,
 )
 from cxr_viewer.inference.cardreader import Reader
 
@@ -34,6 +35,7 @@ def label(reader: Reader) -> LabelSpec:
         point=reader.optional_text("point"),
         points=tuple(operating_point(item) for item in reader.items("points")),
         ratio=_ratio(reader.inner("ratio")) if "ratio" in reader.table else None,
+        view_terms=tuple(_view_term(item) for item in reader.items("view_terms")),
     )
     reader.no_others()
     return found
@@ -69,6 +71,12 @@ def reference(reader: Reader) -> ReferenceSpec:
     )
     reader.no_others()
     return found
+
+
+def _view_term(reader: Reader) -> ViewTerm:
+    term = ViewTerm(reader.text("view"), reader.number("shift"))
+    reader.no_others()
+    return term
 
 
 def _ratio(reader: Reader) -> RatioTerm:

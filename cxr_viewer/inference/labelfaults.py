@@ -29,6 +29,7 @@ def label_faults(card: ModelCard) -> Iterable[str]:
         yield from _view_faults(card, label)
         if label.ratio is not None:
             yield from _ratio_faults(card, label)
+        yield from _view_term_faults(card, label)
 
 
 def tried_faults(card: ModelCard) -> Iterable[str]:
@@ -88,6 +89,16 @@ def _ratio_faults(card: ModelCard, label: LabelSpec) -> Iterable[str]:
         yield f"the ratio of {label.name!r} has weight {term.weight} and centre {term.centre}"
     if card.task is not Task.CLASSIFY:
         yield f"the ratio of {label.name!r} belongs to a model that gives findings"
+
+
+def _view_term_faults(card: ModelCard, label: LabelSpec) -> Iterable[str]:
+    for term in label.view_terms:
+        if term.view not in VIEWS or not math.isfinite(term.shift):
+            yield f"the view_terms of {label.name!r} have view {term.view!r} and shift {term.shift}"
+    if len({term.view for term in label.view_terms}) != len(label.view_terms):
+        yield f"the view_terms of {label.name!r} name a view twice"
+    if label.view_terms and card.task is not Task.CLASSIFY:
+        yield f"the view_terms of {label.name!r} belong to a model that gives findings"
 
 
 def _threshold_good(card: ModelCard, label: LabelSpec, threshold: float) -> bool:

@@ -43,17 +43,23 @@ def temperatures(card: ModelCard) -> Floats:
 
 
 def findings(
-    card: ModelCard, logits: Floats, *, ratio: float | None = None, without: Collection[str] = ()
+    card: ModelCard,
+    logits: Floats,
+    *,
+    ratio: float | None = None,
+    view: View = View.UNKNOWN,
+    without: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """What a model says, in the order of the card's labels.
 
     Args:
         logits: float32 (k,).
         ratio: the cardiothoracic ratio where it could be measured, for findings that go by it, too.
+        view: of the film, for findings that allow for it.
         without: names of findings that are not offered for this film.
     """
     found = zip(card.labels, logits.tolist(), strict=True)
-    return tuple(_finding(card, label, logit, ratio) for label, logit in found if label.name not in without)
+    return tuple(_finding(card, label, logit, ratio, view) for label, logit in found if label.name not in without)
 
 
 def scores(card: ModelCard, logits: Floats) -> Floats:
@@ -93,9 +99,10 @@ def operating_point_score(probability: float, threshold: float) -> float:
     return 1 - (1 - probability) / (2 * (1 - threshold)) if threshold < 1 else 0.5
 
 
-def _finding(card: ModelCard, label: LabelSpec, logit: float, ratio: float | None) -> Finding:
+def _finding(card: ModelCard, label: LabelSpec, logit: float, ratio: float | None, view: View) -> Finding:
     if label.ratio is not None and ratio is not None:
         logit += label.ratio.weight * (ratio - label.ratio.centre)
+    logit += sum(term.shift for term in label.view_terms if term.view == view.value)
     scale = scale_of(card, label)
     if scale.kind is ScoreKind.LOGIT:
         return Finding(label.name, logit, scale.kind, scale.threshold, logit)

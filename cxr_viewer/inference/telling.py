@@ -64,7 +64,8 @@ def told_of(
     if card.task is Task.CLASSIFY:
         ratio = beside.ratio(image.spacing)
         without = {one.label for one in withheld}
-        found = scoring.findings(card, logits, ratio=ratio, without=without)
+        view = suitability.view_of(image, check)
+        found = scoring.findings(card, logits, ratio=ratio, view=view, without=without)
         cautions += scoring.without_ratio(card, found) if ratio is None else ()
     cautions += [one.caution for one in signs if one.severity is Severity.CAUTION]
     cautions += [unmeasured] if unmeasured is not None else []

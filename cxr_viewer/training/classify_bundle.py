@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.image import View
-from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, RatioTerm, ReferenceSpec, ScoreKind
+from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, ReferenceSpec, ScoreKind
 from cxr_viewer.inference.calibrate import even_weights
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, file_sha256, write_card
 from cxr_viewer.inference.distance import fit_reference, write_reference
@@ -28,17 +28,16 @@ from cxr_viewer.training.ddp import pick_device
 from cxr_viewer.training.evaluating import LabelFigures, Measured, measured
 from cxr_viewer.training.films import FilmSet, load_films, prepared
 from cxr_viewer.training.finish import Trained
-from cxr_viewer.training.heartratio import fit_ratio, ratios_of, with_ratio
 from cxr_viewer.training.index import read_index
 from cxr_viewer.training.leaning import PROBES, leaning
 from cxr_viewer.training.lessons.classify import AIDS, ClassifyConfig, score_labels
-from cxr_viewer.training.lungs import anatomy_bundle
-from cxr_viewer.training.measure import AUC, ECE, ONE_PER_PATIENT, SENSITIVITY, SPECIFICITY, Values, auc
+from cxr_viewer.training.measure import AUC, ECE, ONE_PER_PATIENT, SENSITIVITY, SPECIFICITY, Values
 from cxr_viewer.training.offering import Tuned, may_be_probability, offered, tune
 from cxr_viewer.training.reports import evaluation
 from cxr_viewer.training.reports.plots import curves
 from cxr_viewer.training.style import balancing_weights, label_from_make
 from cxr_viewer.training.teachers import ANSWERS_NAME, write_answers
+from cxr_viewer.training.terms import Terms, fit_terms, measured_ratios, with_terms
 
 _ADULT_YEARS = 16
 _PLOT_DPI = 110
@@ -63,7 +62,7 @@ def finish_classify(trained: Trained) -> Path:
     tuned, terms = _tuned(trained, network)
     plain = _card(trained, tuned, terms)
     films, words = _judging(trained)
-    ratios = _ratios(trained, films) if terms else None
+    ratios = measured_ratios(trained, films) if terms.ratio else None
     answers, figures = _measured(network, films, plain, words, ratios)
     evaluation.save(figures, answers, trained.out / "test")
     metrics = [one for label in figures.labels for one in (*label.metrics, *_kept_groups(label))]
@@ -127,11 +126,11 @@ def _plain_of(card: ModelCard, label: LabelSpec) -> LabelSpec:
 # ---------------------------------------------------------------- chosen on the validation films
 
 
-def _tuned(trained: Trained, network: CamNetwork) -> tuple[dict[str, Tuned], dict[str, RatioTerm]]:
+def _tuned(trained: Trained, network: CamNetwork) -> tuple[dict[str, Tuned], Terms]:
     """Calibration and operating points of every finding, and what the heart's ratio adds where the recipe asks."""
     films = trained.parts.validation
     logits = score_labels(network, prepared(films, trained.recipe.input))
-    terms = _terms(trained, logits)
+    terms = fit_terms(trained, logits)
     weights = _even_makes(trained)
     words = f"{len(films)} validation films"
     if weights is not None:
@@ -141,30 +140,6 @@ def _tuned(trained: Trained, network: CamNetwork) -> tuple[dict[str, Tuned], dic
         for column, name in enumerate(trained.parts.names)
     }
     return tuned, terms
-
-
-def _terms(trained: Trained, logits: NDArray[np.float64]) -> dict[str, RatioTerm]:
-    """What the ratio adds to a finding; ``logits`` (films, labels) of the validation films are changed in place."""
-    name, films = trained.recipe.table("classify", ClassifyConfig).ratio_label, trained.parts.validation
-    if not name:
-        return {}
-    if name not in trained.parts.names:
-        raise CxrError(f"“classify.ratio_label” names no label: “{name}”.", code="recipe")
-    at, ratios = trained.parts.names.index(name), _ratios(trained, films)
-    truth = films.targets[:, at].astype(np.float64)
-    term = fit_ratio(truth, logits[:, at], ratios)
-    changed = with_ratio(logits[:, at], ratios, term)
-    known = np.isfinite(truth)
-    before, after = auc(truth[known], logits[known, at]), auc(truth[known], changed[known])
-    print(f"{name} with the cardiothoracic ratio on the validation films: AUC {before:.3f} -> {after:.3f}, {term}")
-    if term is None or after <= before:
-        return {}
-    logits[:, at] = changed
-    return {name: term}
-
-
-def _ratios(trained: Trained, films: FilmSet) -> Values:
-    return ratios_of(films.records, anatomy_bundle(trained.recipe.films.anatomy), quiet=trained.reading.quiet)
 
 
 def _even_makes(trained: Trained) -> Values | None:
@@ -180,7 +155,7 @@ def _even_makes(trained: Trained) -> Values | None:
     return balancing_weights(from_make, films.labels) * even_weights(films.labels)
 
 
-def _card(trained: Trained, tuned: dict[str, Tuned], terms: dict[str, RatioTerm]) -> ModelCard:
+def _card(trained: Trained, tuned: dict[str, Tuned], terms: Terms) -> ModelCard:
     """The card before anything was measured: every finding, no score called a probability, no digest yet."""
     text, parts = trained.recipe.card, trained.parts
     return ModelCard(
@@ -191,7 +166,12 @@ def _card(trained: Trained, tuned: dict[str, Tuned], terms: dict[str, RatioTerm]
         sha256="",
         licence=text.licence,
         labels=tuple(
-            _label(label.name, label.description, tuned[label.name], terms.get(label.name)) for label in parts.labels
+            replace(
+                _label(label.name, label.description, tuned[label.name]),
+                ratio=terms.ratio.get(label.name),
+                view_terms=terms.views.get(label.name, ()),
+            )
+            for label in parts.labels
         ),
         score_kind=ScoreKind.UNCALIBRATED,
         input=trained.recipe.input,
@@ -205,7 +185,7 @@ def _card(trained: Trained, tuned: dict[str, Tuned], terms: dict[str, RatioTerm]
     )
 
 
-def _label(name: str, description: str, tuned: Tuned, term: RatioTerm | None) -> LabelSpec:
+def _label(name: str, description: str, tuned: Tuned) -> LabelSpec:
     chosen = tuned.calibration
     return LabelSpec(
         name=name,
@@ -223,7 +203,6 @@ def _label(name: str, description: str, tuned: Tuned, term: RatioTerm | None) ->
             )
             for one in tuned.points
         ),
-        ratio=term,
     )
 
 
@@ -249,8 +228,7 @@ def _measured(
     """What the card's scores are worth on films that are in memory, with their cardiothoracic ratios if given."""
     logits = score_labels(network, prepared(films, card.input))
     for at, label in enumerate(card.labels):
-        if ratios is not None:
-            logits[:, at] = with_ratio(logits[:, at], ratios, label.ratio)
+        logits[:, at] = with_terms(label, logits[:, at], films, ratios)
     scores = np.column_stack([_probability(label, logits[:, at]) for at, label in enumerate(card.labels)])
     answers = Answers(
         labels=tuple(label.name for label in card.labels),
@@ -334,8 +312,9 @@ def _offering(card: ModelCard, metrics: Sequence[Metric], seen: Sequence[str], *
         )
     labels = []
     for one in good:
-        sure = tested and may_be_probability(metrics, one.name)
         label = next(label for label in card.labels if label.name == one.name)
+        # A score that was shifted by the view no longer says how common the finding is in either.
+        sure = tested and not label.view_terms and may_be_probability(metrics, one.name)
         labels.append(replace(label, views=one.views, score_kind=ScoreKind.CALIBRATED if sure else None))
     return replace(card, labels=tuple(labels), tried=tried)
 

@@ -23,6 +23,7 @@ from cxr_viewer.core.findings import (
     SiteCalibration,
     Task,
     TriedLabel,
+    ViewTerm,
 )
 from cxr_viewer.inference.cards import CARD_NAME, card_from_dict, card_to_dict, read_card, write_card
 
@@ -40,6 +41,7 @@ HEART = LabelSpec(
     point="Youden",
     points=POINTS,
     ratio=RatioTerm(12.0, 0.47),
+    view_terms=(ViewTerm("AP", -0.8),),
 )
 CHANGES: dict[str, Any] = {
     "labels": (HEART, LabelSpec("Effusion", 0.2)),
@@ -99,6 +101,9 @@ def test_what_a_finding_does_not_say_is_the_cards(card: Any) -> None:
         ({"points": (dataclasses.replace(POINTS[0], threshold=3.0),)}, "of the point '90 % sensitivity'"),
         ({"ratio": RatioTerm(1.0, 47.0)}, "has weight 1.0 and centre 47.0"),
         ({"ratio": RatioTerm(float("nan"), 0.4)}, "has weight nan"),
+        ({"view_terms": (ViewTerm("TOP", 1.0),)}, "have view 'TOP' and shift 1.0"),
+        ({"view_terms": (ViewTerm("AP", float("inf")),)}, "have view 'AP' and shift inf"),
+        ({"view_terms": (ViewTerm("AP", 1.0), ViewTerm("AP", 2.0))}, "name a view twice"),
         ({"score_kind": ScoreKind.CALIBRATED, "threshold": 1.3, "point": ""}, "the threshold of 'Cardiomegaly' is 1.3"),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cxr_viewer.core.filmcheck import FilmCheck, FilmKind, ViewSource
-from cxr_viewer.core.findings import LabelSpec, ModelCard, RatioTerm, ScoreKind, SiteCalibration, SiteLabel
+from cxr_viewer.core.findings import LabelSpec, ModelCard, RatioTerm, ScoreKind, SiteCalibration, SiteLabel, ViewTerm
 from cxr_viewer.core.image import View
 from cxr_viewer.inference import explain
 from cxr_viewer.inference.engines import score_key
@@ -55,6 +55,15 @@ def test_the_sites_calibration_goes_before_both_and_touches_nothing_else(made: A
 def test_each_change_of_calibration_is_another_scale_for_engines(made: Any, card: Any) -> None:
     keys = {score_key(one) for one in (made(), made(site=SITE), card(), made(labels=(OWN, LabelSpec("Card", 0.5))))}
     assert len(keys) == 4
+
+
+@pytest.mark.parametrize(("view", "more"), [(View.AP, -0.6), (View.PA, 0.0), (View.UNKNOWN, 0.0)])
+def test_the_view_is_allowed_for_before_the_calibration(made: Any, view: View, more: float) -> None:
+    effusion = LabelSpec("Effusion", 0.5, temperature=2.0, bias=0.5, view_terms=(ViewTerm("AP", -0.6),))
+    first, second = findings(made(labels=(effusion, LabelSpec("Card", 0.4))), LOGITS, view=view)
+    assert first.score == pytest.approx(sigmoid((0.8 + more) / 2 + 0.5), abs=1e-6)
+    assert first.logit == pytest.approx(0.8 + more, abs=1e-6)
+    assert second == findings(made(), LOGITS)[1]
 
 
 def test_the_ratio_is_added_before_the_calibration(made: Any) -> None:

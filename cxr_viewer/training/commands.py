@@ -203,6 +203,8 @@ def output_folder(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
+    except BrokenPipeError:
+        raise  # of the terminal, not of the folder: whoever read what is printed has gone
     except OSError as error:
         raise ExportError(
             f"“{error.filename or folder}” could not be read or written: {error.strerror or error}.",

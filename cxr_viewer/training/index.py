@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,6 +55,7 @@ _SPLITS = {
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 _NOT_KNOWN = ("", "nan", "none", "na", "n/a", "-1", "-1.0", "unknown")
 _NO_FINDING = ("no finding", "no_finding", "normal", "negative", "none")
+_MOST_SLIPS = 0.1
 _LARGEST_FIELD = 1 << 20
 
 
@@ -312,23 +314,35 @@ def _found_labels(tables: Sequence[_Table]) -> tuple[LabelColumn, ...]:
     else:
         roles = {getattr(table.columns, role) for role in GUESSES}
         allowed = {*_YES, *_NO, *_NOT_KNOWN}
-        found = [
-            name
-            for name in table.fields
-            if name not in roles and name.casefold() not in _NO_FINDING and _holds_only(table, name, allowed)
-        ]
+        free = [name for name in table.fields if name not in roles and name.casefold() not in _NO_FINDING]
+        found = [name for name in free if _is_label(table, name, allowed)]
     if not found:
         raise CxrError(
             f"The index “{table.name}” has no column that could be a label.",
-            hint='Name the labels, e.g. --set labels=["Effusion"].',
+            hint="Name the labels, e.g. --set 'labels=[\"Effusion\"]'.",
             code="index",
         )
     return tuple(LabelColumn(name) for name in found)
 
 
-def _holds_only(table: _Table, column: str, allowed: set[str]) -> bool:
-    values = {row[column].strip().casefold() for _, row in table.rows}
-    return values <= allowed and bool(values & set(_YES)) and bool(values & set(_NO))
+def _is_label(table: _Table, column: str, allowed: set[str]) -> bool:
+    """Whether a column holds nothing but 0, 1 and unknown, both of the first among them.
+
+    Raises:
+        CxrError: it holds little else: that is a slip in a label, which must not be left out for it without a word.
+    """
+    values = Counter(row[column].strip().casefold() for _, row in table.rows)
+    if not (any(values[yes] for yes in _YES) and any(values[no] for no in _NO)):
+        return False
+    others = values.total() - sum(values[word] for word in allowed)
+    if 0 < others <= _MOST_SLIPS * values.total():
+        place, row = next(line for line in table.rows if line[1][column].strip().casefold() not in allowed)
+        raise _fault(
+            place,
+            f"“{row[column]}” in the column “{column}” is no known value for a label",
+            hint="Known: 0, 1, or nothing. If the column is no label, name those to learn: --set 'labels=[\"...\"]'.",
+        )
+    return others == 0
 
 
 # ---------------------------------------------------------------- lines

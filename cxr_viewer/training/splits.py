@@ -61,11 +61,12 @@ def split_records(records: Sequence[FilmRecord], config: SplitConfig) -> Split:
     )
     groups = {"training": split.train, "validation": split.validation, "testing": split.test}
     patients = {name: [record.patient for record in part] for name, part in groups.items()}
+    places = {(name, record.patient): record.place for name, part in groups.items() for record in reversed(part)}
     if config.shared == "keep":  # asked for; the other two pairs still have to be clean
-        check_leakage({name: patients[name] for name in ("training", "validation")})
-        check_leakage({name: patients[name] for name in ("validation", "testing")})
+        check_leakage({name: patients[name] for name in ("training", "validation")}, places)
+        check_leakage({name: patients[name] for name in ("validation", "testing")}, places)
     else:
-        check_leakage(patients)
+        check_leakage(patients, places)
     return split
 
 
@@ -91,14 +92,15 @@ def sites_of(records: Iterable[FilmRecord]) -> list[str]:
     return sorted({record.site for record in records})
 
 
-def check_leakage(parts: Mapping[str, Iterable[str]]) -> None:
+def check_leakage(parts: Mapping[str, Iterable[str]], places: Mapping[tuple[str, str], str] | None = None) -> None:
     """Stop where a patient is on two sides.
 
     Args:
         parts: the patients of each part, by the part's name.
+        places: file and line of a film, by part and patient.
 
     Raises:
-        CxrError: names the parts and up to five of the patients.
+        CxrError: names the parts and up to five of the patients, with a film of each on both sides where known.
     """
     groups = {name: set(values) for name, values in parts.items()}
     names = list(groups)
@@ -106,9 +108,12 @@ def check_leakage(parts: Mapping[str, Iterable[str]]) -> None:
         for second in names[i + 1 :]:
             shared = sorted(groups[first] & groups[second])
             if shared:
-                shown = ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else "")
+                found = {one: [(places or {}).get((side, one), "") for side in (first, second)] for one in shared[:5]}
+                told = [f"{one} ({' and '.join(at)})" if all(at) else one for one, at in found.items()]
+                shown = "; ".join(told) + ("; ..." if len(shared) > 5 else "")
+                count = "1 patient is" if len(shared) == 1 else f"{len(shared)} patients are"
                 raise CxrError(
-                    f"{len(shared)} patients are in both {first} and {second}: {shown}.",
+                    f"{count} in both {first} and {second}: {shown}.",
                     hint="Split by patient; figures from such a split would be too good to be true. The recipe's "
                     'split.shared = "leave-out" leaves the training films of such patients out.',
                     code="patient-leakage",

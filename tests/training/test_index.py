@@ -165,3 +165,15 @@ def test_only_a_classifier_needs_labels(tmp_path: Path) -> None:
     assert index.names == ("Cardiomegaly",)  # the recipe holds its ratio against it, where an index knows it
     assert all(math.isnan(record.targets[0]) for record in index.records)
     assert [record.mask for record in index.records] == [tmp_path / "a-mask.png", None]
+
+
+def test_a_slip_in_a_label_is_named_and_does_not_cost_the_label(tmp_path: Path) -> None:
+    lines = [f"{number}.png,p{number},{number % 2},{number % 2},{number % 3}" for number in range(20)]
+    text = "path,patient,Edema,Mass,follow_up\n"
+    assert _read(tmp_path, text + "\n".join(lines)).names == ("Edema", "Mass")
+    lines[4] = "4.png,p4,0,perhaps,1"
+    with pytest.raises(
+        CxrError, match=r"index\.csv, line 6: “perhaps” in the column “Mass” is no known value"
+    ) as fault:
+        _read(tmp_path, text + "\n".join(lines))
+    assert "--set 'labels=" in fault.value.hint

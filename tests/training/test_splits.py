@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def _patients(split: Split) -> dict[str, list[str]]:
 def test_a_patient_on_both_sides_is_refused_by_name() -> None:
     with pytest.raises(CxrError) as fault:
         check_leakage({"training": ["person1", "person7"], "validation": ["person9"], "testing": ["person7"]})
-    assert "1 patients are in both training and testing: person7" in fault.value.summary
+    assert "1 patient is in both training and testing: person7" in fault.value.summary
     check_leakage({"training": ["person1"], "testing": ["person2"]})
 
 
@@ -75,7 +76,7 @@ def test_parts_of_the_index_are_taken_as_they_are() -> None:
     films = [_film(patient, i % 2, split) for i, (patient, split) in enumerate(kinds)]
     parts = _patients(split_records(films, SplitConfig()))
     assert parts == {"training": ["a", "b"], "validation": ["c", "d"], "testing": ["e", "f"]}
-    with pytest.raises(CxrError, match="in both training and validation: a"):
+    with pytest.raises(CxrError, match=r"in both training and validation: a \(line of a and line of a\)"):
         split_records([*films, _film("a", 0, "validation")], SplitConfig())
 
 
@@ -119,6 +120,13 @@ def test_the_same_bytes_on_two_sides_are_named(tmp_path: Path) -> None:
     check_duplicates(Split((film["a"], film["c"]), (film["b"],), (film["d"],)))
     with pytest.raises(CxrError, match=r"line of a \(training\) and line of c \(testing\)"):
         check_duplicates(Split((film["a"],), (film["b"],), (film["c"],)))
+
+
+def test_a_film_with_two_lines_is_named_by_both() -> None:
+    one = _film("a", 1, path=Path("a.png"))
+    twin = replace(one, place="another line", targets=(0.0,))
+    with pytest.raises(CxrError, match="One film is listed more than once: line of a and another line"):
+        check_duplicates(Split((one, twin), (_film("b", 0, path=Path("b.png")),)))
 
 
 def test_no_film_is_twice_in_the_sets_at_hand(children: Sequence[FilmRecord]) -> None:

@@ -72,7 +72,7 @@ def test_a_process_that_outlives_the_first_tells_what_it_met_itself(
 ) -> None:
     waited: list[float] = []
     monkeypatch.setenv("RANK", "3")
-    monkeypatch.setattr(commands.time, "sleep", waited.append)
+    monkeypatch.setattr("cxr_viewer.training.commands.time.sleep", waited.append)
     parser, _ = cli.build_parser("train")
     arguments = parser.parse_args(
         _train(_index(tmp_path, last="perhaps"), tmp_path / "o", "--set", 'labels=["Square"]')

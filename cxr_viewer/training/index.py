@@ -144,6 +144,8 @@ def _of_age(record: FilmRecord, ages: Sequence[float]) -> bool:
 
 
 def _read(path: Path, recipe: Recipe) -> _Table:
+    if not path.exists():
+        raise CxrError(f"There is no “{path}”.", hint="Check --data.", code="no-training-data")
     index = index_of(path)
     if index is None:
         rows = tuple(_folder_rows(path))

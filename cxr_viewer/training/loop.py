@@ -119,7 +119,7 @@ def learn(
         signature = dict(settings)
         if not options.fresh:
             _go_on(state, config, ranks, out / CHECKPOINT_NAME, signature)
-        with Curves(out / "tensorboard" if options.tensorboard and ranks.chief else None) as curves:
+        with Curves(out / "tensorboard" if options.tensorboard and ranks.chief else None, state.epoch) as curves:
             while state.epoch < config.epochs and state.epoch - state.best_epoch < config.patience:
                 started = time.perf_counter()
                 loss = _train_epoch(state, lesson, config, ranks, options)

@@ -11,13 +11,14 @@ from cxr_viewer.core.errors import CxrError
 
 
 class Curves(contextlib.AbstractContextManager["Curves"]):
-    """Writes figures into ``folder``; nothing where it is None.
+    """Writes figures into ``folder``; nothing where it is None. Epochs after ``done`` that an earlier run left there
+    are not shown any more.
 
     Raises:
         CxrError: TensorBoard is not installed.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, done: int = 0) -> None:
         self._writer: Any = None
         if folder is None:
             return
@@ -30,7 +31,7 @@ class Curves(contextlib.AbstractContextManager["Curves"]):
                 detail=str(error),
                 code="no-tensorboard",
             ) from error
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1)  # of an earlier run in the same folder
 
     def add(self, row: Mapping[str, float]) -> None:
         """One epoch's figures, ``row["epoch"]`` among them."""

@@ -87,6 +87,20 @@ def without_ratio(card: ModelCard, shown: tuple[Finding, ...]) -> tuple[Caution,
     return (Caution("ratio-not-measured", text),)
 
 
+def without_view(card: ModelCard, shown: tuple[Finding, ...]) -> tuple[Caution, ...]:
+    """What is said where the view of the film is not known and findings allow for it."""
+    names = {finding.label for finding in shown}
+    concerned = [f"“{label.name}”" for label in card.labels if label.view_terms and label.name in names]
+    if not concerned:
+        return ()
+    views = sorted({term.view for label in card.labels for term in label.view_terms})
+    text = (
+        f"The view of this film is not known; {', '.join(concerned)} {'is' if len(concerned) == 1 else 'are'} scored "
+        f"without what is allowed for on {' and '.join(views)} films."
+    )
+    return (Caution("view-not-allowed-for", text, "ViewPosition (0018,5101)"),)
+
+
 def operating_point_score(probability: float, threshold: float) -> float:
     """A score on which 0.5 is the operating point (TorchXRayVision's ``op_norm``).
 

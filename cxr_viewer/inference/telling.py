@@ -10,7 +10,7 @@ from cxr_viewer.core.anatomy import Anatomy
 from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheck, FilmKind, Severity, Sign
 from cxr_viewer.core.findings import AnalysisRequest, Finding, Heatmap, InputSpec, ModelCard, Task, Withheld
-from cxr_viewer.core.image import Caution, Radiograph
+from cxr_viewer.core.image import Caution, Radiograph, View
 from cxr_viewer.inference import anatomy, guards, scoring
 from cxr_viewer.inference.beside import Beside
 from cxr_viewer.inference.catalog import BundleCatalog
@@ -67,6 +67,7 @@ def told_of(
         view = suitability.view_of(image, check)
         found = scoring.findings(card, logits, ratio=ratio, view=view, without=without)
         cautions += scoring.without_ratio(card, found) if ratio is None else ()
+        cautions += scoring.without_view(card, found) if view is View.UNKNOWN else ()
     cautions += [one.caution for one in signs if one.severity is Severity.CAUTION]
     cautions += [unmeasured] if unmeasured is not None else []
     against = [one.caution for one in signs if one.severity >= Severity.GREY]

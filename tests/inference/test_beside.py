@@ -23,6 +23,7 @@ from cxr_viewer.core.findings import (
     RatioTerm,
     ReferenceSpec,
     Task,
+    ViewTerm,
 )
 from cxr_viewer.core.geometry import ImageRect, Point
 from cxr_viewer.core.image import Radiograph, View
@@ -365,6 +366,28 @@ def test_the_ratio_counts_where_it_was_measured_and_its_absence_is_told(
     alone = ask(made(anatomy=False, labels=labels), frontal())
     (caution,) = (one for one in alone.cautions if one.code == "ratio-not-measured")
     assert "“Bright” is scored without it" in caution.text
+
+
+def test_the_view_counts_as_file_or_film_check_tell_it_and_its_absence_is_told(made: Any, frontal: Any) -> None:
+    labels = (LabelSpec("Bright", 0.5, view_terms=(ViewTerm("AP", -0.7),)), LabelSpec("Other", 0.4))
+    plain = ask(made(None, anatomy=False), frontal(view=View.AP)).findings
+    for guard, view, shift in (
+        (None, View.AP, -0.7),
+        (None, View.PA, 0.0),
+        (None, View.UNKNOWN, 0.0),
+        ("ap", View.UNKNOWN, -0.7),
+        ("ap", View.PA, 0.0),  # the file is believed
+    ):
+        result = ask(made(guard, anatomy=False, labels=labels), frontal(view=view))
+        assert result.findings[0].logit == pytest.approx(plain[0].logit + shift)
+        assert result.findings[1] == plain[1]
+        told = [one.text for one in result.cautions if one.code == "view-not-allowed-for"]
+        unknown = guard is None and view is View.UNKNOWN
+        assert (
+            told
+            == ["The view of this film is not known; “Bright” is scored without what is allowed for on AP films."]
+            * unknown
+        )
 
 
 def test_a_map_that_lies_elsewhere_is_named(made: Any, frontal: Any, monkeypatch: pytest.MonkeyPatch) -> None:

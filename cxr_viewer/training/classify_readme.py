@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cxr_viewer.core.modelcard import LabelSpec, Metric, ModelCard, ScoreKind
 from cxr_viewer.training.evaluating import Measured
 from cxr_viewer.training.leaning import PROBES
+from cxr_viewer.training.viewshift import BASE, LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,22 @@ def _points(card: ModelCard, losses: Mapping[str, Mapping[str, float]]) -> str:
         f"of what was tried: {', '.join(f'{name} {value:.4f}' for name, value in losses[label.name].items())}."
         for label in card.labels
     ]
-    return "\n\n".join(["\n".join(lines), f"Chosen on {data}.", *tried])
+    return "\n\n".join(["\n".join(lines), f"Chosen on {data}.", *tried, _view_terms(card)]).rstrip()
+
+
+def _view_terms(card: ModelCard) -> str:
+    """What the view adds, and what that does not do; empty where it adds nothing."""
+    shifts = [
+        f"{label.name} {term.shift:+.3f} on {term.view} films" for label in card.labels for term in label.view_terms
+    ]
+    if not shifts:
+        return ""
+    return (
+        f"By the view of a film is added to the logit, before calibration: {', '.join(shifts)}. It was chosen on the "
+        f"validation films: with it {LEVEL:.0%} of the films without the finding lie below the same score as of "
+        f"{BASE} films. Neither the sensitivity nor how common the finding is becomes alike by that, so such a score "
+        "is never called a probability. Where the view is not known nothing is added, and a caution says so."
+    )
 
 
 def _table(metrics: Iterable[Metric], title: str, *, with_data: bool = False) -> str:

@@ -16,7 +16,7 @@ from cxr_viewer.training.measure import Values
 BASE = "PA"
 OTHERS = ("AP",)
 _LEAST_FILMS = 50
-_LEVEL = 0.75
+LEVEL = 0.75
 """Share of the films without a finding that lie below the same logit in every view; near what Youden's point clears."""
 
 
@@ -40,7 +40,7 @@ def fit_view_terms(truth: Values, logits: Values, views: Sequence[str]) -> tuple
     for view in OTHERS:
         other = logits[well & (shown == view)]
         if min(base.size, other.size) >= _LEAST_FILMS:
-            out.append(ViewTerm(view, round(float(np.quantile(base, _LEVEL) - np.quantile(other, _LEVEL)), 4)))
+            out.append(ViewTerm(view, round(float(np.quantile(base, LEVEL) - np.quantile(other, LEVEL)), 4)))
     return tuple(out)
 
 

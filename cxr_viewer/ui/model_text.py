@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from cxr_viewer.core.findings import InputSpec, MapEvidence, Metric, ModelCard, Proof, ScoreKind, Task
+from cxr_viewer.core.findings import InputSpec, LabelSpec, MapEvidence, Metric, ModelCard, Proof, ScoreKind, Task
 from cxr_viewer.core.offers import InstallProgress, Offer
 from cxr_viewer.core.suitability import population_text
 from cxr_viewer.core.wording import score_text
@@ -131,9 +131,18 @@ def _labels(card: ModelCard) -> tuple[str, str]:
         else:
             point = score_text(label.threshold, card.kind_of(label))
         told = label.description != f"Published as “{label.name}”."  # the publisher's word, where it is another one
-        rows.append((f"{label.name}\n{label.description if told else ''}".strip(), point))
+        below = " ".join(part for part in (label.description if told else "", _view_terms(label)) if part)
+        rows.append((f"{label.name}\n{below}".strip(), point))
     kinds = dict.fromkeys(card.kind_of(label).value for label in card.labels)
     return f"Findings ({', '.join(kinds)})", _table(("Finding", "Operating point"), rows)
+
+
+def _view_terms(label: LabelSpec) -> str:
+    """``"On AP films its logit is changed by -0.60; where the view is not known it is not."``."""
+    shifts = " and ".join(
+        f"on {term.view} films its logit is changed by {term.shift:+.2f}" for term in label.view_terms
+    )
+    return f"{_first_upper(shifts)}; where the view is not known it is not." if shifts else ""
 
 
 def _points(card: ModelCard) -> str:
@@ -190,12 +199,14 @@ def _evidence(evidence: Sequence[MapEvidence]) -> str:
 
 def _input(spec: InputSpec) -> str:
     cut = "The film without its empty border" if spec.crop_border else "The whole film"
+    if spec.crop == "lungs":
+        cut = f"Only the box around both lungs, widened by {spec.margin:g} of its side"
     greys = {
         "stretched": "greys stretched from the darkest to the brightest of the exposed area",
         "presented": "greys as the file wants them presented",
     }.get(spec.intensity, spec.intensity)
     fit = _FIT.get(spec.fit, spec.fit)
-    noise = f", noise taken away first ({spec.denoise.replace('-', ' ')})" if spec.denoise else ""
+    noise = f", noise taken from the film first ({spec.denoise.replace('-', ' ')})" if spec.denoise else ""
     return f"{cut}{noise}, {fit}, {spec.size_px} x {spec.size_px} pixels, {greys}; bone bright."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +16,11 @@ from sklearn.linear_model import LogisticRegression
 
 from cxr_viewer.core.errors import CxrError
 from cxr_viewer.core.findings import Metric, ScoreKind
+from cxr_viewer.core.image import View
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card, verify_weights
 from cxr_viewer.inference.distance import read_reference
 from cxr_viewer.inference.networks import build_network, load_network
+from cxr_viewer.inference.scoring import findings
 from cxr_viewer.training import classify_bundle
 from cxr_viewer.training.classify_bundle import finish_classify
 from cxr_viewer.training.films import FilmSet, prepared
@@ -32,13 +35,14 @@ from cxr_viewer.training.splits import Split
 SIDE = 32
 
 
-def recipe(*labels: str, **card: object) -> Recipe:
+def recipe(*labels: str, view_terms: bool = False, **card: object) -> Recipe:
     return recipe_from(
         {
             "lesson": "classify",
             "network": "cxr-tiny",
             "labels": [{"name": name, "description": f"About {name}."} for name in labels],
             "input": {"size_px": SIDE, "fit": "stretch", "crop_border": False, "mean": 0.5, "std": 0.25},
+            "classify": {"view_terms": view_terms},
             "card": {"model_id": "own", "name": "Own", "cautions": ["A caution."], **card},
         },
         "own.toml",
@@ -133,6 +137,32 @@ def test_the_bundle_holds_what_was_learned_and_what_was_measured(trained: Callab
     assert "![square.png](square.png)" in page
     assert (folder / "square.png").stat().st_size > 5000
     assert json.loads((run.out / "test" / "evaluation.json").read_text(encoding="utf-8"))
+
+
+def test_what_the_view_adds_is_the_same_in_the_cards_figures_and_in_reading(
+    trained: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AP films are brighter where the square is, so that the network says more of all of them."""
+    run = trained("Square", view_terms=True)
+    validation, test = films(300, 2, "validation", 1), films(160, 3, "test", 1)
+    for part in (validation, test):
+        part.grey[[one.view == "AP" for one in part.records], 10:22, 10:22] += 20
+    monkeypatch.setattr(classify_bundle, "may_be_probability", lambda metrics, label: True)
+    folder = finish_classify(replace(run, parts=replace(run.parts, validation=validation, test=test)))
+    card = read_card(folder)
+    (term,) = card.labels[0].view_terms
+    assert term.view == "AP"
+    assert term.shift < -0.5
+    assert card.labels[0].score_kind is None, "a score that the view has moved is no probability"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"Square {term.shift:+.3f} on AP films" in page
+    assert "75% of the films without the finding lie below the same score as of PA films" in page
+
+    logits = score_labels(load_network("cxr-tiny", 1, load_file(folder / WEIGHTS_NAME)), prepared(test, card.input))
+    with (run.out / "test" / "scores.csv").open(newline="", encoding="utf-8") as file:
+        written = [float(row["Square score"]) for row in csv.DictReader(file)]
+    read = [findings(card, row, view=View(one.view))[0].score for row, one in zip(logits, test.records, strict=True)]
+    assert written == pytest.approx(read, abs=1e-4)
 
 
 def test_what_is_no_good_is_told_as_tried_and_taken_out_of_the_network(trained: Callable[..., Trained]) -> None:

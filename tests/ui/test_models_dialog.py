@@ -14,7 +14,16 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from cxr_viewer.core.errors import ModelError
-from cxr_viewer.core.findings import LabelSpec, ModelCard, OperatingPoint, Proof, ScoreKind, SiteCalibration, TriedLabel
+from cxr_viewer.core.findings import (
+    LabelSpec,
+    ModelCard,
+    OperatingPoint,
+    Proof,
+    ScoreKind,
+    SiteCalibration,
+    TriedLabel,
+    ViewTerm,
+)
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.core.offers import Damaged, InstallProgress, Offer
 from cxr_viewer.core.resources import resources_dir
@@ -530,7 +539,8 @@ def test_foreign_words_stay_words() -> None:
 
 def test_only_calibrated_operating_points_have_a_percent_sign() -> None:
     card = read_card(BUNDLED)
-    assert "17\N{NO-BREAK SPACE}%" in card_html(card)
+    sure = replace(card, score_kind=ScoreKind.CALIBRATED, labels=(LabelSpec("Mass", 0.17),))
+    assert "17\N{NO-BREAK SPACE}%" in card_html(sure)
     other = replace(
         card,
         score_kind=ScoreKind.OPERATING_POINT,
@@ -662,3 +672,14 @@ def test_the_card_tells_operating_points_and_what_was_only_tried() -> None:
     assert "0.62" in html
     assert "Nodule &lt;b&gt;" in html
     assert "AUC 0.69: below 0.75." in html
+
+
+def test_the_card_tells_what_the_view_adds_and_what_the_model_is_given() -> None:
+    card = read_card(BUNDLED)
+    label = LabelSpec("Edema", 0.4, "Water.", view_terms=(ViewTerm("AP", -0.6),))
+    html = card_html(replace(card, labels=(label,), input=replace(card.input, crop="lungs", margin=0.05)))
+    assert "Water. On AP films its logit is changed by -0.60; where the view is not known it is not." in html
+    assert "Only the box around both lungs, widened by 0.05 of its side, " in html
+    plain = card_html(replace(card, labels=(replace(label, view_terms=()),), input=replace(card.input, crop="")))
+    assert "its logit" not in plain
+    assert "Only the box" not in plain

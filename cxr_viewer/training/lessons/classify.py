@@ -64,8 +64,8 @@ class ClassifyConfig:
             arXiv:1412.6596; for members side by side: Zhang et al., CVPR 2018).
         ratio_label: finding of the heart's size, to whose logit the cardiothoracic ratio measured by the anatomy model
             is added as far as that helps on the validation films; empty: none.
-        view_terms: AP films get the shift of the logit by which as many films without the finding lie below the
-            operating point as of PA films (:mod:`cxr_viewer.training.viewshift`), chosen on the validation films.
+        view_terms: AP films get the shift of the logit by which three of four films without the finding lie below the
+            same logit as of PA films (:mod:`cxr_viewer.training.viewshift`), chosen on the validation films.
     """
 
     label_smoothing: float = 0.0

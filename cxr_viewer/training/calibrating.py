@@ -166,9 +166,12 @@ def _label(answers: Answers, column: int, label: LabelSpec, card: ModelCard, dat
         after, decided = _held_out(truth, shifted, of, point, seed)
     except ValueError as error:
         return replace(found, words=f"Stays as shipped: {error}.")
-    return _judged(
+    judged = _judged(
         found, tuned, factory, card.kind_of(label), truth, of, (before, before - cut), (after, decided), data
     )
+    if label.view_terms and judged.tuned is not None:  # moved by the view, it does not say how common it is in either
+        judged = replace(judged, tuned=replace(judged.tuned, score_kind=_kind(card.kind_of(label), probability=False)))
+    return judged
 
 
 def _held_out(truth: Values, logits: Values, patients: tuple[str, ...], point: str, seed: int) -> tuple[Values, Values]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxr_viewer.core.findings import LabelSpec, ModelCard, ScoreKind
+from cxr_viewer.core.findings import LabelSpec, ModelCard, ScoreKind, ViewTerm
 from cxr_viewer.core.resources import resources_dir
 from cxr_viewer.inference import sitecalibration
 from cxr_viewer.inference.cards import read_card
@@ -135,6 +135,16 @@ def test_an_operating_point_score_stays_one_unless_it_is_a_probability(made_answ
     assert many is not None
     assert few.score_kind is ScoreKind.OPERATING_POINT
     assert many.score_kind is ScoreKind.CALIBRATED
+
+
+def test_a_score_that_the_view_moves_is_no_probability_for_a_site_either(made_answers: Make, card: ModelCard) -> None:
+    moved = replace(card, labels=(LabelSpec("Effusion", 0.5, view_terms=(ViewTerm("AP", -0.6),)),))
+    kinds = []
+    for model in (card, moved):
+        tuned = _tuned(made_answers(2400, temperature=3.0, bias=2.0), model).labels[0].tuned
+        assert tuned is not None
+        kinds.append(tuned.score_kind)
+    assert kinds == [ScoreKind.CALIBRATED, ScoreKind.UNCALIBRATED]
 
 
 def test_page_and_lines_tell_before_and_after(made_answers: Make, card: ModelCard, tmp_path: Path) -> None:

@@ -380,13 +380,17 @@ class ModelCard:
     def ratio_error_of(self, view: str, *, sure: bool) -> float:
         """Half the 95 % interval of the cardiothoracic ratio on a film of a view; the widest where the view is unknown.
 
+        Of a view that was not measured for itself, the error of all films holds where it is larger than those measured.
+
         Args:
             sure: of the heart; where nothing was measured for hearts the model is less sure of, three times as much.
         """
-        errors = [one for one in self.view_ratio_errors if one.view == view] or self.view_ratio_errors
-        if errors:
-            return max(one.sure if sure else one.unsure for one in errors)
-        return self.ratio_error * (1.0 if sure else UNSURE_FACTOR)
+        errors = {one.view: one.sure if sure else one.unsure for one in self.view_ratio_errors}
+        if view in errors:
+            return errors[view]
+        if not {"PA", "AP"} <= errors.keys():
+            errors[""] = self.ratio_error * (1.0 if sure else UNSURE_FACTOR)
+        return max(errors.values())
 
     def map_trust(self, label: str, method: str) -> MapTrust:
         """Whether the maps of a finding by this method were found to show the place."""

@@ -35,6 +35,7 @@ from cxr_viewer.training.segment_figures import (
 
 _SPOIL_SEED = 5
 _STEP = 0.01  # as many digits as the ratio is told with
+_LARGEST = 0.49
 _LEAST_FILMS = 20
 
 
@@ -115,7 +116,7 @@ def ratio_errors(
         if clear.size < _LEAST_FILMS:
             continue
         error = _within(clear)
-        wider = _within(others) if others.size >= _LEAST_FILMS else round(UNSURE_FACTOR * error, 4)
+        wider = _within(others) if others.size >= _LEAST_FILMS else _at_most(UNSURE_FACTOR * error)
         out.append(RatioError(view, error, max(error, wider)))
     every = _within(errors[known & whole & sure])
     return RatioErrors(max([every, *(one.sure for one in out)]), tuple(out))
@@ -125,7 +126,12 @@ def _within(errors: NDArray[np.float64]) -> float:
     """Of few films the worse of the two between which the 95th of 100 lies."""
     if not errors.size:
         return 0.0
-    return round(math.ceil(float(np.quantile(errors, 0.95, method="higher")) / _STEP) * _STEP, 4)
+    return _at_most(math.ceil(float(np.quantile(errors, 0.95, method="higher")) / _STEP) * _STEP)
+
+
+def _at_most(error: float) -> float:
+    """A ratio that is off by half a chest says nothing more; a card cannot hold a larger error."""
+    return round(min(error, _LARGEST), 4)
 
 
 def _plain_metrics(

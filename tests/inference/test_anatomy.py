@@ -78,6 +78,14 @@ def test_the_error_of_the_ratio_is_that_of_the_view(view: View, error: float) ->
     assert found.ratio_error == error
 
 
+@pytest.mark.parametrize(("usual", "error"), [(0.05, 0.15), (0.01, 0.06)])
+def test_a_view_that_was_not_measured_does_not_get_the_smaller_error_of_another(usual: float, error: float) -> None:
+    card = replace(CARD, ratio_error=usual, view_ratio_errors=(RatioError("PA", 0.01, 0.06),))
+    for view in (View.AP, View.UNKNOWN):
+        assert anatomy_of(film(), chest(), WHOLE, view, card).ratio_error == pytest.approx(error)
+    assert anatomy_of(film(), chest(), WHOLE, View.PA, card).ratio_error == 0.06
+
+
 def test_boxes_lie_on_the_film() -> None:
     found = anatomy_of(film(), chest(), WHOLE, View.PA, CARD)
     first, second = found.lungs

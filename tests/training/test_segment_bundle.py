@@ -47,3 +47,8 @@ def test_ratios_that_are_not_known_count_for_nothing() -> None:
     films = _films(30, 0.011, "PA", sure=True) + _films(30, float("nan"), "PA", sure=True)
     assert _told(films)[1]["PA"][0] == 0.02
     assert _told(_films(3, float("nan"), "PA", sure=True)) == (0.0, {})
+
+
+def test_an_error_is_never_larger_than_a_card_can_hold() -> None:
+    assert _told(_films(40, 0.25, "PA", sure=True))[1] == {"PA": (0.25, 0.49)}
+    assert _told(_films(40, 0.7, "PA", sure=True)) == (0.49, {"PA": (0.49, 0.49)})

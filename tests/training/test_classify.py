@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -161,10 +162,22 @@ def test_a_teacher_is_read_by_file_name(few_films: FilmSet, tmp_path: Path) -> N
     for text, words in (
         ("file\nx\n", "lack the column finding 0"),
         ("file,finding 0\nx,0.5\n", "name no training film"),
+        (f"file,finding 0\n{names[2]},0.5\n{names[2]},0.9\n", f"name “{names[2]}” more than once"),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(CxrError, match=words):
             read_teacher(path, few_films, ("finding 0",))
+
+
+def test_films_of_one_name_in_two_folders_do_not_get_each_others_answers(few_films: FilmSet) -> None:
+    first, second, *rest = few_films.records
+    again = replace(second, path=Path("other") / first.path.name)
+    films = FilmSet(few_films.grey, few_films.areas, few_films.targets, (first, again, *rest))
+    for change in ("classify.answers=true", "classify.teacher=none.csv"):
+        with pytest.raises(
+            CxrError, match=f"two films are called “{first.path.name}”: {first.place} and {again.place}"
+        ):
+            _lesson(_parts(films), change)
 
 
 def test_what_one_network_says_is_what_the_next_is_told(few_films: FilmSet, tmp_path: Path) -> None:

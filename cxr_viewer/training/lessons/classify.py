@@ -28,7 +28,7 @@ from cxr_viewer.training.lesson import Batch, Judgement
 from cxr_viewer.training.parts import Parts
 from cxr_viewer.training.recipe import Recipe
 from cxr_viewer.training.style import balancing_weights, label_from_make
-from cxr_viewer.training.teachers import read_teacher
+from cxr_viewer.training.teachers import check_names, read_teacher
 
 AIDS = "aids."
 """Beginning of the names of weights that only training needs."""
@@ -58,7 +58,8 @@ class ClassifyConfig:
         mixup: films of a step are mixed in pairs, weights from Beta(mixup, mixup) (Zhang et al., ICLR 2018); 0: not.
         teacher: CSV of soft answers in 0..1: the column ``file`` (name of the film file) and one per label.
         teacher_weight: share of the loss that is held against the teacher's answers instead of the labels.
-        answers: write such a CSV of this network's answers on the films it learned from, as ``answers.csv``.
+        answers: write such a CSV of this network's answers on the films it learned from, as ``answers.csv``; like a
+            teacher it needs films whose files have different names.
         own_weight: share of each label that is replaced by what the network itself, or the mean of its members, says.
             Labels mined from reports miss findings; where the network is sure, it is held to them less (Reed et al.,
             arXiv:1412.6596; for members side by side: Zhang et al., CVPR 2018).
@@ -121,6 +122,8 @@ def build(recipe: Recipe, parts: Parts) -> ClassifyLesson:
         raise _fault(f"“classify.balance” has to be none, labels or make, not “{config.balance}”.")
     if config.balance == "make" and len(parts.labels) != 1:
         raise _fault("“classify.balance” can be “make” only for one label.")
+    if config.answers:  # told now, not when the network has learned
+        check_names(parts.train)
     if config.mask_weight > 0 and (parts.train.masks is None or bool((parts.train.masks == NO_MASK).all())):
         raise _fault("The recipe asks for masks, and no training film has one.")
     return ClassifyLesson(recipe, config, parts)

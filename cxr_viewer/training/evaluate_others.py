@@ -16,7 +16,7 @@ from cxr_viewer.core.filmcheck import FilmCheck
 from cxr_viewer.core.findings import AnalysisResult, Metric, ModelCard
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.heatmaps import Heatmap, MapScale
-from cxr_viewer.core.image import Radiograph
+from cxr_viewer.core.image import Radiograph, View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.imaging.heatmap import heatmap_on_image
 from cxr_viewer.inference.anatomy_masks import clean
@@ -129,17 +129,13 @@ def evaluate_check(
                 answers.setdefault(column, []).append((record.patient, truth, value))
         return ""
 
-    def silent(record: FilmRecord) -> FilmRecord:
-        return replace(record, view="")  # the view is to be told by the pixels
-
     if not any(record.row.get(column, "").strip() for record in films.records for column in COLUMNS):
         raise CxrError(
             f"The index “{asked.data.name}” has nothing in the columns {', '.join(COLUMNS)}.",
             hint="One of them is needed: what the film check says is held against it.",
             code="index",
         )
-    quiet = tuple(silent(record) for record in films.records)
-    skipped, lost = _each(quiet, beside, runner, measure, asked, device)
+    skipped, lost = _each(films.records, beside, runner, measure, asked, device, hide_view=True)
     if not answers:
         raise _none_measured(films, skipped)
     data = asked.words(films.split)
@@ -175,11 +171,14 @@ def _each(
     asked: Asked,
     device: str,
     unreadable: Unreadable = (),
+    *,
+    hide_view: bool = False,
 ) -> tuple[dict[str, int], Unreadable]:
     """Ask about every film; returns how many were not measured, by the reason, and those that cannot be read.
 
     Args:
         unreadable: films that were left out already.
+        hide_view: neither what the index nor what the file says of the view is told: the pixels are to tell it.
 
     Raises:
         CxrError: more films than allowed cannot be read, or the model fails.
@@ -194,6 +193,8 @@ def _each(
                 if len(lost) > asked.allowed:
                     raise too_many_unreadable(lost, asked.allowed)
                 continue
+            if hide_view:
+                image = replace(image, view=View.UNKNOWN)
             try:
                 question = request(image, card, device)
                 why = measure(record, image, runner.analyse(question, CancelToken(), lambda stage: None))

@@ -284,7 +284,8 @@ def _outside(trained: Trained, network: CamNetwork, card: ModelCard) -> list[Met
         words = f"{path.name}, not the kind it was made for" + (
             f", {lost} films without lungs left out" if lost else ""
         )
-        _, figures = _measured(network, films, card, words)
+        ratios = measured_ratios(trained, films) if any(label.ratio for label in card.labels) else None
+        _, figures = _measured(network, films, card, words, ratios)
         out += [one for label in figures.labels for one in label.metrics if one.name in _OUTSIDE_FIGURES]
     return out
 

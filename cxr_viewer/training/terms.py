@@ -44,6 +44,8 @@ def fit_terms(trained: Trained, logits: NDArray[np.float64]) -> Terms:
         for at, name in enumerate(trained.parts.names):
             views[name] = fit_view_terms(films.targets[:, at].astype(np.float64), logits[:, at], shown)
             logits[:, at] = with_view(logits[:, at], shown, views[name])
+            found = ", ".join(f"{term.shift:+.2f} on {term.view} films" for term in views[name])
+            print(f"{name} by the view of the film: {found or 'nothing, too few validation films of a view'}")
     return Terms(ratio, views)
 
 

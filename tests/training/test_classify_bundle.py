@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
 from cxr_viewer.core.errors import CxrError
-from cxr_viewer.core.findings import Metric, ScoreKind
+from cxr_viewer.core.findings import Metric, RatioTerm, ScoreKind
 from cxr_viewer.core.image import View
 from cxr_viewer.inference.cards import CARD_NAME, WEIGHTS_NAME, read_card, verify_weights
 from cxr_viewer.inference.distance import read_reference
@@ -31,6 +32,7 @@ from cxr_viewer.training.lessons.classify import score_labels
 from cxr_viewer.training.parts import Parts
 from cxr_viewer.training.recipe import Recipe, recipe_from
 from cxr_viewer.training.splits import Split
+from cxr_viewer.training.terms import Terms
 
 SIDE = 32
 
@@ -163,6 +165,23 @@ def test_what_the_view_adds_is_the_same_in_the_cards_figures_and_in_reading(
         written = [float(row["Square score"]) for row in csv.DictReader(file)]
     read = [findings(card, row, view=View(one.view))[0].score for row, one in zip(logits, test.records, strict=True)]
     assert written == pytest.approx(read, abs=1e-4)
+
+
+def test_films_outside_are_measured_with_the_ratio_as_a_reader_has_it(
+    trained: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = films(80, 5, "outside", 1)
+
+    def ratios(trained: Trained, films: FilmSet) -> np.ndarray:
+        return 0.45 + films.targets[:, 0].astype(np.float64) * (films is outside)
+
+    monkeypatch.setattr(classify_bundle, "fit_terms", lambda *given: Terms({"Square": RatioTerm(100.0, 0.45)}, {}))
+    monkeypatch.setattr(classify_bundle, "measured_ratios", ratios)
+    monkeypatch.setattr(classify_bundle, "read_index", lambda recipe, data: SimpleNamespace(records=outside.records))
+    monkeypatch.setattr(classify_bundle, "load_films", lambda *given, **more: outside)
+    card = read_card(finish_classify(replace(trained("Square"), outside=(Path("elsewhere"),))))
+    (area,) = (one for one in card.metrics if one.name == "AUC" and one.data.startswith("elsewhere"))
+    assert area.value == 1.0  # without it three labels are wrong
 
 
 def test_what_is_no_good_is_told_as_tried_and_taken_out_of_the_network(trained: Callable[..., Trained]) -> None:

@@ -22,7 +22,7 @@ from cxr_viewer.core.errors import CxrError, RefusalError
 from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, InputSpec, ModelCard, ScoreKind, Task
 from cxr_viewer.core.image import Radiograph, View
 from cxr_viewer.core.jobs import CancelToken
-from cxr_viewer.training.films import FilmReader
+from cxr_viewer.training.films import FilmReader, with_header
 from cxr_viewer.training.index import CLASSIFY, GUESSES, FilmRecord, index_of, read_index, simple
 from cxr_viewer.training.measure import Values
 from cxr_viewer.training.recipe import (
@@ -158,11 +158,13 @@ def ask(films: Listed, card: ModelCard, runner: Runner, asked: Asked, *, device:
     scores, logits = np.full(shape, np.nan), np.full(shape, np.nan)
     thresholds, kinds = [0.5] * shape[1], [card.score_kind] * shape[1]
     blocked: list[tuple[str, ...]] = []
+    known: list[FilmRecord] = []
     refused, unreadable = [], []
     used = ""
     column = {name: number for number, name in enumerate(films.labels)}
     with tqdm(total=shape[0], desc="Scoring", unit="film", disable=asked.quiet or None, leave=False) as bar:
         for row, (record, image) in enumerate(read_films(films.records)):
+            known.append(record if isinstance(image, CxrError) else with_header(record, image))
             blocked.append(())
             bar.update()
             if isinstance(image, CxrError):
@@ -184,7 +186,7 @@ def ask(films: Listed, card: ModelCard, runner: Runner, asked: Asked, *, device:
                     thresholds[at], kinds[at] = finding.threshold, finding.kind
     return Answers(
         labels=films.labels,
-        records=films.records,
+        records=tuple(known),
         truth=np.array([record.targets for record in films.records], dtype=np.float64).reshape(shape),
         scores=scores,
         logits=logits,

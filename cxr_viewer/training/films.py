@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -114,7 +115,7 @@ def load_films(
         CxrError: more films than ``allowed`` (or all) cannot be read; the summary names the first by file and line.
     """
     side = recipe.film_px
-    kept: list[int] = []
+    kept: list[FilmRecord] = []
     faults: list[str] = []
     grey = np.empty((len(records), side, side), dtype=np.uint8)
     outlines = np.full((len(records), side, side), NO_MASK, dtype=np.uint8) if masks else None
@@ -122,20 +123,20 @@ def load_films(
     cv2.setNumThreads(1)
     with FilmReader() as reader:
         read = functools.partial(_read, reader=reader, recipe=recipe, masks=masks, lungs=lungs)
-        for number, found in _each(records, read, f"Reading {what} films", quiet=quiet):
+        for found in _each(records, read, f"Reading {what} films", quiet=quiet):
             if isinstance(found, str):
                 faults.append(found)
                 continue
+            film, record = found
             at = len(kept)
-            grey[at], areas[at] = found.grey, found.area
-            if outlines is not None and found.mask is not None:
-                outlines[at] = found.mask
-            kept.append(number)
+            grey[at], areas[at] = film.grey, film.area
+            if outlines is not None and film.mask is not None:
+                outlines[at] = film.mask
+            kept.append(record)
     _tell_faults(faults, len(records), what, allowed)
     n = len(kept)
-    chosen = tuple(records[i] for i in kept)
-    targets = np.array([record.targets for record in chosen], dtype=np.float32).reshape(n, -1)
-    return FilmSet(grey[:n], areas[:n], targets, chosen, None if outlines is None else outlines[:n])
+    targets = np.array([record.targets for record in kept], dtype=np.float32).reshape(n, -1)
+    return FilmSet(grey[:n], areas[:n], targets, tuple(kept), None if outlines is None else outlines[:n])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,28 +148,38 @@ class Kept:
     mask: NDArray[np.uint8] | None
 
 
-def _read(record: FilmRecord, reader: FilmReader, recipe: Recipe, lungs: Lungs | None, *, masks: bool) -> Kept | str:
-    """A film as it is kept, or what is wrong with it."""
+def with_header(record: FilmRecord, image: Radiograph) -> FilmRecord:
+    """What the index says of a film, and what its file says: of the view before the index, as in reading; of the age
+    where the index does not."""
+    view, age = image.view.value or record.view, image.patient.age_years
+    return replace(record, view=view, age=record.age if age is None or math.isfinite(record.age) else float(age))
+
+
+_Read = tuple[Kept, FilmRecord] | str
+
+
+def _read(record: FilmRecord, reader: FilmReader, recipe: Recipe, lungs: Lungs | None, *, masks: bool) -> _Read:
+    """A film as it is kept, and what is known of it; or what is wrong with it."""
     try:
         image = reader.read(record.path)
         film = model_grey(image, recipe.input.intensity)
         box = lungs(image) if lungs is not None and recipe.input.crop == "lungs" else None
-        return kept_film(film, recipe.input, recipe.film_px, box, record.mask if masks else None)
+        kept = kept_film(film, recipe.input, recipe.film_px, box, record.mask if masks else None)
+        return kept, with_header(record, image)
     except (CxrError, cv2.error) as error:
         return f"{record.place}: “{record.path.name}”: {error}"
 
 
 def _each(
-    records: Sequence[FilmRecord], read: Callable[[FilmRecord], Kept | str], what: str, *, quiet: bool
-) -> Iterator[tuple[int, Kept | str]]:
+    records: Sequence[FilmRecord], read: Callable[[FilmRecord], _Read], what: str, *, quiet: bool
+) -> Iterator[_Read]:
     """Every film read, in order, two at once, with a progress bar."""
     bar = tqdm(total=len(records), desc=what, unit="film", disable=quiet or None, leave=False)
     with bar, ThreadPoolExecutor(2) as pool:
         for start in range(0, len(records), _CHUNK):  # not all at once: the answers wait in memory
-            chunk = range(start, min(start + _CHUNK, len(records)))
-            for number, found in zip(chunk, pool.map(read, [records[i] for i in chunk]), strict=True):
+            for found in pool.map(read, records[start : start + _CHUNK]):
                 bar.update()
-                yield number, found
+                yield found
 
 
 def kept_film(film: Grey, spec: InputSpec, side: int, lungs: ImageRect | None = None, mask: Path | None = None) -> Kept:

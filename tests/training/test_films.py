@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 
-from cxr_viewer.core.errors import CxrError
-from cxr_viewer.core.findings import InputSpec
+from cxr_viewer.core.errors import CxrError, RefusalError
+from cxr_viewer.core.findings import AnalysisRequest, AnalysisResult, InputSpec
 from cxr_viewer.core.geometry import ImageRect
+from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.inference.cards import read_card
 from cxr_viewer.inference.preprocess import model_grey, prepare, see
+from cxr_viewer.training.asking import Asked, Listed, ask
 from cxr_viewer.training.augment import AugmentConfig, augmented_pair
 from cxr_viewer.training.films import (
     NO_MASK,
@@ -93,6 +97,29 @@ def test_dicom_is_read_as_everywhere(need_data: Callable[[str], Path], paediatri
     films = load_films([FilmRecord(path, (1.0,), "p", place="line 2")], _recipe(), "x", quiet=True)
     assert films.grey.shape == (1, 64, 64)
     assert films.grey.std() > 20
+
+
+def test_the_view_of_a_film_is_the_same_in_training_in_evaluating_and_in_reading(
+    need_data: Callable[[str], Path], few_films: FilmSet, paediatric: Path
+) -> None:
+    """What a DICOM file says goes before the index, and does where the index is silent; a picture says nothing."""
+
+    class Reader:
+        views: ClassVar[list[str]] = []
+
+        def analyse(self, request: AnalysisRequest, *_: object) -> AnalysisResult:
+            self.views.append(request.image.view.value)
+            raise RefusalError("Not scored.", code="x")
+
+    path = need_data("dicom") / "cr_barre_fuji_pa_mono1_10bit.dcm"
+    dicom = FilmRecord(path, (1.0,), "p", view="AP", place="line 2")
+    records = [dicom, replace(dicom, view="", place="line 3"), replace(few_films.records[0], view="AP")]
+    learned = load_films(records, _recipe(), "x", quiet=True).records
+    card = read_card(resources_dir() / "models" / "paediatric-pneumonia")
+    asked = Asked(Path("site.csv"), quiet=True)
+    told = ask(Listed(tuple(records), ("Pneumonia",), (), "all"), card, Reader(), asked).records
+    assert [one.view for one in learned] == [one.view for one in told] == Reader.views == ["PA", "PA", "AP"]
+    assert [one.age for one in learned[:2]] == [one.age for one in told[:2]]
 
 
 def test_unreadable_films_are_named_with_their_line(

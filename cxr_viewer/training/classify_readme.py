@@ -160,7 +160,19 @@ def _points(card: ModelCard, losses: Mapping[str, Mapping[str, float]]) -> str:
         f"of what was tried: {', '.join(f'{name} {value:.4f}' for name, value in losses[label.name].items())}."
         for label in card.labels
     ]
-    return "\n\n".join(["\n".join(lines), f"Chosen on {data}.", *tried, _view_terms(card)]).rstrip()
+    return "\n\n".join(
+        ["\n".join(lines), f"Chosen on {data}.", *tried, *_ratio_terms(card), _view_terms(card)]
+    ).rstrip()
+
+
+def _ratio_terms(card: ModelCard) -> list[str]:
+    return [
+        f"To the logit of {label.name} is added, before calibration, {label.ratio.weight:.3f} x (r - "
+        f"{label.ratio.centre:.3f}), r being the cardiothoracic ratio that the anatomy model measures, chosen on the "
+        "validation films. Where it cannot be measured nothing is added, and a caution says so."
+        for label in card.labels
+        if label.ratio is not None
+    ]
 
 
 def _view_terms(card: ModelCard) -> str:

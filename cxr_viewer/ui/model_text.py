@@ -131,7 +131,8 @@ def _labels(card: ModelCard) -> tuple[str, str]:
         else:
             point = score_text(label.threshold, card.kind_of(label))
         told = label.description != f"Published as “{label.name}”."  # the publisher's word, where it is another one
-        below = " ".join(part for part in (label.description if told else "", _view_terms(label)) if part)
+        ratio = "Goes by the cardiothoracic ratio, too." if label.ratio is not None else ""
+        below = " ".join(part for part in (label.description if told else "", ratio, _view_terms(label)) if part)
         rows.append((f"{label.name}\n{below}".strip(), point))
     kinds = dict.fromkeys(card.kind_of(label).value for label in card.labels)
     return f"Findings ({', '.join(kinds)})", _table(("Finding", "Operating point"), rows)

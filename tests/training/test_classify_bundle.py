@@ -179,7 +179,10 @@ def test_films_outside_are_measured_with_the_ratio_as_a_reader_has_it(
     monkeypatch.setattr(classify_bundle, "measured_ratios", ratios)
     monkeypatch.setattr(classify_bundle, "read_index", lambda recipe, data: SimpleNamespace(records=outside.records))
     monkeypatch.setattr(classify_bundle, "load_films", lambda *given, **more: outside)
-    card = read_card(finish_classify(replace(trained("Square"), outside=(Path("elsewhere"),))))
+    folder = finish_classify(replace(trained("Square"), outside=(Path("elsewhere"),)))
+    card = read_card(folder)
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert "To the logit of Square is added, before calibration, 100.000 x (r - 0.450)" in page
     (area,) = (one for one in card.metrics if one.name == "AUC" and one.data.startswith("elsewhere"))
     assert area.value == 1.0  # without it three labels are wrong
 

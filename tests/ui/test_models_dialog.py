@@ -19,6 +19,7 @@ from cxr_viewer.core.findings import (
     ModelCard,
     OperatingPoint,
     Proof,
+    RatioTerm,
     ScoreKind,
     SiteCalibration,
     TriedLabel,
@@ -676,10 +677,14 @@ def test_the_card_tells_operating_points_and_what_was_only_tried() -> None:
 
 def test_the_card_tells_what_the_view_adds_and_what_the_model_is_given() -> None:
     card = read_card(BUNDLED)
-    label = LabelSpec("Edema", 0.4, "Water.", view_terms=(ViewTerm("AP", -0.6),))
+    label = LabelSpec("Edema", 0.4, "Water.", ratio=RatioTerm(9.0, 0.5), view_terms=(ViewTerm("AP", -0.6),))
     html = card_html(replace(card, labels=(label,), input=replace(card.input, crop="lungs", margin=0.05)))
-    assert "Water. On AP films its logit is changed by -0.60; where the view is not known it is not." in html
+    words = "Water. Goes by the cardiothoracic ratio, too. On AP films its logit is changed by -0.60; where the view"
+    assert f"{words} is not known it is not." in html
     assert "Only the box around both lungs, widened by 0.05 of its side, " in html
-    plain = card_html(replace(card, labels=(replace(label, view_terms=()),), input=replace(card.input, crop="")))
+    plain = card_html(
+        replace(card, labels=(replace(label, ratio=None, view_terms=()),), input=replace(card.input, crop=""))
+    )
     assert "its logit" not in plain
+    assert "Goes by" not in plain
     assert "Only the box" not in plain

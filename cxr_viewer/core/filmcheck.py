@@ -50,7 +50,7 @@ class Sign:
 class ViewSource(IntEnum):
     """Where the view comes from."""
 
-    NOWHERE = 0  # the file is silent and the network is not sure
+    NOWHERE = 0  # the file is silent, and the network is not sure or, of a child, not asked
     NETWORK = 1
     FILE = 2
 

@@ -46,6 +46,10 @@ MIRRORED_SIDE = -0.1
 _PERHAPS_LATERAL = 0.2
 """Chance of a lateral film from which on an image is not said to be no chest film at all."""
 
+VIEW_TOLD_FROM_YEARS = 16.0
+"""Age from which PA and AP are told by their looks: hardly any film of a child with its view was learned from, and of
+films of small children, all taken AP, the network calls some PA."""
+
 CUT_SHARE = 0.04
 """Share of the lungs' outline at the edge of the film above which they are cut away; docs/models.md, too."""
 
@@ -232,11 +236,15 @@ def _view(
         return image.view, ViewSource.FILE
     if kind is FilmKind.LATERAL:
         return View.LATERAL, ViewSource.NETWORK
-    sure = _sure_view(chances, thresholds) if kind is FilmKind.FRONTAL else View.UNKNOWN
+    sure = _sure_view(chances, thresholds, image) if kind is FilmKind.FRONTAL else View.UNKNOWN
     return sure, ViewSource.NOWHERE if sure is View.UNKNOWN else ViewSource.NETWORK
 
 
-def _sure_view(chances: Mapping[str, float], thresholds: Mapping[str, float]) -> View:
+def _sure_view(chances: Mapping[str, float], thresholds: Mapping[str, float], image: Radiograph) -> View:
+    """PA or AP by the looks of the film; ``UNKNOWN`` where they are not sure, and of a patient known to be a child."""
+    age = image.patient.age_years
+    if age is not None and age < VIEW_TOLD_FROM_YEARS:
+        return View.UNKNOWN
     sure = [view for view in (View.PA, View.AP) if chances[f"view/{view.value}"] >= thresholds[f"view/{view.value}"]]
     return sure[0] if len(sure) == 1 else View.UNKNOWN
 
@@ -247,7 +255,7 @@ def _contradictions(
     """Where the file says something else than the pixels, and no other sign says so already."""
     signs = []
     if kind is FilmKind.FRONTAL:
-        sure = _sure_view(chances, thresholds)
+        sure = _sure_view(chances, thresholds, image)
         if image.view is View.LATERAL:
             text = "The file says this is a lateral film; it looks like a frontal one."
             signs.append(Sign("view-contradicted", text, Severity.CAUTION, "Check View Position (0018,5101)."))

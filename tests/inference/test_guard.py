@@ -16,7 +16,7 @@ from cxr_viewer.core.errors import ModelError
 from cxr_viewer.core.filmcheck import FilmCheckError, FilmKind, Severity, ViewSource
 from cxr_viewer.core.geometry import ImageRect
 from cxr_viewer.core.heatmaps import Heatmap, MapScale
-from cxr_viewer.core.image import ImageKey, Radiograph, View
+from cxr_viewer.core.image import ImageKey, PatientInfo, Radiograph, View
 from cxr_viewer.core.modelcard import InputSpec, LabelSpec, ModelCard, OperatingPoint, ScoreKind, Task
 from cxr_viewer.inference.cards import card_faults
 from cxr_viewer.inference.guard import GROUPS, LABELS, SUPPORTED, check, look, share_at_edge
@@ -255,6 +255,34 @@ def test_the_file_decides_the_view_and_the_network_only_where_it_is_silent(
     assert [(sign.code, sign.severity) for sign in stated.signs] == [("view-contradicted", Severity.NOTE)]
     unsure = check(card, look(card, outputs({"kind/frontal": 0.99, "view/AP": 0.9})), film())
     assert (unsure.view, unsure.view_source) == (View.UNKNOWN, ViewSource.NOWHERE)
+
+
+@pytest.mark.parametrize("looks", ["view/PA", "view/AP"])
+@pytest.mark.parametrize("age", [0.1, 4.0, 15.99])
+def test_pa_and_ap_are_not_told_by_the_looks_of_a_film_of_a_child(
+    card: ModelCard, film: Callable[..., Radiograph], looks: str, age: float
+) -> None:
+    seen = look(card, outputs({"kind/frontal": 0.99, looks: 0.999}))
+    child = PatientInfo(age_years=age)
+    silent = check(card, seen, film(patient=child))
+    assert (silent.view, silent.view_source) == (View.UNKNOWN, ViewSource.NOWHERE)
+    for stated in (View.PA, View.AP):
+        found = check(card, seen, film(patient=child, view=stated))
+        assert (found.view, found.view_source, found.signs) == (stated, ViewSource.FILE, ())
+    for grown in (PatientInfo(age_years=16.0), PatientInfo()):  # an age that is not known is no child's
+        assert check(card, seen, film(patient=grown)).view_source is ViewSource.NETWORK
+
+
+def test_a_lateral_or_turned_film_of_a_child_is_told_all_the_same(
+    card: ModelCard, film: Callable[..., Radiograph]
+) -> None:
+    child = film(patient=PatientInfo(age_years=4.0))
+    lateral = check(card, look(card, outputs({"kind/lateral": 0.99})), child)
+    assert (lateral.kind, lateral.view) == (FilmKind.LATERAL, View.LATERAL)
+    turned = check(card, look(card, outputs({"kind/frontal": 0.99, "turn/90": 0.99})), child)
+    assert [sign.code for sign in turned.signs] == ["turned"]
+    stated = check(card, look(card, outputs({"kind/frontal": 0.99})), replace(child, view=View.LATERAL))
+    assert [sign.code for sign in stated.signs] == ["view-contradicted"]
 
 
 def test_a_frontal_film_that_the_file_calls_lateral_is_told(card: ModelCard, film: Callable[..., Radiograph]) -> None:

@@ -26,7 +26,7 @@ from cxr_viewer.core.findings import (
     ViewTerm,
 )
 from cxr_viewer.core.geometry import ImageRect, Point
-from cxr_viewer.core.image import Radiograph, View
+from cxr_viewer.core.image import PatientInfo, Radiograph, View
 from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.inference import beside as beside_module
 from cxr_viewer.inference.beside import ANATOMY, GUARD, serving
@@ -40,6 +40,9 @@ from cxr_viewer.inference.networks import build_network, build_segmenter
 from cxr_viewer.inference.runner import LocalRunner
 
 DIGEST = "d" * 64
+GROWN = PatientInfo(age_years=40.0)
+"""The film of the fixtures is of a child: there PA and AP are not told by the looks."""
+
 OF_LUNGS = InputSpec(64, "stretch", False, 0.5, 0.25, crop="lungs", margin=0.05)
 SAYS = {
     "upright": {"kind/frontal": 9.0, "turn/0": 9.0, "polarity/normal": 9.0, "view/PA": 9.0},
@@ -289,7 +292,7 @@ PA_ONLY = (LabelSpec("Bright", 0.5, views=("PA",)), LabelSpec("Other", 0.4, view
     ],
 )
 def test_findings_are_offered_in_their_views(made: Any, frontal: Any, says: str, stated: View, reason: str) -> None:
-    result = ask(made(says, labels=PA_ONLY), frontal(view=stated))
+    result = ask(made(says, labels=PA_ONLY), frontal(view=stated, patient=GROWN))
     assert [(one.label, one.reason) for one in result.withheld] == ([("Bright", reason)] if reason else [])
     offered = ["Other"] if reason else ["Bright", "Other"]
     assert [finding.label for finding in result.findings] == offered
@@ -297,16 +300,26 @@ def test_findings_are_offered_in_their_views(made: Any, frontal: Any, says: str,
 
 
 def test_a_view_by_its_looks_is_told_as_such(made: Any, frontal: Any) -> None:
-    result = ask(made("ap"), frontal(view=View.UNKNOWN))
+    result = ask(made("ap"), frontal(view=View.UNKNOWN, patient=GROWN))
     (told,) = (one for one in result.cautions if one.code == "view-by-looks")
     assert told.text == "This is an AP film by its looks (the file does not say)."
     assert "view-unknown" not in codes(result.cautions)
-    (limit,) = ask(made("ap", intended_views=("PA",)), frontal(view=View.UNKNOWN)).limits
+    for_pa = made("ap", intended_views=("PA",), intended_ages=None)
+    (limit,) = ask(for_pa, frontal(view=View.UNKNOWN, patient=GROWN)).limits
     assert limit.text == "Trained on PA films; this is an AP film by its looks (the file does not say)."
-    picture = ask(made("ap"), frontal(view=View.UNKNOWN, is_dicom=False))
+    picture = ask(made("ap"), frontal(view=View.UNKNOWN, is_dicom=False, patient=PatientInfo()))
     assert next(one for one in picture.cautions if one.code == "not-dicom").text.endswith(
         "age and polarity are unknown."
     )
+
+
+def test_no_view_by_its_looks_is_told_of_a_child(made: Any, frontal: Any) -> None:
+    result = ask(made("ap", intended_views=("PA",)), frontal(view=View.UNKNOWN))
+    assert result.check is not None
+    assert result.check.view is View.UNKNOWN
+    assert "view-unknown" in codes(result.cautions)
+    assert "view-by-looks" not in codes(result.cautions)
+    assert result.limits == ()  # not outside of the model's views: they are not known
 
 
 # ---------------------------------------------------------------- lungs and heart
@@ -378,7 +391,7 @@ def test_the_view_counts_as_file_or_film_check_tell_it_and_its_absence_is_told(m
         ("ap", View.UNKNOWN, -0.7),
         ("ap", View.PA, 0.0),  # the file is believed
     ):
-        result = ask(made(guard, anatomy=False, labels=labels), frontal(view=view))
+        result = ask(made(guard, anatomy=False, labels=labels), frontal(view=view, patient=GROWN))
         assert result.findings[0].logit == pytest.approx(plain[0].logit + shift)
         assert result.findings[1] == plain[1]
         told = [one.text for one in result.cautions if one.code == "view-not-allowed-for"]

@@ -47,4 +47,4 @@ def fit_view_terms(truth: Values, logits: Values, views: Sequence[str]) -> tuple
 def with_view(logits: Values, views: Sequence[str], terms: Sequence[ViewTerm]) -> Values:
     """Logits (films,) as a reader's film would have them: shifted where the view is one of the terms'."""
     shifts = {term.view: term.shift for term in terms}
-    return logits + np.array([shifts.get(view, 0.0) for view in views])
+    return np.asarray(logits + np.array([shifts.get(view, 0.0) for view in views]), dtype=np.float64)

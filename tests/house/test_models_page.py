@@ -1,4 +1,4 @@
-"""docs/models.md speaks of the model that travels with the program, and of no map that nobody looked at."""
+"""docs/models.md speaks of the models that travel with the program, and of no map that nobody looked at."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from cxr_viewer.core.findings import ModelCard
+from cxr_viewer.core.findings import ModelCard, Task
 from cxr_viewer.inference.cards import read_card
 
 
-@pytest.fixture(scope="module")
-def bundled(repository: Path) -> ModelCard:
-    return read_card(repository / "resources/models/paediatric-pneumonia")
+@pytest.fixture(scope="module", params=["paediatric-pneumonia", "adult-findings"])
+def bundled(repository: Path, request: pytest.FixtureRequest) -> ModelCard:
+    return read_card(repository / "resources/models" / request.param)
 
 
 @pytest.fixture
@@ -35,12 +35,24 @@ def survey(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def test_the_page_tells_of_the_model_that_travels_with_the_program(repository: Path, bundled: ModelCard) -> None:
+def test_the_page_tells_of_a_model_that_travels_with_the_program(repository: Path, bundled: ModelCard) -> None:
     page = (repository / "docs/models.md").read_text(encoding="utf-8")
     assert f"`{bundled.model_id}` {bundled.version} (weights {bundled.sha256[:8]})" in page
-    chief = next(metric for metric in bundled.metrics if metric.name == "AUC")
+    offered = ("", bundled.labels[0].name)  # a card with one finding leaves it out
+    chief = next(metric for metric in bundled.metrics if metric.name == "AUC" and metric.label in offered)
     assert f"AUC {chief.value:.3f} (95 % {chief.low:.3f} to {chief.high:.3f})" in page
     assert "not looked at" not in page
+
+
+def test_the_models_asked_are_those_of_findings_that_travel_with_the_program(repository: Path, survey: Any) -> None:
+    cards = [read_card(path.parent) for path in sorted((repository / "resources/models").glob("*/card.toml"))]
+    assert {card.model_id for card in cards if card.task is Task.CLASSIFY and not card.serves} == set(survey.BUNDLED)
+
+
+def test_words_are_kept_of_no_other_model_and_no_other_weights(repository: Path, survey: Any) -> None:
+    looked = tomllib.loads(survey.LOOKED_AT.read_text(encoding="utf-8"))["looked"]
+    shipped = {(name, read_card(repository / "resources/models" / name).sha256) for name in survey.BUNDLED}
+    assert {(entry["model"], entry["sha256"]) for entry in looked} == shipped
 
 
 def test_words_about_a_map_hold_for_its_weights_and_heat_only(survey: Any, bundled: ModelCard) -> None:

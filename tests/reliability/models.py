@@ -33,7 +33,7 @@ from cxr_viewer.core.wording import age_text, score_text, view_text
 from cxr_viewer.services.choice import choose_model
 from cxr_viewer.services.state import AUTO, Pane, sorted_findings
 
-BUNDLED = "paediatric-pneumonia"
+BUNDLED = ("paediatric-pneumonia", "adult-findings")
 ENGINE = "openvino-f32"  # the first on every computer, whatever is measured to be faster there
 LOOKED_AT = Path(__file__).with_name("looked_at.toml")
 PAGE = REPOSITORY / "docs/models.md"
@@ -54,7 +54,7 @@ class Row:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", action="append", metavar="ID", help=f"installed models; default: {BUNDLED}")
+    parser.add_argument("--model", action="append", metavar="ID", help=f"default: {' '.join(BUNDLED)}")
     parser.add_argument("--films", type=Path, default=DATA / "dicom")
     parser.add_argument("--pictures", type=Path, help="write every most urgent map, and what the model saw, as PNG")
     parser.add_argument("--write", action="store_true", help="put the result into docs/models.md")
@@ -63,7 +63,7 @@ def main() -> int:
         print(f"{arguments.films} is missing; name a folder with films.")
         return 2
     try:
-        cards = tuple(parts.choose_card(parts.catalog(), name) for name in arguments.model or [BUNDLED])
+        cards = tuple(parts.choose_card(parts.catalog(), name) for name in arguments.model or BUNDLED)
     except CxrError as error:
         print(error.summary, error.hint)
         return 2
@@ -143,11 +143,12 @@ def _cells(row: Row, cards: Sequence[ModelCard], known: str) -> tuple[str, ...]:
 
 
 def _scores(pane: Pane, card: ModelCard) -> str:
-    """In the order of the card; bold at or above the operating point, in brackets where they do not hold."""
+    """In the order of the card, a dash where a finding is not offered for the view; bold at or above the operating
+    point, in brackets where they do not hold; the program's own words where it refused."""
     if pane.result is None:
-        return "refused" if pane.refusal is not None else "failed"
+        return f"refused: “{pane.refusal.summary}”" if pane.refusal is not None else "failed"
     found = {finding.label: finding for finding in pane.result.findings}
-    text = ", ".join(_score(found[label.name]) for label in card.labels)
+    text = ", ".join(_score(found[label.name]) if label.name in found else "-" for label in card.labels)
     return f"({text})" if pane.result.limits else text
 
 
@@ -159,7 +160,8 @@ def _score(finding: Finding) -> str:
 def _cut_away(row: Row, model_id: str) -> str:
     result = row.answers[model_id].result
     words = "the whole film" if result is None else film_words(result, row.image, Orientation())
-    return "" if words == "the whole film" else f"{model_id} saw {words}"
+    share, crop, _ = words.partition(", cropped to the lungs")  # how far from each side matters of the others only
+    return "" if words == "the whole film" else f"{model_id} saw {share if crop else words}{crop}"
 
 
 def _map_rows(rows: Sequence[Row], card: ModelCard, looked: Sequence[dict[str, Any]]) -> list[str]:

@@ -14,7 +14,11 @@ _OLDEST_YEARS = 90  # ages above 89 point to one person in a small town (45 CFR 
 
 
 def score_text(score: float, kind: ScoreKind) -> str:
-    """A score as it may be written: a percent sign only for a calibrated probability."""
+    """A score as it may be written: a percent sign only for a calibrated probability.
+
+    Of scores that are no probabilities, operating points may lie as low as 0.03; below 0.1 they have a third digit, so
+    that what lies above and what lies below such a point do not read alike.
+    """
     if kind is ScoreKind.CALIBRATED:
         percent = 100.0 * score
         if percent < 1.0:
@@ -23,10 +27,12 @@ def score_text(score: float, kind: ScoreKind) -> str:
             return f">{_NBSP}99{_NBSP}%"
         return f"{percent:.0f}{_NBSP}%"
     if kind is not ScoreKind.LOGIT and 0.0 < score < 1.0:  # 0.997 is not 1.00, which would sound certain
-        if score < 0.01:
-            return f"<{_NBSP}0.01"
+        least, digits = (0.001, 3) if kind is ScoreKind.UNCALIBRATED and score < 0.0995 else (0.01, 2)
+        if score < least:
+            return f"<{_NBSP}{least}"
         if score > 0.99:
             return f">{_NBSP}0.99"
+        return f"{score:.{digits}f}"
     return f"{score:.2f}"
 
 

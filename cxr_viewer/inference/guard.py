@@ -110,7 +110,7 @@ def check(card: ModelCard, seen: Look, image: Radiograph, anatomy: Anatomy | Non
             nothing is said of mirrored or cut lungs.
     """
     chances, thresholds = seen.chances, _thresholds(card)
-    kind = _kind(card, chances, anatomy)
+    kind = _kind(card, chances, anatomy, image.view)
     signs: list[Sign] = []
     if kind is FilmKind.FRONTAL:
         signs += _turned(seen, image)
@@ -137,12 +137,14 @@ def _least_frontal(card: ModelCard) -> float:
     return min([label.threshold, *(point.threshold for point in label.points if point.name == SUPPORTED)])
 
 
-def _kind(card: ModelCard, chances: Mapping[str, float], anatomy: Anatomy | None) -> FilmKind:
+def _kind(card: ModelCard, chances: Mapping[str, float], anatomy: Anatomy | None, stated: View) -> FilmKind:
+    """Frontal, lateral or something else; a film refused all the same is lateral where file and looks say so."""
     likely = chances["kind/frontal"]
     supported = anatomy is not None and anatomy.trusted
     if likely >= _thresholds(card)["kind/frontal"] or (supported and likely >= _least_frontal(card)):
         return FilmKind.FRONTAL
-    return FilmKind.LATERAL if chances["kind/lateral"] >= _thresholds(card)["kind/lateral"] else FilmKind.OTHER
+    needed = _PERHAPS_LATERAL if stated is View.LATERAL else _thresholds(card)["kind/lateral"]
+    return FilmKind.LATERAL if chances["kind/lateral"] >= needed else FilmKind.OTHER
 
 
 def _refused(kind: FilmKind, chances: Mapping[str, float], stated: View) -> Sign:

@@ -67,12 +67,21 @@ def told_of(
         view = suitability.view_of(image, check)
         found = scoring.findings(card, logits, ratio=ratio, view=view, without=without)
         cautions += scoring.without_ratio(card, found) if ratio is None else ()
+        cautions += _unsure_cut(card, beside)
         cautions += scoring.without_view(card, found) if view is View.UNKNOWN else ()
     cautions += [one.caution for one in signs if one.severity is Severity.CAUTION]
     cautions += [unmeasured] if unmeasured is not None else []
     against = [one.caution for one in signs if one.severity >= Severity.GREY]
     limits = (*suitability.limits(card, image, check), *against)
     return Told(found, limits, (*cautions, *beside.cautions), check, overridden, withheld)
+
+
+def _unsure_cut(card: ModelCard, beside: Beside) -> tuple[Caution, ...]:
+    """A caution where a model reads nothing but the lungs, and their outlines are not trusted."""
+    if not card.input.crop or beside.anatomy is None or beside.anatomy.trusted:
+        return ()
+    text = "The model reads only the box around both lungs, and their outlines are not trusted on this film."
+    return (Caution("cut-not-trusted", f"{text} See what the model saw."),)
 
 
 def enlarged(spec: InputSpec, image: Radiograph, given: ModelInput) -> tuple[Caution, ...]:

@@ -381,6 +381,16 @@ def test_the_ratio_counts_where_it_was_measured_and_its_absence_is_told(
     assert "“Bright” is scored without it" in caution.text
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_cut_by_outlines_that_are_not_trusted_is_told(
+    made: Any, frontal: Any, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    monkeypatch.setattr(beside_module, "anatomy_of", lambda *given: measured(0.4, trusted=trusted))
+    runner = made()
+    assert ("cut-not-trusted" in codes(ask(runner, frontal(), "cropped").cautions)) is not trusted
+    assert "cut-not-trusted" not in codes(ask(runner, frontal()).cautions)
+
+
 def test_the_view_counts_as_file_or_film_check_tell_it_and_its_absence_is_told(made: Any, frontal: Any) -> None:
     labels = (LabelSpec("Bright", 0.5, view_terms=(ViewTerm("AP", -0.7),)), LabelSpec("Other", 0.4))
     plain = ask(made(None, anatomy=False), frontal(view=View.AP)).findings

@@ -292,6 +292,17 @@ def test_a_frontal_film_that_the_file_calls_lateral_is_told(card: ModelCard, fil
     assert lateral.blocking[0].text == "This looks like a lateral film, although the file says PA."
 
 
+@pytest.mark.parametrize(("view", "kind"), [(View.LATERAL, FilmKind.LATERAL), (View.UNKNOWN, FilmKind.OTHER)])
+def test_a_film_that_file_and_looks_hold_for_lateral_is_refused_as_lateral(
+    card: ModelCard, film: Callable[..., Radiograph], view: View, kind: FilmKind
+) -> None:
+    seen = look(card, outputs({"kind/lateral": 0.5, "kind/other": 0.4}))
+    found = check(card, seen, film(view=view))
+    assert found.kind is kind
+    words = "This is a lateral film; the model reads frontal films."
+    assert (found.blocking[0].text == words) is (kind is FilmKind.LATERAL)
+
+
 def test_the_heaviest_sign_comes_first(card: ModelCard, film: Callable[..., Radiograph], anatomy: Anatomy) -> None:
     seen = look(card, outputs({"kind/frontal": 0.99, "polarity/inverted": 0.99, "view/AP": 0.99}))
     found = check(card, seen, film(view=View.PA), replace(anatomy, heart_side=-0.4))

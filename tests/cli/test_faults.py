@@ -23,7 +23,7 @@ NeedData = Callable[[str], Path]
         (["render", "nowhere.dcm", "-o", "{out}"], 1, "There is no such file."),
         (["render", "{film}", "-o", "{folder}/gone/a.png"], 1, "does not exist"),
         (["render", "{film}", "-o", "{folder}"], 1, "is a folder"),
-        (["report", "{film}", "-o", "{out}", "--finding", "Effusion"], 2, "It has: Pneumonia."),
+        (["report", "{film}", "-o", "{out}", "--finding", "Pneumonia"], 2, "It has: Cardiomegaly, Effusion,"),
         (["report", "{film}", "-o", "{out}", "--model", "gpt"], 2, "There is no model “gpt”. Installed: "),
         (["report", "{film}", "-o", "{out}", "--finding", "Pneumonia", "--without-model"], 2, "needs a model"),
         (["analyse", "{film}", "--model", "gpt"], 2, "There is no model"),

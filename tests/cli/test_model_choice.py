@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from PIL import Image
 
@@ -23,7 +24,7 @@ ADULT, CHILD = SAMPLES / "adult-2-cardiomegaly.dcm", SAMPLES / "child-2-pneumoni
 
 @pytest.fixture
 def home(tmp_path: Path, graphs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own whose second model, the bundled weights under another card, is meant for adults."""
+    """A home of its own with a model of the reader, the bundled weights under another card, for adults."""
     home = tmp_path / "home"
     folder = home / "data" / "models" / "adults"
     shutil.copytree(BUNDLED, folder)
@@ -50,15 +51,39 @@ def analysed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 
     return answers
 
 
+@pytest.fixture
+def small_child(tmp_path: Path) -> Path:
+    """The film of an adult whose header says three years: only what the file says is asked about here."""
+    film = pydicom.dcmread(ADULT)
+    film.PatientAge = "003Y"
+    film.save_as(tmp_path / "three-years.dcm")
+    return tmp_path / "three-years.dcm"
+
+
+def test_the_programs_own_models_share_the_ages_among_them(
+    small_child: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adult, child, unknown = analysed(capsys, str(ADULT), str(small_child), str(CHILD))
+    assert adult["model"]["id"] == "adult-findings"
+    assert adult["model"]["reason"] == "It is meant for adults of 18 to 100 years, PA and AP films."
+    assert adult["findings"][0]["label"] == "Cardiomegaly"
+    assert child["model"]["id"] == "paediatric-pneumonia"
+    assert [finding["label"] for finding in child["findings"]] == ["Pneumonia"]
+    assert adult["limits"] == child["limits"] == []
+    assert unknown["model"]["id"] == "adult-findings"  # no age is known of a PNG
+    assert [limit["code"] for limit in unknown["limits"]] == ["age-unknown"]
+
+
 def test_each_film_gets_the_model_meant_for_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model made for fewer ages goes before the program's own, and after it where the age is not known."""
     adult, unknown = analysed(capsys, str(ADULT), str(CHILD))
     assert adult["model"]["id"] == "adults"
     assert adult["model"]["reason"] == "It is meant for adults of 18 to 95 years, PA and AP films."
     assert [finding["label"] for finding in adult["findings"]] == ["Opacity"]
     assert adult["limits"] == []
-    assert unknown["model"]["id"] == "adults"  # no age is known of a PNG: the wider range of ages
+    assert unknown["model"]["id"] == "adult-findings"  # no age is known of a PNG: the widest range of ages
     assert [limit["code"] for limit in unknown["limits"]] == ["age-unknown"]
-    assert unknown["model"]["reason"].startswith("The patient's age is not known; of the 2 installed models")
+    assert unknown["model"]["reason"].startswith("The patient's age is not known; of the 3 installed models")
 
 
 def test_a_model_that_is_named_is_asked_whatever_it_is_meant_for(

@@ -17,6 +17,7 @@ from cxr_viewer.cli.progress import installing
 from cxr_viewer.core.findings import MapEvidence, Proof
 from cxr_viewer.core.offers import InstallProgress
 from cxr_viewer.core.resources import resources_dir
+from cxr_viewer.core.wording import score_text
 from cxr_viewer.inference.cards import card_to_dict, read_card
 from cxr_viewer.inference.registry import registry
 from cxr_viewer.services.settings import Paths
@@ -50,7 +51,10 @@ def test_list_and_info_of_what_travels_with_the_program(capsys: pytest.CaptureFi
     assert BUNDLED in capsys.readouterr().out
     assert main(["models", "info", BUNDLED]) == 0
     told = capsys.readouterr().out
-    for words in ("sha256 ", "operating point 17", "Measured:", "Cautions:", "Proof:"):
+    card = read_card(resources_dir() / "models" / BUNDLED)
+    (label,) = card.labels
+    point = f"operating point {score_text(label.threshold, card.kind_of(label))}"
+    for words in ("sha256 ", point, "Measured:", "Cautions:", "Proof:"):
         assert words in told
 
 
@@ -78,7 +82,8 @@ def test_a_folder_is_installed_listed_verified_and_removed(bundle: Path, capsys:
     assert main(["models", "install", "--folder", str(bundle)]) == 0
     assert "Mine (mine)" in capsys.readouterr().out
     assert main(["models", "list"]) == 0
-    assert "mine  0.2.0  Mine: Pneumonia" in capsys.readouterr().out
+    version = read_card(bundle).version
+    assert f"mine  {version}  Mine: Pneumonia" in capsys.readouterr().out
     assert main(["models", "verify"]) == 0
     shipped = len(list((resources_dir() / "models").glob("*/card.toml")))
     assert capsys.readouterr().out.count("is whole") == shipped + 1

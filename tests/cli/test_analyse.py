@@ -136,8 +136,7 @@ def test_a_dicomdir_names_its_films(need_data: NeedData, tmp_path: Path) -> None
     assert len({answer["file"] for answer in listed}) == 7
     assert sorted(answer["status"] for answer in listed) == ["ok"] * 6 + ["refused"]
     (lateral,) = (answer for answer in listed if answer["status"] == "refused")
-    assert lateral["code"] in ("lateral", "not-chest")  # docs/models.md: 0.55 where 0.60 would be called lateral
-    assert lateral["check"]["kind"] in ("lateral", "other")
+    assert (lateral["code"], lateral["check"]["kind"]) == ("lateral", "lateral")
 
 
 def test_an_empty_folder_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

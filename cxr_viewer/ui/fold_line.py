@@ -15,7 +15,7 @@ _ARROW_PX = 24
 
 
 class WithheldLine(QWidget):
-    """How many findings of the model are not offered for the film; unfolded, which and why. Nothing where all are."""
+    """Which findings of the model are not offered for the film; unfolded, why. Nothing where all are."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,7 +42,7 @@ class WithheldLine(QWidget):
         self.setVisible(bool(lines))
         if result is None or not lines:
             return
-        self._line = lines[0] if len(lines) == 1 else f"{len(result.withheld)} findings not offered for this film"
+        self._line = "Not offered: " + ", ".join(one.label for one in result.withheld)
         self._elide()
         self.head.setToolTip("\n".join(lines))
         self.words.setText("\n".join(lines))

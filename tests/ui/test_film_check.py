@@ -209,6 +209,7 @@ def test_what_is_not_offered_folds(panel: FindingsPanel, session: Any, answer_wi
     ap = "Not offered on AP films."
     answer_with(session, withheld=(Withheld("Effusion", ap), Withheld("Edema", ap)))
     assert panel.withheld.head.toolTip() == "Not offered on AP films: Effusion, Edema"
+    assert panel.withheld.head.text() == "Not offered: Effusion, Edema"  # which they are is seen without a click
     assert not panel.withheld.words.isVisible()
     panel.withheld.head.setFocus()
     qtbot.keyClick(panel.withheld.head, Qt.Key.Key_Space)

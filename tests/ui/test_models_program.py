@@ -31,8 +31,9 @@ from cxr_viewer.ui.models_dialog import ModelsDialog
 
 WAIT_MS = 120_000
 BUNDLED = resources_dir() / "models" / "paediatric-pneumonia"
+OWN_BUNDLE = resources_dir() / "models" / "adult-findings"
 ADULT = resources_dir() / "samples" / "adult-2-cardiomegaly.dcm"
-CHILDREN, OFFERED = "paediatric-pneumonia", "offered"
+OWN, CHILDREN, OFFERED = "adult-findings", "paediatric-pneumonia", "offered"
 _PUBLISH = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -171,7 +172,7 @@ def desk(qtbot: QtBot, qapp: QApplication, home: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def adults(home: Path) -> Path:
-    """A second installed model, meant for adults: the bundled weights under another card."""
+    """A model of the reader for adults, of fewer years than the program's own: bundled weights under another card."""
     folder = home / "data" / "models" / "adults"
     shutil.copytree(BUNDLED, folder)
     card = replace(
@@ -181,6 +182,8 @@ def adults(home: Path) -> Path:
         intended_ages=(18.0, 95.0),
         labels=(LabelSpec("Opacity", 0.5),),
         map_evidence=(),
+        metrics=(),
+        cautions=(),
     )
     write_card(card, folder / CARD_NAME)
     return folder
@@ -216,7 +219,7 @@ def publisher(published: bytes, graphs: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_film_gets_the_model_meant_for_it_and_says_so(desk: Desk, adults: Path) -> None:
     desk.start()
     desk.settle()
-    assert desk.models_in_box() == [AUTO, "adults", CHILDREN]
+    assert desk.models_in_box() == [AUTO, OWN, "adults", CHILDREN]
     assert desk.pane.model is not None
     assert desk.pane.model.model_id == "adults"
     assert "adults of 18 to 95 years" in desk.pane.model.reason
@@ -239,9 +242,9 @@ def test_the_model_in_use_is_removed(desk: Desk, adults: Path) -> None:
     desk.said("For adults was removed.")
     desk.settle()
     assert not adults.exists()
-    assert desk.models_in_box() == [AUTO, CHILDREN]
+    assert desk.models_in_box() == [AUTO, OWN, CHILDREN]
     assert desk.pane.result is not None
-    assert desk.pane.result.model_id == CHILDREN
+    assert desk.pane.result.model_id == OWN
     assert desk.bench.files.report(with_identity=False) is not None
 
 
@@ -251,12 +254,12 @@ def test_a_model_is_removed_while_it_looks(desk: Desk, adults: Path) -> None:
     assert desk.pane.model is not None
     assert desk.pane.model.model_id == "adults"
     desk.bench.models.keeper.remove("adults", "For adults")
-    desk.wait(lambda: desk.models_in_box() == [AUTO, CHILDREN])
+    desk.wait(lambda: desk.models_in_box() == [AUTO, OWN, CHILDREN])
     desk.settle()
     assert desk.pane.analysis is AnalysisStatus.READY
     assert desk.pane.result is not None
-    assert desk.pane.result.model_id == CHILDREN
-    assert {label.name for label in read_card(BUNDLED).labels} == {f.label for f in desk.pane.result.findings}
+    assert desk.pane.result.model_id == OWN
+    assert {label.name for label in read_card(OWN_BUNDLE).labels} == {f.label for f in desk.pane.result.findings}
 
 
 def test_a_model_whose_folder_was_deleted_by_hand_is_a_sentence(desk: Desk, adults: Path) -> None:
@@ -284,7 +287,7 @@ def test_a_published_model_is_fetched_broken_off_gone_on_with_and_used(
     desk.settle()
     assert publisher.ranges == []  # nothing is fetched before a click
     assert desk.pane.result is not None
-    assert desk.pane.result.model_id == CHILDREN
+    assert desk.pane.result.model_id == OWN
     desk.click(desk.bench.models.bar.buttons["install"])
     desk.click(desk.dialog.question.yes)  # its outputs are not published
     desk.wait(lambda: "MB of" in desk.dialog.stage.text() and publisher.half.is_set())
@@ -292,7 +295,7 @@ def test_a_published_model_is_fetched_broken_off_gone_on_with_and_used(
     assert desk.pane.display.inverted
     desk.click(desk.dialog.cancel)
     desk.said("Cancelled.")
-    assert desk.models_in_box() == [AUTO, CHILDREN]
+    assert desk.models_in_box() == [AUTO, OWN, CHILDREN]
     publisher.go_on.set()
     desk.click(desk.dialog.install)
     desk.click(desk.dialog.question.yes)

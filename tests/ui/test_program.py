@@ -119,10 +119,24 @@ def test_findings_vanish_in_the_step_that_opens_another_film(driver: Driver, adu
     driver.settle(program)
 
 
-def test_an_adult_film_gets_its_score_greyed_with_words(driver: Driver, adult: Path) -> None:
+def test_an_adult_film_gets_the_adults_model_and_its_map(driver: Driver, adult: Path) -> None:
+    pane = driver.start(adult).workbench.controller.state.pane
+    assert pane.result is not None
+    assert pane.result.model_id == "adult-findings"
+    assert pane.result.limits == ()
+    assert pane.result.findings[0].label == "Cardiomegaly"
+    assert pane.result.findings[0].positive
+    assert pane.heatmap is not None
+    assert pane.heatmap.label == "Cardiomegaly"
+
+
+def test_a_model_for_children_gets_its_score_of_an_adult_film_greyed_with_words(driver: Driver, adult: Path) -> None:
     program = driver.start(adult)
+    program.workbench.controller.dispatch(ev.ChooseModel("paediatric-pneumonia"))
+    driver.settle(program)
     result = program.workbench.controller.state.pane.result
     assert result is not None
+    assert result.model_id == "paediatric-pneumonia"
     assert any("58" in caution.text for caution in result.limits)
     assert program.workbench.controller.state.pane.heatmap is None  # nothing over the lungs unasked
 
@@ -218,6 +232,7 @@ def test_keys_work_on_the_film(driver: Driver, adult: Path, qtbot: QtBot) -> Non
 
     assert press(Qt.Key.Key_I).display.inverted
     assert press(Qt.Key.Key_R).display.orientation.quarter_turns == 1
+    assert press(Qt.Key.Key_G).heatmap is None  # it came with its finding
     assert press(Qt.Key.Key_G).heatmap is not None
     assert press(Qt.Key.Key_BracketRight).display.overlay.alpha == pytest.approx(0.55)
     assert press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier).display.orientation.quarter_turns == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +34,8 @@ def denoised(grey: Grey, spec: InputSpec) -> Grey:
     """
     if not spec.denoise:
         return grey
+    import cv2  # the catalogue of models, which the start of the program asks, only needs the names above
+
     if spec.denoise == "median":
         return np.asarray(cv2.medianBlur(np.ascontiguousarray(grey), _MEDIAN_PX), dtype=np.float32)
     if spec.denoise != NON_LOCAL_MEANS:

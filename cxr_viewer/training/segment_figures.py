@@ -124,7 +124,9 @@ def film_metrics(films: FilmSet, found: Found, data: str, ratios: Values, labels
         error = np.abs(found.ratio - found.given_ratio)
         table.mean("error of the ratio, mean", error)
         table.quantile("error of the ratio, 95 of 100 films", np.where(found.trusted, error, np.nan))
-        table.quantile("error of the ratio, 95 of 100 films with a sure heart", np.where(found.sure & found.trusted, error, np.nan))
+        table.quantile(
+            "error of the ratio, 95 of 100 films with a sure heart", np.where(found.sure & found.trusted, error, np.nan)
+        )
         table.mean("error of the ratio against the index, mean", _where(found.dice[:, 1], np.abs(found.ratio - ratios)))
         table.mean("trusted", found.trusted.astype(np.float64))
         believed = np.where(found.trusted, found.ratio, np.nan)

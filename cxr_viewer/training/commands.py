@@ -102,7 +102,7 @@ def run_train(args: argparse.Namespace) -> int:
     Raises:
         CxrError: for the command line to tell.
     """
-    from cxr_viewer.training.ddp import is_chief
+    from cxr_viewer.training.ddp import is_chief, leave
     from cxr_viewer.training.loop import RunOptions
     from cxr_viewer.training.parts import ReadOptions
     from cxr_viewer.training.recipe import read_recipe
@@ -126,14 +126,16 @@ def run_train(args: argparse.Namespace) -> int:
         with output_folder(job.out):
             if args.leave_one_site_out:
                 leave_one_site_out(job)
-                return 0
-            bundle = train_model(job)
+                bundle = None
+            else:
+                bundle = train_model(job)
     except CxrError:
         if not is_chief():
             time.sleep(CHIEF_SPEAKS_S)  # torchrun ends this process once the chief has ended
         raise
     if bundle is not None:
         print(f"The model is in {bundle}")
+    leave()
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,19 @@ def joined(device: str) -> Iterator[Ranks]:
         yield Ranks(distributed.get_rank(), distributed.get_world_size(), chosen)
     finally:
         distributed.destroy_process_group()
+
+
+def leave() -> None:
+    """End a process that torchrun started, at once, once its work is done; elsewhere nothing.
+
+    Threads of gloo may outlive the group. A process that then ends in the usual way is sometimes aborted in its
+    destructors ("terminate called without an active exception"), and torchrun stops the others for it, the chief among
+    them, who may still be measuring.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and distributed.is_torchelastic_launched():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def is_chief() -> bool:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cxr_viewer.training.ddp import leave
 from cxr_viewer.training.lesson import Batch, Judgement
 from cxr_viewer.training.loop import RunOptions, learn
 from cxr_viewer.training.recipe import LoopConfig
@@ -79,3 +80,4 @@ if __name__ == "__main__":
     args = parser.parse_args()
     weights = run(args.out, accumulate=args.accumulate, epochs=args.epochs, dies_in_epoch=args.die_in_epoch)
     torch.save(weights, args.out / f"rank{os.environ.get('RANK', '0')}.pt")
+    leave()

@@ -159,7 +159,8 @@ def ask(films: Listed, card: ModelCard, runner: Runner, asked: Asked, *, device:
     thresholds, kinds = [0.5] * shape[1], [card.score_kind] * shape[1]
     blocked: list[tuple[str, ...]] = []
     known: list[FilmRecord] = []
-    refused, unreadable = [], []
+    refused: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str]] = []
     used = ""
     column = {name: number for number, name in enumerate(films.labels)}
     with tqdm(total=shape[0], desc="Scoring", unit="film", disable=asked.quiet or None, leave=False) as bar:
@@ -168,9 +169,7 @@ def ask(films: Listed, card: ModelCard, runner: Runner, asked: Asked, *, device:
             blocked.append(())
             bar.update()
             if isinstance(image, CxrError):
-                unreadable.append((record.place, f"{record.path.name}: {image.summary}"))
-                if len(unreadable) > asked.allowed:
-                    raise too_many_unreadable(unreadable, asked.allowed)
+                note_unreadable(unreadable, record, image, asked.allowed)
                 continue
             try:
                 result = runner.analyse(request(image, card, device), CancelToken(), _unheard)
@@ -320,6 +319,13 @@ def _check_files(records: Sequence[FilmRecord]) -> None:
         raise CxrError(
             f"{len(often)} films stand in the index twice:\n{shown}\n", hint="Keep one line for each.", code="index"
         )
+
+
+def note_unreadable(found: list[tuple[str, str]], record: FilmRecord, fault: CxrError, allowed: int) -> None:
+    """Add a film that cannot be read to ``found``. Raises CxrError: these are more than ``allowed``."""
+    found.append((record.place, f"{record.path.name}: {fault.summary}"))
+    if len(found) > allowed:
+        raise too_many_unreadable(found, allowed)
 
 
 def too_many_unreadable(found: Sequence[tuple[str, str]], allowed: int) -> CxrError:

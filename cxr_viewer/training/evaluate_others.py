@@ -21,7 +21,16 @@ from cxr_viewer.core.jobs import CancelToken
 from cxr_viewer.imaging.heatmap import heatmap_on_image
 from cxr_viewer.inference.anatomy_masks import clean
 from cxr_viewer.inference.anatomy_ratio import measured as measured_ratio
-from cxr_viewer.training.asking import Asked, Listed, Runner, listed, read_films, request, too_many_unreadable
+from cxr_viewer.training.asking import (
+    Asked,
+    Listed,
+    Runner,
+    listed,
+    note_unreadable,
+    read_films,
+    request,
+    too_many_unreadable,
+)
 from cxr_viewer.training.index import FilmRecord
 from cxr_viewer.training.measure import ACCURACY, Draws, Values, interval, share_interval
 
@@ -189,9 +198,7 @@ def _each(
         for record, image in read_films(records):
             bar.update()
             if isinstance(image, CxrError):
-                lost.append((record.place, f"{record.path.name}: {image.summary}"))
-                if len(lost) > asked.allowed:
-                    raise too_many_unreadable(lost, asked.allowed)
+                note_unreadable(lost, record, image, asked.allowed)
                 continue
             if hide_view:
                 image = replace(image, view=View.UNKNOWN)

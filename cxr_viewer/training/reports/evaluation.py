@@ -127,9 +127,7 @@ def evaluation_page(
 def _cautions(found: Measured) -> Iterator[str]:
     for sentence, count in found.refused.items():
         yield f"{count} of {html.films_text(found.films)} got no score: {sentence}"
-    if found.unreadable:
-        places = ", ".join(place for place, _ in found.unreadable[:5])
-        yield f"Left out, because they could not be read: {len(found.unreadable)} ({places})."
+    yield from html.left_out(found.unreadable)
     for code, count in found.blocked.items():
         yield (
             f"The film check would have kept {count} of {found.films} films back ({code}); they are counted here, and "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cxr_viewer import __version__
@@ -101,6 +101,17 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], numbers: Seque
         for row in rows
     ]
     return f"<table>\n<tr>{top}</tr>\n" + "\n".join(lines) + "\n</table>"
+
+
+def left_out(unreadable: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """How many films could not be read, with the places of the first; nothing where all could.
+
+    Args:
+        unreadable: place and sentence of each.
+    """
+    if unreadable:
+        places = ", ".join(place for place, _ in unreadable[:5])
+        yield f"Left out, because they could not be read: {len(unreadable)} ({places})."
 
 
 def films_text(count: int) -> str:

@@ -48,9 +48,7 @@ def other_page(found: OtherMeasured) -> str:
 def _cautions(found: OtherMeasured) -> Iterator[str]:
     for why, count in found.skipped.items():
         yield f"{count} of {found.films} films were not measured: {why}"
-    if found.unreadable:
-        places = ", ".join(place for place, _ in found.unreadable[:5])
-        yield f"Left out, because they could not be read: {len(found.unreadable)} ({places})."
+    yield from html.left_out(found.unreadable)
 
 
 def as_lines(found: OtherMeasured) -> list[str]:
